@@ -1,0 +1,144 @@
+"""Every limit and every timeout, each default with its reason. Sizes are bytes, times are seconds."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Final
+
+from ._close import is_sendable
+
+__all__ = ["Config"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """What a server allows its peers and its applications. Immutable; one object serves all connections.
+
+    Sizes are bytes and inclusive: a message of exactly `max_message_size` passes. Times are seconds. `None` switches
+    off what it is allowed for. A value that cannot work raises ValueError here, not later on a connection.
+    """
+
+    # -- the opening handshake
+    max_head_size: int = 16 * 1024
+    """Largest request head. h11's and Tomcat's order of magnitude; a browser with many cookies stays below it."""
+    max_headers: int = 128
+    """Most header lines in a request. websockets allows 128; h11 none, and a thousand headers cost real time."""
+    max_early_data: int = 64 * 1024
+    """Bytes held of what a client sends before it is accepted; then reading pauses. One read of a typical transport:
+    uvicorn's wsproto class was seen to take 400 MB here in two seconds."""
+    handshake_timeout: float = 10.0
+    """From the TCP accept to the end of the request head, TLS included, however many bytes drip in. websockets: 10."""
+    accept_timeout: float | None = 20.0
+    """How long the application may take to accept or deny, and then for each part of a denial. daphne: 20."""
+
+    # -- messages
+    max_message_size: int = 2**24
+    """Largest message, after decompression. uvicorn's 16 MiB, so that applications can move over; websockets: 1 MiB."""
+    max_fragments: int = 2**16
+    """Most frames in one message. Autobahn sends 65,536 of them in its longest honest case (9.3.1)."""
+    max_queue: int = 32
+    """Messages held for an application that does not ask for them; then reading pauses. uvicorn: 32."""
+    max_queue_size: int = 2**20
+    """Bytes held likewise. One message may exceed it, or no large message would ever arrive."""
+    max_output_size: int = 2**16
+    """Bytes of output held before a transport lets `send()` wait; also the cap for answers to pings that a peer does
+    not collect. asyncio's own high-water mark."""
+
+    # -- permessage-deflate (RFC 7692)
+    compression: bool = True
+    """Accept permessage-deflate where a client offers it."""
+    compression_window_bits: int = 12
+    """Window of our compressor, and asked of the client's: 9-15. 12 with memory level 5 costs a third less CPU than
+    15 with 8 at the same ratio on 1 KiB JSON, and 20 KiB a connection instead of 300."""
+    compression_mem_level: int = 5
+    """zlib's memory level, 1-9; see above."""
+    compression_level: int = 6
+    """zlib's effort, 0-9: its own default."""
+
+    # -- a living connection
+    ping_interval: float | None = 20.0
+    """From the last pong, or the opening, to the next ping; None sends none. Below the 30-60 s at which proxies cut
+    silent connections; uvicorn: 20."""
+    ping_timeout: float | None = 20.0
+    """How long a pinged peer may stay silent; None waits for ever. uvicorn: 20."""
+    close_timeout: float = 10.0
+    """How long the closing may take, from our close frame or last response byte to the end of the TCP connection; also
+    how long a peer's close waits behind messages the application does not ask for. uvicorn, websockets: 10."""
+
+    # -- the server as a whole
+    max_connections: int | None = None
+    """Connections served at once; above it a client gets 503. None: no limit but the system's."""
+    shutdown_code: int = 1012
+    """Close code at shutdown: 1012 "service restart" tells a client to come back; 1001 "going away" is the older one."""
+    shutdown_grace: float = 5.0
+    """How long applications may go on after the shutdown began; then they are cancelled. With the close timeout it
+    bounds the shutdown; container runtimes kill after 10 s, and applications seldom need the rest."""
+    lifespan_timeout: float | None = None
+    """How long the application's startup may take. None: as long as it likes, as uvicorn has it."""
+    root_path: str = ""
+    """ASGI `root_path`: where the application is mounted. A prefix of `path` and `raw_path`, as in uvicorn."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot work."""
+        for name in _POSITIVE_INTEGERS:
+            _require(_is_int(value := getattr(self, name)) and value >= 1, name, value, "a whole number, 1 or more")
+        for name in _DURATIONS:
+            value = getattr(self, name)
+            _require(_is_duration(value) and value > 0, name, value, "seconds above 0")
+        for name in _OPTIONAL_DURATIONS:
+            value = getattr(self, name)
+            _require(value is None or (_is_duration(value) and value > 0), name, value, "seconds above 0, or None")
+        _require(_is_duration(g := self.shutdown_grace) and g >= 0, "shutdown_grace", g, "seconds, 0 or more")
+        connections = self.max_connections
+        _require(
+            connections is None or (_is_int(connections) and connections >= 1),
+            "max_connections",
+            connections,
+            "a whole number, 1 or more, or None",
+        )
+        # zlib cannot do raw deflate with a window of 8 bits.
+        _require(
+            self.compression_window_bits in range(9, 16),
+            "compression_window_bits",
+            self.compression_window_bits,
+            "9 to 15",
+        )
+        _require(
+            self.compression_mem_level in range(1, 10), "compression_mem_level", self.compression_mem_level, "1 to 9"
+        )
+        _require(self.compression_level in range(10), "compression_level", self.compression_level, "0 to 9")
+        _require(is_sendable(self.shutdown_code), "shutdown_code", self.shutdown_code, "a code that may be sent")
+        _require(
+            not self.root_path or (self.root_path.startswith("/") and not self.root_path.endswith("/")),
+            "root_path",
+            self.root_path,
+            "'' or a path that starts with a slash and does not end with one",
+        )
+
+
+_POSITIVE_INTEGERS: Final = (
+    "max_head_size",
+    "max_headers",
+    "max_early_data",
+    "max_message_size",
+    "max_fragments",
+    "max_queue",
+    "max_queue_size",
+    "max_output_size",
+)
+_DURATIONS: Final = ("handshake_timeout", "close_timeout")
+_OPTIONAL_DURATIONS: Final = ("accept_timeout", "ping_interval", "ping_timeout", "lifespan_timeout")
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_duration(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _require(condition: bool, name: str, value: object, expected: str) -> None:
+    if not condition:
+        raise ValueError(f"Config({name}={value!r}): expected {expected}")

@@ -185,7 +185,7 @@ class Injector:
         if annotation not in (inspect.Parameter.empty, converter.type, Any):
             raise InjectionError(
                 f"{name}: path parameter {parameter!r} is {_shown(converter.type)}, but annotated "
-                f"{_shown(annotation)}; write {{{parameter}:{_shown(annotation)}}} in the path, or change the annotation"
+                f"{_shown(annotation)}; write {{{parameter}:{_shown(annotation)}}} in the path, or annotate it so"
             )
 
 
@@ -293,5 +293,7 @@ class _InThreads:
         return await anyio.to_thread.run_sync(self._manager.__enter__)
 
     async def __aexit__(self, *error: Any) -> bool | None:
+        swallowed: bool | None = None
         with anyio.CancelScope(shield=True):
-            return await anyio.to_thread.run_sync(self._manager.__exit__, *error)
+            swallowed = await anyio.to_thread.run_sync(self._manager.__exit__, *error)
+        return swallowed

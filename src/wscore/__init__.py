@@ -1,1 +1,74 @@
-"""Placeholder."""
+"""The WebSocket half of an ASGI server, without I/O: bytes in, ASGI messages out, and back.
+
+`ServerConnection` is where to start; `_lifecycle` is where a connection's life is written down. The map:
+
+    _lifecycle    the states, the triggers and what follows from them, as a table
+    _server       ServerConnection: feeds the table, performs its effects, owns the outputs
+    _handshake    request heads, refusals, the 101 and denials; on h11
+    _frames       the seam between connection and frame engine, and the engine on wsproto
+    _deflate      permessage-deflate: negotiation and bounded inflating
+    _inbox        messages for the application, bounded
+    _timers       what is being waited for, and until when
+    _asgi         ASGI's types; an application's messages checked
+    _config       every limit and timeout
+    _close        close codes
+    _lifespan     ASGI lifespan, a machine of its own
+    _tls          ASGI's tls extension
+    _admission    whether one more connection is served
+    _errors       the exceptions
+    cli           the `wscore` command
+
+Nothing that this module imports imports asyncio, trio, anyio, socket, ssl, threading or random.
+"""
+
+from ._admission import Admission, admission
+from ._asgi import (
+    Application,
+    ConnectMessage,
+    DisconnectMessage,
+    Headers,
+    Peer,
+    ReceivedMessage,
+    ReceiveMessage,
+    Scope,
+)
+from ._close import Close
+from ._config import Config
+from ._errors import ClientDisconnected, InvalidMessage, LocalProtocolError, StartupFailed, caused_by_disconnect
+from ._handshake import Request, Response
+from ._lifecycle import State
+from ._lifespan import Lifespan, LifespanMode, LifespanPhase
+from ._server import CloseInfo, Closing, ServerConnection, Stats
+from ._tls import TLSObject, tls_extension
+
+__all__ = [
+    "Admission",
+    "Application",
+    "ClientDisconnected",
+    "Close",
+    "CloseInfo",
+    "Closing",
+    "Config",
+    "ConnectMessage",
+    "DisconnectMessage",
+    "Headers",
+    "InvalidMessage",
+    "Lifespan",
+    "LifespanMode",
+    "LifespanPhase",
+    "LocalProtocolError",
+    "Peer",
+    "ReceiveMessage",
+    "ReceivedMessage",
+    "Request",
+    "Response",
+    "Scope",
+    "ServerConnection",
+    "StartupFailed",
+    "State",
+    "Stats",
+    "TLSObject",
+    "admission",
+    "caused_by_disconnect",
+    "tls_extension",
+]

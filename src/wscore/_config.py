@@ -70,7 +70,7 @@ class Config:
     max_connections: int | None = None
     """Connections served at once; above it a client gets 503. None: no limit but the system's."""
     shutdown_code: int = 1012
-    """Close code at shutdown: 1012 "service restart" tells a client to come back; 1001 "going away" is the older one."""
+    """Close code at shutdown: 1012 "service restart" asks clients to come back; 1001 "going away" is older."""
     shutdown_grace: float = 5.0
     """How long applications may go on after the shutdown began; then they are cancelled. With the close timeout it
     bounds the shutdown; container runtimes kill after 10 s, and applications seldom need the rest."""

@@ -14,6 +14,8 @@ that surfaces as an exception has taken down servers; one that surfaces as a val
 
 from __future__ import annotations
 
+from typing import Any
+
 __all__ = [
     "ClientDisconnected",
     "InvalidMessage",
@@ -65,11 +67,12 @@ def caused_by_disconnect(error: BaseException) -> bool:
     group of nothing but such errors. ASGI 2.4: a server does not log its own disconnect exception as an error.
     """
     seen: set[int] = set()
-    current: BaseException | None = error
+    current: Any = error
     while current is not None and id(current) not in seen:
-        if isinstance(current, ClientDisconnected):
+        kind: type[BaseException] = type(current)
+        if issubclass(kind, ClientDisconnected):
             return True
-        if isinstance(current, BaseExceptionGroup) and all(map(caused_by_disconnect, current.exceptions)):
+        if issubclass(kind, BaseExceptionGroup) and all(map(caused_by_disconnect, current.exceptions)):
             return True
         seen.add(id(current))  # a chain can be made circular by hand
         current = current.__cause__ or current.__context__

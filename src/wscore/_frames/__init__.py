@@ -1,0 +1,75 @@
+"""Frames: the seam between the connection and the engine that reads and writes them (RFC 6455 5).
+
+`FrameCodec` is all that a connection knows of an engine. Bytes go in, events come out one at a time, so that a
+connection whose inbox is full can leave the rest unread; a compressed read of 64 KiB may hold a thousand messages.
+An engine never raises on what a peer sends: it gives a `Violation`, or the peer's `Close`, as its last event.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from .._close import INVALID_PAYLOAD, PROTOCOL_ERROR, TOO_BIG, Close
+
+__all__ = ["REASONS", "Event", "FrameCodec", "Ping", "Pong", "Violation"]
+
+
+class Ping(NamedTuple):
+    """A ping; its payload goes back in a pong."""
+
+    payload: bytes
+
+
+class Pong(NamedTuple):
+    """A pong, asked for or not."""
+
+    payload: bytes
+
+
+class Violation(NamedTuple):
+    """The peer broke the protocol or a limit; `code` is what to fail the connection with."""
+
+    code: int
+
+    @property
+    def reason(self) -> str:
+        """The close frame's reason: constant, so that nothing of the input is reflected and all engines agree."""
+        return REASONS[self.code]
+
+
+REASONS = {PROTOCOL_ERROR: "protocol error", INVALID_PAYLOAD: "invalid payload", TOO_BIG: "message too big"}
+
+Event = str | bytes | Ping | Pong | Close | Violation
+"""A whole text or binary message is itself the event."""
+
+
+class FrameCodec(Protocol):
+    """What an engine does. Not thread-safe; one connection owns it."""
+
+    def receive_data(self, data: bytes | bytearray | memoryview) -> None:
+        """Take bytes from the peer. Afterwards ask `next_event` until it gives None."""
+        ...
+
+    def next_event(self) -> Event | None:
+        """Give what comes next in the bytes taken, or None: more bytes are needed, or the last event was given."""
+        ...
+
+    def text(self, payload: bytes) -> bytes:
+        """Write a text message whose UTF-8 is `payload`."""
+        ...
+
+    def binary(self, payload: bytes) -> bytes:
+        """Write a binary message."""
+        ...
+
+    def ping(self, payload: bytes) -> bytes:
+        """Write a ping; at most 125 bytes."""
+        ...
+
+    def pong(self, payload: bytes) -> bytes:
+        """Write a pong; at most 125 bytes."""
+        ...
+
+    def close(self, close: Close) -> bytes:
+        """Write a close frame; code and reason were checked."""
+        ...

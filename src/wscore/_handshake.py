@@ -1,0 +1,295 @@
+"""The opening handshake: a request head becomes an `Opening` or a refusal, an answer becomes bytes (RFC 6455 4.2).
+
+The only importer of h11, which reads the head's grammar. What h11 lets through is checked here: heads of any size,
+a thousand headers, folded lines, other HTTP versions, requests with a body (E3, E16-E22).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import dataclasses
+import hashlib
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final, NamedTuple
+from urllib.parse import unquote_to_bytes
+
+import h11
+
+from ._asgi import Accept, Body, Headers, Peer, ResponseStart, Scope
+from ._config import Config
+from ._deflate import Deflate, MalformedExtensions, negotiate
+from ._errors import InvalidMessage
+
+__all__ = ["Denial", "HeadReader", "Opening", "Request", "Response", "judge", "refusal"]
+
+_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 1.3
+_END_OF_HEAD: Final = re.compile(rb"\n\r?\n")
+_REQUEST_LINE: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [\x21-\x7e]+ HTTP/[0-9]\.[0-9]\r?\n")
+_TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_ABSOLUTE_FORM: Final = re.compile(rb"(?i:https?|wss?)://[^/?#]+")
+
+
+class Request(NamedTuple):
+    """A request head, read by h11 or by an embedder's own HTTP parser.
+
+    `headers` have lower-case names; `http_version` is "1.1", or "2" for an extended CONNECT (RFC 8441), whose `target`
+    is its `:path` and whose pseudo headers have become method, target and `host`.
+    """
+
+    method: bytes
+    target: bytes
+    headers: Headers
+    http_version: str = "1.1"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Response:
+    """The handshake's answer as a value. `body` is all of it for a refusal, and b"" where it is streamed or a 101."""
+
+    status: int
+    headers: Headers
+    body: bytes = b""
+
+    def head(self) -> bytes:
+        """Write status line and headers as HTTP/1.1 has them."""
+        try:
+            phrase = HTTPStatus(self.status).phrase
+        except ValueError:
+            phrase = ""  # RFC 9112 4: it may be absent
+        lines = [f"HTTP/1.1 {self.status} {phrase}\r\n".encode()]
+        lines += [b"%s: %s\r\n" % header for header in self.headers]
+        return b"".join([*lines, b"\r\n"])
+
+
+def refusal(status: int, why: str, *headers: tuple[bytes, bytes]) -> Response:
+    """Make a whole response that says in a line of text why there is no connection; it ends the TCP connection."""
+    body = f"{why}\n".encode() if why else b""
+    fixed = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", b"%d" % len(body)),
+        (b"connection", b"close"),
+    ]
+    named = {name for name, _ in headers}
+    return Response(status, [*headers, *(header for header in fixed if header[0] not in named)], body)
+
+
+class HeadReader:
+    """Collects the bytes of a request head until it is whole, within the limits for size and number of lines."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._buffer = bytearray()
+        self._scanned = 0  # the end of the head does not begin before this: a dripping head costs no second look
+        self._line_read = False
+
+    def feed(self, data: bytes | bytearray | memoryview) -> tuple[Request, bytes] | Response | None:
+        """Take more bytes: None while the head is unfinished, then the request and what followed it, or a refusal."""
+        self._buffer += data
+        buffer = self._buffer
+        if not self._line_read and (bad := self._judge_request_line()):
+            return bad
+        end = _END_OF_HEAD.search(buffer, self._scanned)
+        size = end.end() if end else len(buffer)
+        if size > self._config.max_head_size:
+            return refusal(431, f"the request head is larger than {self._config.max_head_size} bytes")
+        if end is None:
+            self._scanned = max(0, len(buffer) - 2)
+            return None
+        head, rest = bytes(buffer[:size]), bytes(buffer[size:])
+        lines = head.split(b"\n")[1:-2]
+        if len(lines) > self._config.max_headers:
+            return refusal(431, f"the request has more than {self._config.max_headers} headers")
+        if any(line[:1] in (b" ", b"\t") for line in lines):
+            # RFC 9112 5.2 lets a server refuse obsolete folding; h11 would join the lines.
+            return refusal(400, "a header is folded over two lines")
+        parser = h11.Connection(h11.SERVER, max_incomplete_event_size=len(head) + 1)
+        try:
+            parser.receive_data(head)
+            event = parser.next_event()
+        except h11.RemoteProtocolError as error:
+            return refusal(400, f"not an HTTP/1.1 request: {error.args[0] if error.args else 'malformed'}"[:200])
+        assert isinstance(event, h11.Request)  # a whole head is a request or an error
+        return Request(event.method, event.target, list(event.headers), event.http_version.decode()), rest
+
+    def _judge_request_line(self) -> Response | None:
+        """Refuse what is no HTTP as soon as that shows: after a TLS hello no blank line may ever come (T11)."""
+        line_end = self._buffer.find(b"\n")
+        if line_end < 0:
+            if self._buffer and not _TOKEN.match(self._buffer):
+                return refusal(400, "not an HTTP request")
+            return None
+        self._line_read = True
+        return None if _REQUEST_LINE.match(self._buffer) else refusal(400, "not an HTTP/1.1 request line")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Opening:
+    """A request that may become a WebSocket connection."""
+
+    request: Request
+    subprotocols: list[str]
+    deflate: Deflate | None
+    key: bytes  # empty over HTTP/2
+
+    def scope(self, peer: Peer, config: Config, state: Mapping[str, Any]) -> Scope:
+        """Build the ASGI scope; `state` is copied, as ASGI asks (lifespan 2.0)."""
+        request = self.request
+        absolute = _ABSOLUTE_FORM.match(request.target)
+        target = request.target[absolute.end() :] if absolute else request.target
+        raw_path, _, query = target.partition(b"?")
+        raw_path = raw_path or b"/"
+        path = unquote_to_bytes(raw_path).decode("utf-8", "replace")
+        extensions: dict[str, dict[str, Any]] = {"websocket.http.response": {}}
+        if peer.tls is not None:
+            extensions["tls"] = peer.tls
+        return {
+            "type": "websocket",
+            "asgi": {"version": "3.0", "spec_version": "2.5"},
+            "http_version": request.http_version,
+            "scheme": "ws" if peer.tls is None else "wss",
+            "path": config.root_path + path,
+            "raw_path": config.root_path.encode() + raw_path,
+            "query_string": query,
+            "root_path": config.root_path,
+            "headers": list(request.headers),
+            "client": peer.client,
+            "server": peer.server,
+            "subprotocols": list(self.subprotocols),
+            "state": dict(state),
+            "extensions": extensions,
+        }
+
+    def accept(self, accept: Accept) -> Response:
+        """Make the answer that opens the connection: 101, or 200 over HTTP/2 (RFC 8441 5)."""
+        headers: Headers = []
+        if self.key:
+            digest = base64.b64encode(hashlib.sha1(self.key + _GUID, usedforsecurity=False).digest())
+            headers += [
+                (b"upgrade", b"websocket"),
+                (b"connection", b"Upgrade"),
+                (b"sec-websocket-accept", digest),
+            ]
+        if accept.subprotocol is not None:
+            headers.append((b"sec-websocket-protocol", accept.subprotocol.encode()))
+        if self.deflate is not None:
+            headers.append((b"sec-websocket-extensions", self.deflate.header_value()))
+        return Response(101 if self.key else 200, headers + accept.headers)
+
+
+def judge(request: Request, config: Config) -> Opening | Response:
+    """Tell whether `request` is an opening handshake that RFC 6455 4.2.1 allows; else give the refusal."""
+    values: dict[bytes, list[bytes]] = {}
+    for name, value in request.headers:
+        values.setdefault(name, []).append(value)
+
+    def tokens(name: bytes) -> list[bytes]:
+        return [token for value in values.get(name, ()) for item in value.split(b",") if (token := item.strip(b" \t"))]
+
+    over_http2 = request.http_version == "2"
+    if not over_http2:
+        for name in (b"connection", b"upgrade"):
+            if not all(value.isascii() for value in values.get(name, ())):
+                return refusal(400, f"{name.decode()}: not ASCII")
+        connection = {token.lower() for token in tokens(b"connection")}
+        upgrade = [token.lower() for token in tokens(b"upgrade")]
+        if b"upgrade" not in connection or upgrade != [b"websocket"]:
+            return _upgrade_required("this is a WebSocket endpoint: send an opening handshake (RFC 6455 4.1)")
+    expected = b"CONNECT" if over_http2 else b"GET"
+    if request.method != expected:
+        return refusal(405, f"an opening handshake is a {expected.decode()} request", (b"allow", expected))
+    if request.http_version not in ("1.1", "2"):
+        return refusal(505, "an opening handshake needs HTTP/1.1")
+    if len(values.get(b"host", ())) != 1:
+        return refusal(400, "expected one Host header")
+    # A body on an upgrade is where request smuggling starts: one end reads it as frames, the other as HTTP.
+    if b"transfer-encoding" in values or any(value.strip(b"0 ") for value in values.get(b"content-length", ())):
+        return refusal(400, "an opening handshake has no body")
+    if not (request.target.startswith(b"/") or _ABSOLUTE_FORM.match(request.target)):
+        return refusal(400, "the request target is no path")
+    key = b""
+    if not over_http2:
+        keys = values.get(b"sec-websocket-key", [])
+        if len(keys) != 1 or not _is_key(keys[0]):
+            return refusal(400, "expected one Sec-WebSocket-Key, base64 of 16 bytes")
+        key = keys[0]
+    match values.get(b"sec-websocket-version", []):
+        case [b"13"]:
+            pass
+        case []:
+            return refusal(400, "expected Sec-WebSocket-Version: 13", (b"sec-websocket-version", b"13"))
+        case _:
+            return _upgrade_required("expected Sec-WebSocket-Version: 13", (b"sec-websocket-version", b"13"))
+    subprotocols = tokens(b"sec-websocket-protocol")
+    if not all(map(_TOKEN.fullmatch, subprotocols)):
+        return refusal(400, "Sec-WebSocket-Protocol: not a list of tokens")
+    try:
+        deflate = negotiate(values.get(b"sec-websocket-extensions", []), config)
+    except MalformedExtensions:
+        return refusal(400, "Sec-WebSocket-Extensions: malformed")  # RFC 6455 9.1
+    return Opening(request, [token.decode() for token in subprotocols], deflate, key)
+
+
+def _upgrade_required(why: str, *headers: tuple[bytes, bytes]) -> Response:
+    # RFC 9110 15.5.22 and 7.8: a 426 names the protocol in Upgrade, and Upgrade in Connection.
+    return refusal(426, why, *headers, (b"upgrade", b"websocket"), (b"connection", b"Upgrade, close"))
+
+
+def _is_key(value: bytes) -> bool:
+    try:
+        return len(base64.b64decode(value, validate=True)) == 16
+    except binascii.Error:
+        return False
+
+
+class Denial:
+    """An application's own HTTP response in place of the handshake, streamed (ASGI's websocket.http.response)."""
+
+    def __init__(self, start: ResponseStart) -> None:
+        self._start = start
+        self._bodiless = start.status in (204, 304)  # RFC 9110 6.4.1
+        self._written = 0
+        self._chunked = False
+
+    def check(self, body: Body) -> None:
+        """Raise InvalidMessage where `body` would break the content-length that the application announced."""
+        announced = self._start.content_length
+        if announced is None or self._bodiless:
+            return
+        total = self._written + len(body.data)
+        if total > announced or (total < announced and not body.more):
+            raise InvalidMessage(
+                f"websocket.http.response.body: the body has {total} bytes{'' if body.more else ' in all'}, but the "
+                f"response's content-length says {announced}"
+            )
+
+    def head(self, first: Body, *, chunks: bool) -> Response:
+        """Make the head, once the first piece of the body shows how the body's end can be told.
+
+        `chunks` says whether a body of unknown length may be chunked; an embedder's HTTP frames it itself.
+        """
+        headers = list(self._start.headers)
+        if self._start.content_length is not None:
+            if self._start.status != 204:  # RFC 9110 8.6
+                headers.append((b"content-length", b"%d" % self._start.content_length))
+        elif not self._bodiless:
+            if not first.more:
+                headers.append((b"content-length", b"%d" % len(first.data)))
+            elif chunks:
+                self._chunked = True
+                headers.append((b"transfer-encoding", b"chunked"))
+        if chunks:
+            headers.append((b"connection", b"close"))
+        return Response(self._start.status, headers)
+
+    def frame(self, body: Body) -> bytes:
+        """Write a checked piece of the body as it goes out."""
+        if self._bodiless:
+            return b""
+        self._written += len(body.data)
+        if not self._chunked:
+            return body.data
+        chunk = b"%x\r\n%s\r\n" % (len(body.data), body.data) if body.data else b""  # an empty chunk would end it
+        return chunk if body.more else chunk + b"0\r\n\r\n"

@@ -1,0 +1,219 @@
+"""The life of one connection, as a table.
+
+The rules of this file: it knows no bytes, no ASGI message, no clock and no close code. It is told what happened and
+answers what follows. If you need one of those here, the trigger is too coarse: split it.
+
+Theory of operation
+-------------------
+There is one machine per connection. It is fed *triggers*, one at a time, each from one of six sources, which the label
+names: `peer:` what came over the network, `app:` a message that the application sent, `task:` how the application
+ended, `time:` a timer that fired, `operator:` who runs the server, `transport:` the socket. A trigger in a state gives
+a *step*: the next state, and *effects* that `ServerConnection` performs in the order in which they stand. What a
+trigger carries (a close code, a request, a body) rides beside it; the table never looks at it.
+
+A cell that is missing has one meaning per source:
+
+- `app:` the application made a mistake, and gets an error; nothing changes.
+- anything else: nothing happens. That is what makes a late timer, a second end of stream or a second shutdown harmless.
+
+A connection's road is AWAITING_REQUEST, DECIDING (the application was started and has not answered the handshake),
+then OPEN, or DENYING where the application answers with an HTTP response. Two states end it:
+
+- CLOSE_SENT: our close frame is out, the peer's is awaited. Its messages are thrown away.
+- DRAINING: we have said our last byte. What remains is to flush it, to end our half of the TCP connection, and to read
+  and throw away until the peer ends its half: a system that closes over unread input resets the connection, and the
+  reset overtakes our last bytes (T15).
+
+A state stands for what may still happen, so DENIAL_STARTED is a state of its own: with the response's head on the
+wire, a failing application can no longer be answered for with a 500.
+
+What is not in the table: messages, pings and pongs while OPEN. They change no state, and they are the fast path.
+
+A peer's close, violation or end of stream waits behind the messages that came before it (F32). That needs no state
+either: the trigger is fed when the application has taken those messages, or when `time: end` fires.
+
+A *timer* runs only in the states that ARMED gives it. Entering a state starts its timers, except those of LATER, which
+start with what they wait for; leaving for a state that does not have them stops them; those that both states have run
+on. So no timer outlives its state, and the closing is bounded as a whole however many states it passes through.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final, NamedTuple
+
+__all__ = ["ARMED", "LATER", "TRANSITIONS", "Effect", "State", "Step", "Timer", "Trigger", "follow"]
+
+
+class State(Enum):
+    """Where a connection is in its life."""
+
+    AWAITING_REQUEST = "the request head is being read"
+    DECIDING = "the application was started and has not answered the handshake"
+    DENYING = "the application has begun an HTTP response; nothing of it is written"
+    DENIAL_STARTED = "the response's head is written, its body is being streamed"
+    OPEN = "messages flow"
+    CLOSE_SENT = "our close frame is out, the peer's is awaited"
+    DRAINING = "our last byte is out, the end of the peer's stream is awaited"
+    CLOSED = "over"
+
+
+class Trigger(Enum):
+    """What happened. The value is the label in the diagram; its prefix says who did it."""
+
+    PEER_REQUEST = "peer: opening handshake"
+    PEER_BAD_REQUEST = "peer: anything but an opening handshake"
+    PEER_CLOSE = "peer: close frame"
+    PEER_VIOLATION = "peer: breaks the protocol"
+    PEER_EOF = "peer: end of stream"
+    APP_ACCEPT = "app: accept"
+    APP_CLOSE = "app: close"
+    APP_SEND = "app: send"
+    APP_RESPONSE = "app: response start"
+    APP_BODY = "app: response body, more to come"
+    APP_LAST_BODY = "app: last response body"
+    TASK_RETURNED = "task: application returned"
+    TASK_RAISED = "task: application raised"
+    TIME_HANDSHAKE = "time: request head overdue"
+    TIME_ACCEPT = "time: answer overdue"
+    TIME_BODY = "time: next response body overdue"
+    TIME_PING = "time: ping due"
+    TIME_PONG = "time: pong overdue"
+    TIME_END = "time: end waited long enough"
+    TIME_CLOSE = "time: closing overdue"
+    OPERATOR_SHUTDOWN = "operator: shutdown"
+    OPERATOR_OVERLOAD = "operator: too many connections"
+    TRANSPORT_LOST = "transport: connection lost"
+
+
+class Effect(Enum):
+    """What follows. `ServerConnection` has one method for each."""
+
+    START_APPLICATION = "start the application"
+    REFUSE = "write a whole HTTP response"
+    SWITCH_PROTOCOLS = "write the 101 response, read frames"
+    HOLD_RESPONSE = "keep the response's head until its first body"
+    WRITE_HEAD = "write the held head"
+    WRITE_BODY = "write a piece of the body"
+    AWAIT_BODY = "wait for the next body as long again"
+    SEND_CLOSE = "write a close frame"
+    SEND_PING = "write a ping, await its pong"
+    REACH_END = "let the waiting end take effect"
+    QUEUE_DISCONNECT = "queue the application's last message"
+
+
+class Timer(Enum):
+    """What is being waited for. The value is the trigger that follows when it was in vain."""
+
+    HANDSHAKE = Trigger.TIME_HANDSHAKE  # how long a peer may take to send its request head
+    ACCEPT = Trigger.TIME_ACCEPT  # how long an application may take to answer a handshake
+    BODY = Trigger.TIME_BODY  # how long an application may take for each part of a denial
+    PING = Trigger.TIME_PING  # how long a connection goes without a ping
+    PONG = Trigger.TIME_PONG  # how long a pinged peer may stay silent
+    END = Trigger.TIME_END  # how long a peer's end waits behind messages nobody asks for
+    CLOSE = Trigger.TIME_CLOSE  # how long a closing may take
+
+
+class Step(NamedTuple):
+    """What a trigger leads to: the next state, and the effects in their order."""
+
+    state: State
+    effects: tuple[Effect, ...]
+
+
+S, T, Do = State, Trigger, Effect
+
+
+def step(state: State, *effects: Effect) -> Step:
+    return Step(state, effects)
+
+
+TRANSITIONS: Final[dict[State, dict[Trigger, Step]]] = {
+    S.AWAITING_REQUEST: {
+        T.PEER_REQUEST: step(S.DECIDING, Do.START_APPLICATION),
+        T.PEER_BAD_REQUEST: step(S.DRAINING, Do.REFUSE),
+        T.PEER_EOF: step(S.CLOSED),
+        T.TIME_HANDSHAKE: step(S.DRAINING, Do.REFUSE),
+        T.OPERATOR_SHUTDOWN: step(S.DRAINING, Do.REFUSE),
+        T.OPERATOR_OVERLOAD: step(S.DRAINING, Do.REFUSE),
+        T.TRANSPORT_LOST: step(S.CLOSED),
+    },
+    S.DECIDING: {
+        T.APP_ACCEPT: step(S.OPEN, Do.SWITCH_PROTOCOLS),
+        T.APP_CLOSE: step(S.DRAINING, Do.REFUSE, Do.QUEUE_DISCONNECT),
+        T.APP_RESPONSE: step(S.DENYING, Do.HOLD_RESPONSE),
+        T.TASK_RETURNED: step(S.DRAINING, Do.REFUSE, Do.QUEUE_DISCONNECT),
+        T.TASK_RAISED: step(S.DRAINING, Do.REFUSE, Do.QUEUE_DISCONNECT),
+        T.PEER_EOF: step(S.CLOSED, Do.QUEUE_DISCONNECT),
+        T.TIME_ACCEPT: step(S.DRAINING, Do.REFUSE, Do.QUEUE_DISCONNECT),
+        T.OPERATOR_SHUTDOWN: step(S.DRAINING, Do.REFUSE, Do.QUEUE_DISCONNECT),
+        T.TRANSPORT_LOST: step(S.CLOSED, Do.QUEUE_DISCONNECT),
+    },
+    S.DENYING: {
+        T.APP_BODY: step(S.DENIAL_STARTED, Do.WRITE_HEAD, Do.WRITE_BODY, Do.AWAIT_BODY),
+        T.APP_LAST_BODY: step(S.DRAINING, Do.WRITE_HEAD, Do.WRITE_BODY, Do.QUEUE_DISCONNECT),
+        T.TASK_RETURNED: step(S.DRAINING, Do.REFUSE, Do.QUEUE_DISCONNECT),
+        T.TASK_RAISED: step(S.DRAINING, Do.REFUSE, Do.QUEUE_DISCONNECT),
+        T.PEER_EOF: step(S.CLOSED, Do.QUEUE_DISCONNECT),
+        T.TIME_BODY: step(S.CLOSED, Do.QUEUE_DISCONNECT),
+        T.OPERATOR_SHUTDOWN: step(S.DRAINING, Do.REFUSE, Do.QUEUE_DISCONNECT),
+        T.TRANSPORT_LOST: step(S.CLOSED, Do.QUEUE_DISCONNECT),
+    },
+    S.DENIAL_STARTED: {  # a shutdown lets it finish: the application has the grace time for that
+        T.APP_BODY: step(S.DENIAL_STARTED, Do.WRITE_BODY, Do.AWAIT_BODY),
+        T.APP_LAST_BODY: step(S.DRAINING, Do.WRITE_BODY, Do.QUEUE_DISCONNECT),
+        T.TASK_RETURNED: step(S.CLOSED, Do.QUEUE_DISCONNECT),
+        T.TASK_RAISED: step(S.CLOSED, Do.QUEUE_DISCONNECT),
+        T.PEER_EOF: step(S.CLOSED, Do.QUEUE_DISCONNECT),
+        T.TIME_BODY: step(S.CLOSED, Do.QUEUE_DISCONNECT),
+        T.TRANSPORT_LOST: step(S.CLOSED, Do.QUEUE_DISCONNECT),
+    },
+    S.OPEN: {
+        T.APP_SEND: step(S.OPEN),  # stands here for the errors' "allowed: ..."; the fast path does not look it up
+        T.APP_CLOSE: step(S.CLOSE_SENT, Do.SEND_CLOSE, Do.QUEUE_DISCONNECT),
+        T.TASK_RETURNED: step(S.CLOSE_SENT, Do.SEND_CLOSE, Do.QUEUE_DISCONNECT),
+        T.TASK_RAISED: step(S.CLOSE_SENT, Do.SEND_CLOSE, Do.QUEUE_DISCONNECT),
+        T.PEER_CLOSE: step(S.DRAINING, Do.SEND_CLOSE, Do.QUEUE_DISCONNECT),
+        T.PEER_VIOLATION: step(S.DRAINING, Do.SEND_CLOSE, Do.QUEUE_DISCONNECT),
+        T.PEER_EOF: step(S.DRAINING, Do.QUEUE_DISCONNECT),
+        T.TIME_PING: step(S.OPEN, Do.SEND_PING),
+        T.TIME_PONG: step(S.DRAINING, Do.SEND_CLOSE, Do.QUEUE_DISCONNECT),
+        T.TIME_END: step(S.OPEN, Do.REACH_END),
+        T.OPERATOR_SHUTDOWN: step(S.CLOSE_SENT, Do.SEND_CLOSE, Do.QUEUE_DISCONNECT),
+        T.TRANSPORT_LOST: step(S.CLOSED, Do.QUEUE_DISCONNECT),
+    },
+    S.CLOSE_SENT: {
+        T.PEER_CLOSE: step(S.DRAINING),
+        T.PEER_VIOLATION: step(S.DRAINING),
+        T.PEER_EOF: step(S.DRAINING),
+        T.TIME_CLOSE: step(S.CLOSED),
+        T.TRANSPORT_LOST: step(S.CLOSED),
+    },
+    S.DRAINING: {  # an end of stream changes nothing: our last bytes may still be on their way out
+        T.TIME_CLOSE: step(S.CLOSED),
+        T.TRANSPORT_LOST: step(S.CLOSED),
+    },
+    S.CLOSED: {},
+}
+
+ARMED: Final[dict[State, frozenset[Timer]]] = {
+    S.AWAITING_REQUEST: frozenset({Timer.HANDSHAKE}),
+    S.DECIDING: frozenset({Timer.ACCEPT}),
+    S.DENYING: frozenset({Timer.BODY}),
+    S.DENIAL_STARTED: frozenset({Timer.BODY}),
+    S.OPEN: frozenset({Timer.PING, Timer.PONG, Timer.END}),
+    S.CLOSE_SENT: frozenset({Timer.CLOSE}),
+    S.DRAINING: frozenset({Timer.CLOSE}),
+    S.CLOSED: frozenset(),
+}
+
+LATER: Final = frozenset({Timer.PONG, Timer.END})  # a pong is awaited once pinged, an end waits once it came
+
+
+def follow(state: State, trigger: Trigger) -> Step | None:
+    """Look up what `trigger` leads to in `state`; None for a missing cell.
+
+    The interpreter of the table is this look-up and `ServerConnection._feed`, which changes the state, moves the
+    timers as ARMED says, and then performs the effects in order.
+    """
+    return TRANSITIONS[state].get(trigger)

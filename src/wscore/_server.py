@@ -1,0 +1,694 @@
+"""The server's end of one connection: feeds the table in `_lifecycle`, performs its effects, owns the outputs.
+
+The rules of this file: it never waits, never asks for the time, and never raises on what a peer did. It decides
+nothing that the table decides; what it adds is what rides beside a trigger (codes, reasons, responses) and the fast
+path of messages, pings and pongs, which change no state.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any, Final, Literal, Self
+
+from ._asgi import (
+    TRIGGERS,
+    Accept,
+    Body,
+    Peer,
+    ReceivedMessage,
+    ResponseStart,
+    Scope,
+    message_type,
+    read_accept,
+    read_body,
+    read_close,
+    read_response_start,
+    read_send,
+)
+from ._close import (
+    ABNORMAL,
+    INTERNAL_ERROR,
+    MAX_REASON_BYTES,
+    NO_STATUS,
+    NORMAL,
+    Close,
+    is_sendable,
+)
+from ._config import Config
+from ._errors import ClientDisconnected, LocalProtocolError
+from ._frames import FrameCodec, Ping, Pong, Violation
+from ._frames.wsproto import WsprotoCodec
+from ._handshake import Denial, HeadReader, Opening, Request, Response, judge, refusal
+from ._inbox import Inbox
+from ._lifecycle import ARMED, LATER, TRANSITIONS, Effect, State, Timer, Trigger, follow
+from ._timers import Timers
+
+__all__ = ["CloseInfo", "Closing", "ServerConnection", "Stats"]
+
+Cause = Literal["peer", "application", "violation", "timeout", "operator", "transport"]
+
+
+class Closing(Enum):
+    """What a transport has to do about the end of the TCP connection."""
+
+    NO = "go on"
+    AFTER_FLUSH = (
+        "write all output, then end the writing side (under TLS: close); close when the peer's side has ended too"
+    )
+    NOW = "close, and drop what is not written"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CloseInfo:
+    """How a connection ended, and by whom."""
+
+    cause: Cause
+    """Who ended it: the peer, the application, the peer by a violation, a timeout, the operator, or the transport."""
+    code: int
+    """What `websocket.disconnect` says, or would say."""
+    reason: str
+    """Likewise."""
+    sent: Close | None
+    """The close frame that we sent."""
+    received: Close | None
+    """The close frame that the peer sent."""
+
+    @property
+    def clean(self) -> bool:
+        """Both ends sent a close frame (RFC 6455 7.1.4)."""
+        return self.sent is not None and self.received is not None
+
+
+@dataclasses.dataclass(slots=True)
+class Stats:
+    """What a connection carried. Bytes are payload, before compression on our side and after it on the peer's."""
+
+    messages_received: int = 0
+    bytes_received: int = 0
+    messages_sent: int = 0
+    bytes_sent: int = 0
+    pings_sent: int = 0
+    latency: float | None = None
+    """Seconds between the last keepalive ping and its pong."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Carried:
+    """What rides beside a trigger; the effects of its step take from it what they need."""
+
+    cause: Cause | None = None
+    code: int = ABNORMAL
+    reason: str = ""
+    frame: Close | None = None
+    response: Response | None = None
+    opening: Opening | None = None
+    accept: Accept | None = None
+    start: ResponseStart | None = None
+    body: Body | None = None
+
+
+_NOTHING: Final = _Carried()
+_UNKNOWN_PEER: Final = Peer()
+
+
+class ServerConnection:
+    """One WebSocket connection, seen from the server, between bytes and ASGI messages.
+
+    Feed it what happens (the network, the application, the clock, the operator); after any input read its outputs,
+    in any order: `data_to_send`, `has_message`, `next_timeout`, `scope`, `wants_read`, `closing`. `now` is seconds of a
+    monotonic clock of the caller's. Not thread-safe: call every method from one task, or under one lock.
+
+    `peer` says what the transport knows of the connection; `state` is the lifespan's, copied into the scope.
+    """
+
+    def __init__(
+        self, config: Config, *, peer: Peer = _UNKNOWN_PEER, now: float, state: Mapping[str, Any] | None = None
+    ) -> None:
+        self.config = config
+        self.stats = Stats()
+        self.access_lines: list[str] = []
+        self._peer = peer
+        self._app_state: Mapping[str, Any] = {} if state is None else state
+        self._opened_at = now
+        self._state = State.AWAITING_REQUEST
+        self._scope: Scope | None = None
+        self._timers = Timers()
+        self._inbox = Inbox(config.max_queue, config.max_queue_size)
+        self._output: list[bytes] = []
+        self._output_size = 0
+        self._late_pong: bytes | None = None  # the answer to the latest ping, when the output is full
+        self._head: HeadReader | None = HeadReader(config)
+        self._opening: Opening | None = None
+        self._response: Response | None = None
+        self._denial: Denial | None = None
+        self._as_value = False
+        self._early = bytearray()  # what came before the accept
+        self._codec: FrameCodec | None = None
+        self._paused = False  # the inbox is full: no parsing, no reading
+        self._waiting_end: tuple[Trigger, _Carried] | None = None
+        self._input_over = False  # a close frame or a violation was parsed: nothing after it counts
+        self._eof = False
+        self._application_ended = False
+        self._ended_by: _Carried | None = None
+        self._close_sent: Close | None = None
+        self._close_received: Close | None = None
+        self._ping: bytes | None = None  # in flight
+        self._ping_sent_at = now
+        self._start_timers(now)
+
+    @classmethod
+    def from_request(
+        cls,
+        request: Request,
+        config: Config,
+        *,
+        peer: Peer = _UNKNOWN_PEER,
+        now: float,
+        state: Mapping[str, Any] | None = None,
+        as_value: bool = False,
+    ) -> Self:
+        """Start from a request head that another HTTP parser has read; what follows it goes to `receive_data`.
+
+        With `as_value` the handshake's answer is not written: take status and headers from `response`, and from
+        `data_to_send` the body as it comes, unframed, and then WebSocket frames. That is for parsers that write
+        responses themselves, and for HTTP/2 (RFC 8441), where `request.http_version` is "2" and the answer is 200.
+        """
+        connection = cls(config, peer=peer, now=now, state=state)
+        connection._as_value = as_value
+        connection._head = None
+        connection._judge(request, now)
+        return connection
+
+    # -- the network: nothing that a peer does raises
+
+    def receive_data(self, data: bytes | bytearray | memoryview, *, now: float) -> None:
+        """Take bytes from the peer, copied where they are kept. No bytes mean nothing, not the end."""
+        if not data or self._eof:
+            return
+        if self._codec is not None:
+            if self._timers.running(Timer.PONG):  # any sign of life will do; pongs queue behind large messages
+                self._await_pong(now)
+            if not self._input_over and self._state in _READING_FRAMES:
+                self._codec.receive_data(data)
+                if not self._paused:
+                    self._parse(now)
+        elif self._state is State.AWAITING_REQUEST:
+            assert self._head is not None
+            match self._head.feed(data):
+                case None:
+                    pass
+                case Response() as bad:
+                    self._feed(Trigger.PEER_BAD_REQUEST, _refused(bad), now)
+                case (request, rest):
+                    self._early += rest
+                    self._judge(request, now)
+        elif self._state is State.DECIDING:
+            self._early += data
+
+    def receive_eof(self, *, now: float) -> None:
+        """Take the end of the peer's stream. A second one is nothing new."""
+        if self._eof:
+            return
+        self._eof = True
+        if self._waiting_end is None and not self._input_over:
+            self._end(Trigger.PEER_EOF, _Carried("peer", reason="end of stream without a close frame"), now)
+
+    def connection_lost(self, *, now: float) -> None:
+        """Take the news that the socket is gone, for whatever reason. A second time is nothing new.
+
+        It does not wait behind messages, as an end of stream does, but those can still be read.
+        """
+        self._eof = True
+        self._reach_end(now)
+        self._feed(Trigger.TRANSPORT_LOST, _Carried("transport", reason="connection lost"), now)
+
+    # -- the application
+
+    def send(self, message: Mapping[str, Any], *, now: float) -> None:
+        """Take an ASGI message from the application; afterwards there may be `data_to_send`.
+
+        Raises InvalidMessage for a malformed message, LocalProtocolError for one that the state does not allow, and
+        ClientDisconnected once the connection has ended by other doing than the application's. A message that was
+        refused has changed nothing.
+        """
+        kind = message_type(message)
+        if self._state is State.OPEN and kind == "websocket.send":  # the fast path
+            payload, is_text = read_send(message)
+            assert self._codec is not None
+            self._write(self._codec.text(payload) if is_text else self._codec.binary(payload))
+            self.stats.messages_sent += 1
+            self.stats.bytes_sent += len(payload)
+            return
+        trigger = TRIGGERS[kind]
+        if follow(self._state, trigger) is None:
+            raise self._refused_message(kind)
+        match trigger:
+            case Trigger.APP_ACCEPT:
+                assert self._opening is not None  # DECIDING is only entered by PEER_REQUEST
+                accept = read_accept(message, self._opening.subprotocols)
+                self._feed(trigger, _Carried(accept=accept), now)
+                self._take_early_data(now)
+            case Trigger.APP_CLOSE:
+                close = read_close(message)
+                if self._state is State.DECIDING:
+                    self._feed(
+                        trigger,
+                        _Carried("application", reason="closed before the accept", response=refusal(403, "")),
+                        now,
+                    )
+                else:
+                    assert close.code is not None
+                    self._feed(trigger, _Carried("application", close.code, close.reason, close), now)
+                    self._after_our_close(now)
+            case Trigger.APP_RESPONSE:
+                self._feed(trigger, _Carried(start=read_response_start(message)), now)
+            case _:
+                body = read_body(message)
+                assert self._denial is not None  # DENYING is only entered by APP_RESPONSE
+                self._denial.check(body)
+                carried = _Carried("application", reason="denied before the accept", body=body)
+                self._feed(Trigger.APP_BODY if body.more else Trigger.APP_LAST_BODY, carried, now)
+
+    def next_message(self, *, now: float) -> ReceivedMessage | None:
+        """Give the application its next message, or None.
+
+        Asking is an input: it makes room, so that `wants_read` may change, and with no message left, a peer's end
+        that waited behind them takes effect (F32). After `websocket.disconnect` there is nothing more.
+        """
+        message = self._inbox.take()
+        if self._paused and self._inbox.roomy:
+            self._resume(now)
+        if message is None and self._waiting_end is not None:
+            self._reach_end(now)
+            message = self._inbox.take()
+        return message
+
+    def expect_message(self) -> None:
+        """Raise LocalProtocolError where waiting for a message would be in vain: the disconnect was taken."""
+        if self._ended_by is not None and self._scope is not None and not self._inbox:
+            raise LocalProtocolError("receive() after websocket.disconnect: it was the last message; return instead")
+
+    def application_returned(self, *, now: float) -> None:
+        """Take the news that the application returned: 500 without an answer, 1000 when open; unread messages go."""
+        self._application_over(Trigger.TASK_RETURNED, "application returned without an answer", Close(NORMAL), "", now)
+
+    def application_raised(self, *, now: float) -> None:
+        """Take the news that the application raised, or was cancelled: 500 without an answer, 1011 when open."""
+        self._application_over(
+            Trigger.TASK_RAISED, "application failed", Close(INTERNAL_ERROR, "internal error"), "internal error", now
+        )
+
+    # -- the clock and the operator
+
+    def handle_timeout(self, *, now: float) -> None:
+        """Do what is due. Early, late or repeated calls are harmless; read `next_timeout` afterwards."""
+        while (timer := self._timers.take_expired(now)) is not None:
+            self._feed(timer.value, _TIMED_OUT.get(timer, _NOTHING), now)
+
+    def begin_shutdown(self, *, now: float, code: int | None = None, reason: str = "") -> None:
+        """End the connection because the server stops: 503 before an answer, a close frame with `code` when open.
+
+        `code` defaults to the configuration's `shutdown_code`. A response that is being streamed, and a closing that
+        is under way, go on. Raises ValueError for a code or a reason that no close frame can carry.
+        """
+        code = self.config.shutdown_code if code is None else code
+        if not is_sendable(code) or len(reason.encode()) > MAX_REASON_BYTES:
+            raise ValueError(f"begin_shutdown(code={code}, reason={reason!r}): no close frame can carry that")
+        response = refusal(503, "the server is shutting down")
+        self._feed(Trigger.OPERATOR_SHUTDOWN, _Carried("operator", code, reason, Close(code, reason), response), now)
+        self._after_our_close(now)
+
+    def turn_away(self, *, now: float) -> None:
+        """Refuse the connection with 503 before it has sent anything, because there are too many."""
+        response = refusal(503, "too many connections")
+        self._feed(
+            Trigger.OPERATOR_OVERLOAD, _Carried("operator", reason="too many connections", response=response), now
+        )
+
+    # -- outputs: levels, to be read after any input, in any order
+
+    def data_to_send(self) -> bytes:
+        """Take the bytes to write; b"" where there are none. They go out in order, by one writer."""
+        if self._late_pong is not None:
+            self._write_late_pong()
+        if not self._output:
+            return b""
+        data = self._output[0] if len(self._output) == 1 else b"".join(self._output)
+        self._output.clear()
+        self._output_size = 0
+        return data
+
+    @property
+    def output_size(self) -> int:
+        """Bytes that `data_to_send` would give."""
+        return self._output_size
+
+    @property
+    def output_full(self) -> bool:
+        """So much output waits that the application's `send()` should, until some of it was taken and written."""
+        return self._output_size >= self.config.max_output_size
+
+    @property
+    def has_message(self) -> bool:
+        """`next_message` would give one."""
+        return bool(self._inbox) or self._waiting_end is not None
+
+    def next_timeout(self) -> float | None:
+        """When to call `handle_timeout`, in the caller's clock; None while nothing is waited for."""
+        return self._timers.next
+
+    @property
+    def scope(self) -> Scope | None:
+        """The ASGI scope, once the application is to be started with it; None before, and on a refused request."""
+        return self._scope
+
+    @property
+    def response(self) -> Response | None:
+        """The handshake's answer, once there is one."""
+        return self._response
+
+    @property
+    def wants_read(self) -> bool:
+        """False: stop reading from the socket, until it is True again."""
+        if self._eof or self._paused:
+            return False
+        if self._state is State.DECIDING:
+            return len(self._early) < self.config.max_early_data
+        return self._state is not State.CLOSED
+
+    @property
+    def closing(self) -> Closing:
+        """What to do about the end of the TCP connection."""
+        return _CLOSING.get(self._state, Closing.NO)
+
+    @property
+    def state(self) -> State:
+        """Where the connection is in its life."""
+        return self._state
+
+    @property
+    def close_info(self) -> CloseInfo | None:
+        """How the connection ended; None while it has not."""
+        end = self._ended_by
+        if end is None:
+            return None
+        assert end.cause is not None
+        return CloseInfo(end.cause, end.code, end.reason, self._close_sent, self._close_received)
+
+    def __repr__(self) -> str:
+        """Show state and peer, for logs."""
+        return f"<ServerConnection {self._state.name} client={self._peer.client}>"
+
+    # -- the machine
+
+    def _feed(self, trigger: Trigger, carried: _Carried, now: float) -> None:
+        """Follow the table: change the state, move the timers, perform the effects in order."""
+        step = follow(self._state, trigger)
+        if step is None:
+            return
+        ends = carried.cause is not None and step.state in _ENDING
+        if ends and self._ended_by is None:
+            self._ended_by = carried
+        if step.state is not self._state:
+            self._state = step.state
+            self._start_timers(now)
+        for effect in step.effects:
+            self._perform(effect, carried, now)
+        if step.state is State.CLOSED:
+            self._finish(now)
+
+    def _start_timers(self, now: float) -> None:
+        armed = ARMED[self._state]
+        self._timers.keep_only(armed)
+        for timer in armed - LATER:
+            if not self._timers.running(timer):
+                self._start(timer, now)
+
+    def _start(self, timer: Timer, now: float) -> None:
+        config = self.config
+        duration = {
+            Timer.HANDSHAKE: config.handshake_timeout,
+            Timer.ACCEPT: config.accept_timeout,
+            Timer.BODY: config.accept_timeout,
+            Timer.PING: config.ping_interval,
+            Timer.PONG: config.ping_timeout,
+            Timer.END: config.close_timeout,
+            Timer.CLOSE: config.close_timeout,
+        }[timer]
+        if duration is not None:
+            self._timers.start(timer, now + duration)
+
+    def _perform(self, effect: Effect, carried: _Carried, now: float) -> None:
+        """Do what one effect says. The assertions hold by the table: they say which trigger brings what."""
+        match effect:
+            case Effect.START_APPLICATION:
+                assert carried.opening is not None
+                self._opening = carried.opening
+                self._scope = carried.opening.scope(self._peer, self.config, self._app_state)
+                self._inbox.put({"type": "websocket.connect"}, 0)
+            case Effect.REFUSE:
+                assert carried.response is not None
+                self._answer(carried.response)
+                self._write(carried.response.body)
+            case Effect.SWITCH_PROTOCOLS:
+                assert carried.accept is not None
+                assert self._opening is not None
+                self._answer(self._opening.accept(carried.accept))
+                self._codec = WsprotoCodec(self.config, self._opening.deflate)
+            case Effect.HOLD_RESPONSE:
+                assert carried.start is not None
+                self._denial = Denial(carried.start)
+            case Effect.WRITE_HEAD:
+                assert self._denial is not None
+                assert carried.body is not None
+                self._answer(self._denial.head(carried.body, chunks=not self._as_value))
+            case Effect.WRITE_BODY:
+                assert self._denial is not None
+                assert carried.body is not None
+                self._write(self._denial.frame(carried.body))
+            case Effect.AWAIT_BODY:
+                self._start(Timer.BODY, now)
+            case Effect.SEND_CLOSE:
+                assert carried.frame is not None
+                assert self._codec is not None
+                self._write_late_pong()  # a ping that came before the close is answered before it (F23)
+                self._close_sent = carried.frame
+                self._write(self._codec.close(carried.frame))
+            case Effect.SEND_PING:
+                assert self._codec is not None
+                # A count will do: the payload only tells a pong's ping, and a peer that guesses it fools itself.
+                self.stats.pings_sent += 1
+                self._ping = self.stats.pings_sent.to_bytes(4)
+                self._ping_sent_at = now
+                self._write(self._codec.ping(self._ping))
+                self._await_pong(now)
+            case Effect.REACH_END:
+                self._reach_end(now)
+            case Effect.QUEUE_DISCONNECT:
+                self._inbox.put_disconnect(
+                    {"type": "websocket.disconnect", "code": carried.code, "reason": carried.reason}
+                )
+
+    # -- the handshake
+
+    def _judge(self, request: Request, now: float) -> None:
+        verdict = judge(request, self.config)
+        if isinstance(verdict, Response):
+            self._feed(Trigger.PEER_BAD_REQUEST, _refused(verdict), now)
+        else:
+            self._feed(Trigger.PEER_REQUEST, _Carried(opening=verdict), now)
+        self._head = None
+
+    def _take_early_data(self, now: float) -> None:
+        """Read what came before the accept as frames, now that the answer is out (E24, E25)."""
+        early, self._early = self._early, bytearray()
+        if early:
+            assert self._codec is not None
+            self._codec.receive_data(early)
+            self._parse(now)
+
+    def _answer(self, response: Response) -> None:
+        self._response = response
+        self._early.clear()
+        if not self._as_value:
+            self._write(response.head())
+        self.access_lines.append(f"{self._who()} {response.status}")
+
+    # -- frames
+
+    def _parse(self, now: float) -> None:
+        """Turn the bytes that the codec holds into messages and answers, until it needs more or the inbox is full."""
+        assert self._codec is not None
+        while not self._input_over:
+            keeping = self._state is not State.CLOSE_SENT  # what comes after our close frame is thrown away
+            if keeping and self._inbox.full:
+                self._pause()
+                return
+            event = self._codec.next_event()
+            if event is None:
+                return
+            match event:
+                case str() | bytes():
+                    if keeping:
+                        self._keep(event)
+                case Ping(payload):
+                    self._answer_ping(payload)
+                case Pong(payload):
+                    self._take_pong(payload, now)
+                case Close(code, reason):
+                    self._input_over = True
+                    self._close_received = event
+                    seen = NO_STATUS if code is None else code
+                    self._end(Trigger.PEER_CLOSE, _Carried("peer", seen, reason, event), now)
+                case Violation(code):
+                    self._input_over = True
+                    carried = _Carried("violation", code, event.reason, Close(code, event.reason))
+                    self._end(Trigger.PEER_VIOLATION, carried, now)
+
+    def _keep(self, message: str | bytes) -> None:
+        if isinstance(message, str):
+            size = len(message) if message.isascii() else len(message.encode())
+            self._inbox.put({"type": "websocket.receive", "text": message}, size)
+        else:
+            size = len(message)
+            self._inbox.put({"type": "websocket.receive", "bytes": message}, size)
+        self.stats.messages_received += 1
+        self.stats.bytes_received += size
+
+    def _answer_ping(self, payload: bytes) -> None:
+        if self._state is not State.OPEN:  # nothing follows our close frame (I4)
+            return
+        assert self._codec is not None
+        if self.output_full:  # a peer that does not read its pongs gets the latest (RFC 6455 5.5.3)
+            self._late_pong = payload
+        else:
+            self._write(self._codec.pong(payload))
+
+    def _write_late_pong(self) -> None:
+        if self._late_pong is not None:
+            assert self._codec is not None
+            payload, self._late_pong = self._late_pong, None
+            self._write(self._codec.pong(payload))
+
+    def _take_pong(self, payload: bytes, now: float) -> None:
+        if payload == self._ping and self._state is State.OPEN:
+            self._ping = None
+            self.stats.latency = now - self._ping_sent_at
+            self._timers.stop(Timer.PONG)
+            self._start(Timer.PING, now)
+
+    def _await_pong(self, now: float) -> None:
+        """Give the pinged peer its time; while we do not read, its pong cannot arrive, and no time runs (T3)."""
+        if not self._paused:
+            self._start(Timer.PONG, now)
+
+    def _pause(self) -> None:
+        self._paused = True
+        self._timers.stop(Timer.PONG)
+
+    def _resume(self, now: float) -> None:
+        self._paused = False
+        if self._ping is not None and self._state is State.OPEN:
+            self._await_pong(now)
+        self._parse(now)
+
+    # -- ends
+
+    def _end(self, trigger: Trigger, carried: _Carried, now: float) -> None:
+        """Feed a peer's close, violation or end of stream, now or when the messages before it were taken (F32)."""
+        behind_messages = self._inbox.holds_messages or self._paused
+        if self._state is State.OPEN and behind_messages:
+            self._waiting_end = (trigger, carried)  # of a paused connection, a close frame replaces an end of stream
+            if not self._timers.running(Timer.END):
+                self._start(Timer.END, now)
+        else:
+            self._waiting_end = None
+            self._feed(trigger, carried, now)
+
+    def _reach_end(self, now: float) -> None:
+        """Let the peer's end take effect that waited behind its messages, if one did."""
+        if self._waiting_end is not None:
+            (trigger, carried), self._waiting_end = self._waiting_end, None
+            self._timers.stop(Timer.END)
+            self._feed(trigger, carried, now)
+
+    def _after_our_close(self, now: float) -> None:
+        """Having sent our close frame first, look for the peer's in what was left unread, and meet its end."""
+        if self._state is State.CLOSE_SENT:
+            self._paused = False
+            self._parse(now)
+            self._reach_end(now)
+
+    def _application_over(self, trigger: Trigger, unanswered: str, frame: Close, reason: str, now: float) -> None:
+        if self._application_ended:
+            return
+        self._application_ended = True
+        self._inbox.drop_messages()
+        if self._state is State.OPEN:
+            assert frame.code is not None
+            self._feed(trigger, _Carried("application", frame.code, reason, frame), now)
+            self._after_our_close(now)
+        else:
+            response = refusal(500, "internal server error")
+            self._feed(trigger, _Carried("application", reason=unanswered, response=response), now)
+
+    def _finish(self, now: float) -> None:
+        """Say the last word on a connection that is closed: it gives no more output (I8)."""
+        self._output.clear()
+        self._output_size = 0
+        self._late_pong = None
+        self._early.clear()
+        self._head = None
+        if info := self.close_info:
+            stats = self.stats
+            self.access_lines.append(
+                f"{self._who()} closed {info.code} by {info.cause}, {stats.messages_received} in, "
+                f"{stats.messages_sent} out, {now - self._opened_at:.3f} s"
+            )
+
+    def _who(self) -> str:
+        """Name client and path for the access log; not the query, where tokens travel."""
+        client = self._peer.client
+        where = f"{client[0]}:{client[1]}" if client else "-"
+        if self._scope is None:
+            return f'{where} "-"'
+        path = self._scope["raw_path"].decode("ascii", "backslashreplace")
+        return f'{where} "{self._opening.request.method.decode() if self._opening else "GET"} {path}"'
+
+    def _refused_message(self, kind: str) -> LocalProtocolError | ClientDisconnected:
+        end = self._ended_by
+        if end is not None and end.cause != "application":
+            return ClientDisconnected(end.code, end.reason)
+        allowed = [name for name, trigger in TRIGGERS.items() if trigger in TRANSITIONS[self._state]]
+        return LocalProtocolError(
+            f"{kind} while {self._state.name}: {self._state.value} (allowed: {', '.join(allowed) or 'nothing'})"
+        )
+
+    def _write(self, data: bytes) -> None:
+        self._output.append(data)
+        self._output_size += len(data)
+
+
+_ENDING: Final = frozenset({State.CLOSE_SENT, State.DRAINING, State.CLOSED})
+_READING_FRAMES: Final = frozenset({State.OPEN, State.CLOSE_SENT})
+_CLOSING: Final = {State.DRAINING: Closing.AFTER_FLUSH, State.CLOSED: Closing.NOW}
+
+
+def _refused(response: Response) -> _Carried:
+    why = response.body.decode().strip()
+    return _Carried("violation", reason=f"handshake refused with {response.status}: {why}", response=response)
+
+
+_TIMED_OUT: Final[dict[Timer, _Carried]] = {
+    Timer.HANDSHAKE: _Carried(
+        "timeout", reason="request head overdue", response=refusal(408, "the request head took too long")
+    ),
+    Timer.ACCEPT: _Carried("timeout", reason="answer overdue", response=refusal(503, "the application took too long")),
+    Timer.BODY: _Carried("timeout", reason="response body overdue"),
+    Timer.PONG: _Carried(
+        "timeout", reason="keepalive ping timeout", frame=Close(INTERNAL_ERROR, "keepalive ping timeout")
+    ),
+    Timer.CLOSE: _Carried("timeout", reason="closing overdue"),
+}

@@ -12,6 +12,8 @@ from wscore._demo import conversation
 from wscore._demo.chat import QUEUE, TOO_SLOW, chat, rooms
 from wscore._demo.conversation import ConversationFailed, hold_conversation
 
+TIMEOUT = 60  # seconds; only a server that hangs gets there
+
 
 def test_the_conversation_is_printed(command, backend):
     """Handshake, text, binary, ping and pong, a close from either side and a denial: all of it is shown, status 0."""
@@ -54,9 +56,9 @@ def test_keep_leaves_the_chat_serving(command, backend):
     while "goes on" not in (line := running.line()):
         assert line or running.process.poll() is None, running.stderr
     with connect(f"{url}/lobby?name=you") as client:
-        assert client.recv() == "* you joined, 1 here"
+        assert client.recv(TIMEOUT) == "* you joined, 1 here"
         client.send("hello")
-        assert client.recv() == "you: hello"
+        assert client.recv(TIMEOUT) == "you: hello"
     running.signal(signal.SIGINT)
     assert running.ends() == 0
 
@@ -123,6 +125,10 @@ class _Client:
         self.reads.set()
         self.changed = anyio.Event()
 
+    def close(self) -> None:
+        self.says.close()
+        self._said.close()
+
     async def receive(self) -> dict:
         return await self._said.receive()
 
@@ -162,6 +168,8 @@ def test_a_slow_member_delays_nobody_and_is_closed(backend):
             await slow.hears({"type": "websocket.close", "code": TOO_SLOW, "reason": "too slow"})
             for client, code in ((slow, TOO_SLOW), (quick, 1000)):
                 client.says.send_nowait({"type": "websocket.disconnect", "code": code, "reason": ""})
+        for client in (slow, quick):
+            client.close()
         assert not rooms
 
     anyio.run(main, backend=backend)
@@ -190,6 +198,8 @@ def test_a_member_whose_client_is_gone_hurts_nobody(backend):
             gone.says.send_nowait({"type": "websocket.disconnect", "code": 1006})
             await other.hears(_text("* gone left (1006)"))
             other.says.send_nowait({"type": "websocket.disconnect", "code": 1001, "reason": ""})
+        for client in (gone, other):
+            client.close()
         assert not rooms
 
     anyio.run(main, backend=backend)

@@ -11,6 +11,7 @@ import trustme
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect, unix_connect
 
+TIMEOUT = 60  # seconds; only a server that hangs gets there
 RUNS_ON = {"asyncio": "asyncio", "trio": "trio"}
 
 
@@ -22,11 +23,11 @@ def test_the_address_is_printed_once_connections_are_accepted(command, backend):
     assert match, (line, running.stderr)
     with connect(match[1]) as client:
         client.send("hello")
-        assert client.recv() == "hello"
+        assert client.recv(TIMEOUT) == "hello"
         client.send(b"\x00\xff")
-        assert client.recv() == b"\x00\xff"
+        assert client.recv(TIMEOUT) == b"\x00\xff"
         client.send("who")
-        assert client.recv() == f"{RUNS_ON[backend]} ws "
+        assert client.recv(TIMEOUT) == f"{RUNS_ON[backend]} ws "
 
 
 def test_the_address_is_printed_whatever_the_log_level(command, backend):
@@ -44,7 +45,7 @@ def test_an_ipv6_address_is_printed_in_brackets(command, backend):
     assert url.startswith("ws://[::1]:")
     with connect(url) as client:
         client.send("hello")
-        assert client.recv() == "hello"
+        assert client.recv(TIMEOUT) == "hello"
 
 
 def test_a_unix_socket_is_served(command, backend):
@@ -53,7 +54,7 @@ def test_a_unix_socket_is_served(command, backend):
     assert running.url() == "unix:s"
     with unix_connect(str(command.folder / "s"), "ws://localhost/") as client:
         client.send("hello")
-        assert client.recv() == "hello"
+        assert client.recv(TIMEOUT) == "hello"
 
 
 def test_an_inherited_socket_is_served(command, backend):
@@ -66,7 +67,7 @@ def test_an_inherited_socket_is_served(command, backend):
         assert url == f"ws://127.0.0.1:{listener.getsockname()[1]}"
     with connect(url) as client:
         client.send("hello")
-        assert client.recv() == "hello"
+        assert client.recv(TIMEOUT) == "hello"
 
 
 @pytest.mark.parametrize("in_one_file", [False, True])
@@ -87,28 +88,28 @@ def test_tls_is_served(command, backend, in_one_file):
     assert url.startswith("wss://127.0.0.1:")
     with connect(url, ssl=context) as client:
         client.send("who")
-        assert client.recv() == f"{RUNS_ON[backend]} wss "
+        assert client.recv(TIMEOUT) == f"{RUNS_ON[backend]} wss "
 
 
 def test_uvloop_is_used_when_asked_for(command):
     """--loop uvloop runs the asyncio backend on uvloop's loop."""
     with connect(command.run("app:echo", "--loop", "uvloop").url()) as client:
         client.send("who")
-        assert client.recv() == "uvloop ws "
+        assert client.recv(TIMEOUT) == "uvloop ws "
 
 
 def test_a_factory_is_called(command, backend):
     """--factory serves what the function returns."""
     with connect(command.run("app:make", "--factory", "--backend", backend).url()) as client:
         client.send("hello")
-        assert client.recv() == "hello"
+        assert client.recv(TIMEOUT) == "hello"
 
 
 def test_an_application_may_be_an_attribute_of_an_attribute(command):
     """MODULE:APP takes dots after the colon, as uvicorn does."""
     with connect(command.run("app:Namespace.inner").url()) as client:
         client.send("hello")
-        assert client.recv() == "hello"
+        assert client.recv(TIMEOUT) == "hello"
 
 
 def test_the_application_folder_comes_first(command):
@@ -118,7 +119,7 @@ def test_the_application_folder_comes_first(command):
     (folder / "this.py").write_text((command.folder / "app.py").read_text())
     with connect(command.run("this:echo", "--app-dir", "inner").url()) as client:
         client.send("hello")
-        assert client.recv() == "hello"
+        assert client.recv(TIMEOUT) == "hello"
 
 
 def test_an_applications_own_loggers_are_seen(command, backend):
@@ -164,12 +165,12 @@ def test_limits_reach_the_server(command, backend):
     with connect(url, compression="deflate") as client:
         assert client.protocol.extensions == []
         client.send("who")
-        assert client.recv().endswith(" /api")
+        assert client.recv(TIMEOUT).endswith(" /api")
         client.send("x" * 10)
-        assert client.recv() == "x" * 10
+        assert client.recv(TIMEOUT) == "x" * 10
         client.send("x" * 11)
         with pytest.raises(ConnectionClosed) as closed:
-            client.recv()
+            client.recv(TIMEOUT)
     assert closed.value.rcvd.code == 1009
 
 
@@ -187,7 +188,7 @@ def test_connections_above_the_limit_get_503(command, backend):
             pass
         assert refused.value.response.status_code == 503
         client.send("hello")
-        assert client.recv() == "hello"
+        assert client.recv(TIMEOUT) == "hello"
 
 
 def test_zero_and_none_switch_off(command):
@@ -195,7 +196,7 @@ def test_zero_and_none_switch_off(command):
     options = ["--limit-concurrency", "0", "--ws-ping-interval", "0", "--ws-ping-timeout", "none"]
     with connect(command.run("app:echo", *options).url()) as client:
         client.send("hello")
-        assert client.recv() == "hello"
+        assert client.recv(TIMEOUT) == "hello"
 
 
 def test_every_option_of_the_issue_is_in_the_help(command):
@@ -221,7 +222,7 @@ def test_only_the_transport_that_was_asked_for_is_loaded(command, backend):
     command.finds_modules_in_its_folder()
     with connect(command.run("app:echo", "--backend", backend).url()) as client:
         client.send("hello")
-        assert client.recv() == "hello"
+        assert client.recv(TIMEOUT) == "hello"
 
 
 def test_the_version_is_printed(command):

@@ -6,6 +6,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+TIMEOUT = 60  # seconds; only a server that hangs gets there
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 QUICK = ["--timeout-graceful-shutdown", "0.2", "--ws-close-timeout", "0.2"]  # for ends by force
 PATIENT = ["--timeout-graceful-shutdown", "3600"]  # for ends that must not be by force
@@ -17,10 +18,10 @@ def test_a_signal_ends_gracefully_with_status_0(command, backend, number):
     running = command.run("app:echo", "--backend", backend, *PATIENT)
     with connect(running.url()) as client:
         client.send("hello")
-        assert client.recv() == "hello"
+        assert client.recv(TIMEOUT) == "hello"
         running.signal(number)
         with pytest.raises(ConnectionClosed) as closed:
-            client.recv()
+            client.recv(TIMEOUT)
     assert closed.value.rcvd.code == 1012
     assert running.ends() == 0
     assert "shutting down" in running.stderr

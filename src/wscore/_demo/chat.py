@@ -40,6 +40,13 @@ class Member:
         self._queue, self._unwritten = anyio.create_memory_object_stream[Message](QUEUE)
         self._slow = False
 
+    def __enter__(self) -> Member:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._queue.close()
+        self._unwritten.close()
+
     def tell(self, message: Message) -> None:
         """Leave a message for the member; without waiting, whatever the member does."""
         try:
@@ -52,7 +59,7 @@ class Member:
 
     async def write(self) -> None:
         """Write what is left for the member, until it is a close or the member is gone."""
-        with self._queue, self._unwritten:
+        with self._unwritten:
             try:
                 async for message in self._unwritten:
                     await self._send(message)
@@ -79,20 +86,20 @@ async def chat(scope: Message, receive: Receive, send: Send) -> None:
     await send({"type": "websocket.accept"})
 
     path = scope["path"]
-    member = Member(name, send)
     everybody = rooms[path]
-    everybody.append(member)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(member.write)
-        _tell(everybody, {"type": "websocket.send", "text": f"* {name} joined, {len(everybody)} here"})
-        try:
-            left = await _listen(member, everybody, receive)
-        finally:
-            everybody.remove(member)
-            if not everybody:
-                rooms.pop(path, None)
-        _tell(everybody, {"type": "websocket.send", "text": f"* {name} left ({left})"})
-        tasks.cancel_scope.cancel()
+    with Member(name, send) as member:
+        everybody.append(member)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(member.write)
+            _tell(everybody, {"type": "websocket.send", "text": f"* {name} joined, {len(everybody)} here"})
+            try:
+                left = await _listen(member, everybody, receive)
+            finally:
+                everybody.remove(member)
+                if not everybody:
+                    rooms.pop(path, None)
+            _tell(everybody, {"type": "websocket.send", "text": f"* {name} left ({left})"})
+            tasks.cancel_scope.cancel()
 
 
 async def _listen(member: Member, everybody: list[Member], receive: Receive) -> str:

@@ -23,7 +23,7 @@ from wsproto.events import (
     TextMessage,
 )
 from wsproto.extensions import PerMessageDeflate
-from wsproto.utilities import ProtocolError
+from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 __all__ = ["ConversationFailed", "hold_conversation"]
 
@@ -67,10 +67,11 @@ def hold_conversation(address: tuple[str, int], show: Show) -> None:
 @contextmanager
 def _person(name: str, address: tuple[str, int], show: Show) -> Iterator[_Person]:
     try:
-        with socket.create_connection(address, TIMEOUT) as sock:
-            yield _Person(name, sock, show)
-    except (OSError, ProtocolError) as error:
+        sock = socket.create_connection(address, TIMEOUT)
+    except OSError as error:
         raise ConversationFailed(f"{name}: {error}") from error
+    with sock:
+        yield _Person(name, sock, show)
 
 
 class _Person:
@@ -139,7 +140,10 @@ class _Person:
         self._send(Request(host=f"{host}:{port}", target=target, extensions=list(extensions)))
 
     def _send(self, event: Event) -> None:
-        self._sock.sendall(self._connection.send(event))
+        try:
+            self._sock.sendall(self._connection.send(event))
+        except (OSError, LocalProtocolError) as error:
+            raise ConversationFailed(f"{self.name}: {error}") from error
 
     def _next(self) -> Event:
         """Give the next whole message or frame; keepalive pings are answered on the way."""
@@ -160,9 +164,14 @@ class _Person:
                 received = self._sock.recv(65536)
             except TimeoutError:
                 raise ConversationFailed(f"{self.name}: heard nothing for {TIMEOUT:.0f} s") from None
+            except OSError as error:
+                raise ConversationFailed(f"{self.name}: {error}") from error
             if not received:
                 raise ConversationFailed(f"{self.name}: the server ended the connection")
-            self._connection.receive_data(received)
+            try:
+                self._connection.receive_data(received)
+            except RemoteProtocolError as error:
+                raise ConversationFailed(f"{self.name}: {error}") from error
             self._events = self._connection.events()
 
     def _print(self, arrow: str, kind: str, content: str) -> None:

@@ -8,17 +8,20 @@ Exit status: 0 the server ended as it was asked to, by a signal too; 1 it could 
 from __future__ import annotations
 
 import argparse
-import io
+import contextlib
 import logging
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from . import Config
 from ._cli._failure import WRONG_USAGE, Failure
-from ._cli._listening import Place, inherited_socket, tls_context
+from ._cli._listening import ListeningSocket, Place, inherited_socket, tls_context
 from ._cli._loading import load
 from ._cli._serving import Service
+
+if TYPE_CHECKING:
+    import io
 
 __all__ = ["main"]
 
@@ -59,7 +62,7 @@ def _run(options: argparse.Namespace) -> None:
         ssl=None if options.ssl_certfile is None else tls_context(options.ssl_certfile, options.ssl_keyfile),
     )
 
-    def ready(sockets: Sequence[Any]) -> None:
+    def ready(sockets: Sequence[ListeningSocket]) -> None:
         # On stdout and not a log line: a script that asked for --port 0 reads it, whatever the log level.
         addresses = " and ".join(place.addresses(sockets))
         print(f"wscore serves {options.app} on {addresses} ({options.backend}); Ctrl+C stops it", flush=True)
@@ -108,19 +111,19 @@ def _demo(options: argparse.Namespace) -> None:
     from ._demo.conversation import ConversationFailed, hold_conversation
 
     _set_up_logging("warning")
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # the conversation is not ASCII; a terminal may be
+    with contextlib.suppress(AttributeError):  # something else than a file may stand in for it
+        cast("io.TextIOWrapper", sys.stdout).reconfigure(errors="backslashreplace")  # a terminal may be ASCII
     place = Place(port=options.port)
 
     def show(line: str) -> None:
         print(line, flush=True)
 
-    def ready(sockets: Sequence[Any]) -> None:
+    def ready(sockets: Sequence[ListeningSocket]) -> None:
         show(
             f"The example chat is served on {place.addresses(sockets)[0]} ({options.backend}). Two clients talk in it:"
         )
 
-    def beside(sockets: Sequence[Any]) -> None:
+    def beside(sockets: Sequence[ListeningSocket]) -> None:
         address = sockets[0].getsockname()[:2]
         try:
             hold_conversation(address, show)

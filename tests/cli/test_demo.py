@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import anyio
 import pytest
 from websockets.sync.client import connect
+
 from wscore._demo import conversation
 from wscore._demo.chat import QUEUE, TOO_SLOW, chat, rooms
 from wscore._demo.conversation import ConversationFailed, hold_conversation
@@ -96,7 +97,7 @@ def test_a_silent_server_fails_the_conversation(monkeypatch):
 def test_a_wrong_answer_fails_the_conversation():
     """Another answer than the expected one is named."""
     answer = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"
-    with _server(answer) as address, pytest.raises(ConversationFailed, match="ada: .*HTTP 404"):
+    with _server(answer) as address, pytest.raises(ConversationFailed, match=r"ada: .*HTTP 404"):
         hold_conversation(address, lambda _: None)
 
 

@@ -1,6 +1,5 @@
 """What cannot be done is one line on stderr that says what to do, with status 1 or 2 and no traceback."""
 
-import os
 import socket
 from pathlib import Path
 
@@ -224,9 +223,7 @@ def test_a_key_with_a_passphrase_is_refused_and_not_asked_for(command, one_line)
     assert result.returncode == 1
 
 
-@pytest.mark.parametrize(
-    ("package", "arguments"), [("trio", ["--backend", "trio"]), ("uvloop", ["--loop", "uvloop"])]
-)
+@pytest.mark.parametrize(("package", "arguments"), [("trio", ["--backend", "trio"]), ("uvloop", ["--loop", "uvloop"])])
 def test_a_missing_extra_is_named_with_the_command_that_installs_it(command, one_line, package, arguments):
     """Without trio or uvloop the line says what to type."""
     (command.folder / "sitecustomize.py").write_text(f"import sys\nsys.modules[{package!r}] = None\n")
@@ -249,4 +246,3 @@ def test_the_demo_explains_a_busy_port(command, one_line, backend):
         result = command("demo", "--backend", backend, "--port", str(other.getsockname()[1]))
     assert "another program listens on" in one_line(result)
     assert result.returncode == 1
-

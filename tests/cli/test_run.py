@@ -8,7 +8,7 @@ import sys
 
 import pytest
 import trustme
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect, unix_connect
 
 TIMEOUT = 60  # seconds; only a server that hangs gets there
@@ -72,7 +72,7 @@ def test_an_inherited_socket_is_served(command, backend):
 
 @pytest.mark.parametrize("in_one_file", [False, True])
 def test_tls_is_served(command, backend, in_one_file):
-    """With a certificate the address is wss://, and the application's scope says so; the key may be in the same file."""
+    """With a certificate the address is wss://, and the application's scope says so; one file may hold both."""
     authority = trustme.CA()
     certificate = authority.issue_cert("127.0.0.1")
     if in_one_file:
@@ -183,10 +183,11 @@ def test_compression_is_on_unless_switched_off(command, backend):
 def test_connections_above_the_limit_get_503(command, backend):
     """--limit-concurrency counts open connections."""
     url = command.run("app:echo", "--backend", backend, "--limit-concurrency", "1").url()
+    host, port = url.removeprefix("ws://").split(":")
     with connect(url) as client:
-        with pytest.raises(InvalidStatus) as refused, connect(url):
-            pass
-        assert refused.value.response.status_code == 503
+        # A plain socket: the answer may come before the request was sent, which not every client library expects.
+        with socket.create_connection((host, int(port)), TIMEOUT) as refused:
+            assert refused.recv(1024).startswith(b"HTTP/1.1 503 ")
         client.send("hello")
         assert client.recv(TIMEOUT) == "hello"
 
@@ -241,7 +242,9 @@ def test_python_m_wscore_is_named_wscore(command):
 
 def test_the_installed_command_is_the_same(command):
     """The script that pip makes calls what `python -m wscore` calls."""
-    script = "import sys; from importlib.metadata import entry_points as e; sys.exit(e(name='wscore')['wscore'].load()())"
+    script = (
+        "import sys; from importlib.metadata import entry_points as e; sys.exit(e(name='wscore')['wscore'].load()())"
+    )
     code = script if _is_installed() else "import sys; from wscore.cli import main; sys.exit(main())"
     result = subprocess.run(
         [sys.executable, "-c", code, "--version"],

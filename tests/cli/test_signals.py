@@ -1,4 +1,4 @@
-"""The first signal ends `wscore run` gracefully, the second at once, and nothing an application does prevents the end."""
+"""The first signal ends `wscore run` gracefully, the second at once; nothing an application does prevents it."""
 
 import signal
 
@@ -14,7 +14,7 @@ PATIENT = ["--timeout-graceful-shutdown", "3600"]  # for ends that must not be b
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_ends_gracefully_with_status_0(command, backend, number):
-    """T8: an open connection is closed with 1012, and the end that was asked for is a success, whichever signal it was."""
+    """T8: open connections are closed with 1012; the end that was asked for is a success, whichever signal it was."""
     running = command.run("app:echo", "--backend", backend, *PATIENT)
     with connect(running.url()) as client:
         client.send("hello")

@@ -8,10 +8,24 @@ import os
 import socket
 import ssl
 from collections.abc import Sequence
+from typing import Any, Protocol
 
 from ._failure import Failure
 
-__all__ = ["Place", "inherited_socket", "tls_context"]
+__all__ = ["ListeningSocket", "Place", "inherited_socket", "tls_context"]
+
+
+class ListeningSocket(Protocol):
+    """What a socket of the standard library and one of trio's have in common, as far as it matters here."""
+
+    @property
+    def family(self) -> socket.AddressFamily | int:
+        """The kind of address."""
+        ...
+
+    def getsockname(self) -> Any:
+        """The address."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +38,7 @@ class Place:
     sock: socket.socket | None = None
     ssl: ssl.SSLContext | None = None
 
-    def addresses(self, sockets: Sequence[socket.socket]) -> list[str]:
+    def addresses(self, sockets: Sequence[ListeningSocket]) -> list[str]:
         """Give what a client connects to, for each of the listening `sockets`."""
         return [_address(sock, secure=self.ssl is not None) for sock in sockets]
 
@@ -112,7 +126,7 @@ def tls_context(certfile: str, keyfile: str | None) -> ssl.SSLContext:
     return context
 
 
-def _address(sock: socket.socket, *, secure: bool) -> str:
+def _address(sock: ListeningSocket, *, secure: bool) -> str:
     name = sock.getsockname()
     if sock.family == socket.AF_UNIX:
         return f"unix:{os.fsdecode(name)}" + (" (TLS)" if secure else "")

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import socket
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from .. import Config, StartupFailed
 from ._deadline import SIGNALS, Deadline
 from ._failure import WRONG_USAGE, Failure, one_line
-from ._listening import Place
+from ._listening import ListeningSocket, Place
 
 __all__ = ["Backend", "Lifespan", "Service"]
 
@@ -37,9 +36,9 @@ class Service:
     loop: Literal["asyncio", "uvloop"] = "asyncio"
     lifespan: Lifespan = "auto"
     access_log: bool = True
-    ready: Callable[[Sequence[socket.socket]], None]
+    ready: Callable[[Sequence[ListeningSocket]], None]
     """Called once connections are accepted, with the listening sockets."""
-    beside: Callable[[Sequence[socket.socket]], None] | None = None
+    beside: Callable[[Sequence[ListeningSocket]], None] | None = None
     """Runs in a thread while the server serves; when it returns, the server is closed."""
     keep: bool = False
     """Serve on when `beside` has returned."""
@@ -58,7 +57,8 @@ class Service:
                 raise
             raise explained from error
 
-    def _options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, Any]:
+        """Give the keywords of either transport's `serve`."""
         place = self.place
         return {
             "uds": place.uds,
@@ -70,15 +70,12 @@ class Service:
         }
 
     def _explain(self, error: BaseException) -> BaseException:
-        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-            error = error.exceptions[0]  # trio's nurseries wrap whatever ends them
-        match error:
-            case StartupFailed():
-                return Failure(f"the application did not start: {one_line(error) or 'it gave no reason'}")
-            case OSError():
-                return self.place.explain(error)
-            case _:
-                return error
+        error = _unwrapped(error)
+        if isinstance(error, StartupFailed):
+            return Failure(f"the application did not start: {one_line(error) or 'it gave no reason'}")
+        if isinstance(error, OSError):
+            return self.place.explain(error)
+        return error
 
 
 def _run_on_asyncio(service: Service) -> None:
@@ -105,7 +102,7 @@ def _run_on_asyncio(service: Service) -> None:
                 stop.set()
             else:
                 aborted = True
-                server.abort()
+                this_task.cancel()  # which aborts server.close()
 
         def when_done(beside: asyncio.Future[None]) -> None:
             if not service.keep or beside.cancelled() or beside.exception():
@@ -115,7 +112,7 @@ def _run_on_asyncio(service: Service) -> None:
             loop.add_signal_handler(number, on_signal)
         deadline.watch_signals()
         try:
-            async with serve(service.app, service.place.host, service.place.port, **service._options()) as server:
+            async with serve(service.app, service.place.host, service.place.port, **service.options()) as server:
                 service.ready(server.sockets)
                 if service.beside is not None:
                     beside = asyncio.ensure_future(asyncio.to_thread(service.beside, server.sockets))
@@ -126,7 +123,7 @@ def _run_on_asyncio(service: Service) -> None:
             if beside is not None and beside.done():
                 beside.result()
         except asyncio.CancelledError:
-            if server is not None:
+            if server is not None and not aborted:
                 raise
         if aborted:
             raise Failure("aborted by a second signal")
@@ -180,22 +177,31 @@ def _run_on_trio(service: Service) -> None:
                             nursery.cancel_scope.cancel()
 
                 async def serve_to_the_end(*, task_status: Any) -> None:
-                    options = service._options()
+                    options = service.options()
                     await serve(service.app, service.place.host, service.place.port, **options, task_status=task_status)
                     nursery.cancel_scope.cancel()
 
                 nursery.start_soon(watch)
-                server = await nursery.start(serve_to_the_end)
-                service.ready(server.sockets)
+                started: Server = await nursery.start(serve_to_the_end)
+                server = started
+                service.ready(started.sockets)
                 if service.beside is not None:
-                    await trio.to_thread.run_sync(service.beside, server.sockets, abandon_on_cancel=True)
+                    await trio.to_thread.run_sync(service.beside, started.sockets, abandon_on_cancel=True)
                     if not service.keep:
                         deadline.arm()
-                        close(server)
+                        close(started)
         if aborted:
             raise Failure("aborted by a second signal")
 
     trio.run(main)
+
+
+def _unwrapped(error: BaseException) -> BaseException:
+    """Give what a trio nursery wrapped: it makes a group of whatever ends it."""
+    if isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        return _unwrapped(group.exceptions[0]) if len(group.exceptions) == 1 else group
+    return error
 
 
 def _announce_end(deadline: Deadline) -> None:

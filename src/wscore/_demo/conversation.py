@@ -6,7 +6,7 @@ The client's side is wsproto's, so that a mistake of ours is not made on both en
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -65,7 +65,7 @@ def hold_conversation(address: tuple[str, int], show: Show) -> None:
 
 
 @contextmanager
-def _person(name: str, address: tuple[str, int], show: Show) -> Iterator[_Person]:
+def _person(name: str, address: tuple[str, int], show: Show) -> Generator[_Person]:
     try:
         sock = socket.create_connection(address, TIMEOUT)
     except OSError as error:
@@ -122,7 +122,7 @@ class _Person:
         self._print("->", "close", f"{code} {reason!r}")
         self._send(CloseConnection(code, reason))
 
-    def hears(self, kind: type[Event], expected: object) -> None:
+    def hears(self, kind: type[Event], expected: str | bytes | tuple[int, str]) -> None:
         """Wait for the next message or frame, which must be this one. A close is answered."""
         event = self._next()
         if type(event) is not kind or _content(event) != expected:
@@ -207,14 +207,13 @@ def _describe(event: Event) -> str:
     return _describe_content(type(event), _content(event))
 
 
-def _describe_content(kind: type[Event], content: object, *, named: bool = True) -> str:
-    match content:
-        case (code, reason):
-            text = f"{code} {reason!r}"
-        case bytes() if kind is BytesMessage:
-            text = content.hex(" ")
-        case bytes():
-            text = repr(content.decode(errors="replace"))
-        case _:
-            text = repr(content)
+def _describe_content(kind: type[Event], content: Any, *, named: bool = True) -> str:
+    if kind is CloseConnection:
+        text = f"{content[0]} {content[1]!r}"
+    elif kind is BytesMessage:
+        text = content.hex(" ")
+    elif kind is Pong:
+        text = repr(content.decode(errors="replace"))
+    else:
+        text = repr(content)
     return f"{_KINDS.get(kind, kind.__name__)} {text}" if named else text

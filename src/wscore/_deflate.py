@@ -175,7 +175,7 @@ class Inflater:
 
         Raises TooLarge, with never more than `room` + 1 bytes inflated; CorruptDeflate.
         """
-        pieces: list[bytes] = []
+        inflated = bytearray()  # not a list of pieces: a peer could make those very small, and each has its overhead
         for start in range(0, len(data), _SLICE):
             self._begun = True
             rest = data[start : start + _SLICE]
@@ -184,15 +184,14 @@ class Inflater:
                 if self._stream is None:
                     self._stream = zlib.decompressobj(-self._window_bits)
                 # One byte more than there is room for, to tell a message that just fits from one that does not.
-                most = min(self._chunk, room + 1)
+                most = min(self._chunk, room - len(inflated) + 1)
                 try:
                     piece = self._stream.decompress(rest, most)
                 except zlib.error as error:
                     raise CorruptDeflate(str(error)) from None
-                room -= len(piece)
-                if room < 0:
+                inflated += piece
+                if len(inflated) > room:
                     raise TooLarge
-                pieces.append(piece)
                 if self._stream.eof:
                     # A block marked as the last, and more may follow it, even in this message (RFC 7692 7.2.1).
                     rest = self._stream.unused_data
@@ -202,13 +201,13 @@ class Inflater:
                     # All read is not all written: a full chunk may leave more inside zlib.
                     rest = self._stream.unconsumed_tail
                     more = bool(rest) or len(piece) == most
-        return b"".join(pieces)
+        return bytes(inflated)
 
     def end_message(self, room: int) -> bytes:
         """Give what is left of the message, at most `room` bytes, and be ready for the next. Raises as `inflate`."""
         rest = b""
-        # Two kinds of peers owe us no tail: some send an empty message as no bytes at all, which is what zlib gives them
-        # for the second of two; some end a message with a last block and nothing after it.
+        # Two kinds of messages must not get the tail: one of no bytes at all, which some peers send for an empty one
+        # because zlib gave them nothing to flush, and one that ends with a last block and nothing after it.
         if self._begun and self._stream is not None:
             rest = self.inflate(_TAIL, room)
             self._check_whole_blocks()
@@ -243,7 +242,7 @@ class Deflater:
     def deflate(self, data: bytes) -> bytes:
         """Give the payload for a whole message."""
         if not data:
-            return _EMPTY  # zlib has nothing to say for the second of two
+            return _EMPTY  # without zlib, which gives nothing at all when it is asked to flush twice in a row
         stream = self._stream or zlib.compressobj(self._level, zlib.DEFLATED, -self._window_bits, self._mem_level)
         if self._context_takeover:
             self._stream = stream

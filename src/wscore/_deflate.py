@@ -151,6 +151,7 @@ def _parse(header: bytes) -> Iterator[tuple[bytes, list[tuple[bytes, bytes | Non
 _TAIL: Final = b"\x00\x00\xff\xff"  # cut off by who compresses, put back by who decompresses (RFC 7692 7.2)
 _EMPTY: Final = b"\x00"  # the whole of an empty message (RFC 7692 7.2.3.6)
 _FINAL_BLOCK: Final = b"\x03\x00"  # an empty last block, and it ends its stream exactly where a block may begin
+_MAX_STREAMS: Final = 64  # a last block ends a stream: one or two in a message are odd, a million of nothing an attack
 _SLICE: Final = 4096  # zlib hands back what it did not read as a copy: in slices, the copies stay linear
 
 
@@ -169,6 +170,7 @@ class Inflater:
         self._chunk = 1 << self._window_bits >> 2
         self._stream: zlib._Decompress | None = None  # pyright: ignore[reportPrivateUsage]  # zlib publishes no name
         self._begun = False
+        self._streams_ended = 0  # in this message
 
     def inflate(self, data: bytes, room: int) -> bytes:
         """Give what a piece of a message's payload inflates to, at most `room` bytes (0 or more).
@@ -196,6 +198,9 @@ class Inflater:
                     # A block marked as the last, and more may follow it, even in this message (RFC 7692 7.2.1).
                     rest = self._stream.unused_data
                     self._stream = None
+                    self._streams_ended += 1
+                    if self._streams_ended > _MAX_STREAMS:
+                        raise CorruptDeflate("too many last blocks in one message")
                     more = bool(rest)
                 else:
                     # All read is not all written: a full chunk may leave more inside zlib.
@@ -212,6 +217,7 @@ class Inflater:
             rest = self.inflate(_TAIL, room)
             self._check_whole_blocks()
         self._begun = False
+        self._streams_ended = 0
         if not self._context_takeover:
             self._stream = None
         return rest

@@ -196,9 +196,9 @@ class App:
         try:
             async with AsyncExitStack() as stack:
                 await runner(Context(self._values(websocket, opened), stack))
-        except WebSocketDisconnect:
-            return  # the peer is gone, and the handler did not mind
-        except Exception:
+        except Exception as error:
+            if isinstance(error, WebSocketDisconnect) and websocket.is_disconnected:
+                return  # the peer is gone, and the handler did not mind
             # Not every server closes for an application that failed; the error itself is the server's to log.
             await _close(websocket, _INTERNAL_ERROR)
             raise

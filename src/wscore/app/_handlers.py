@@ -21,6 +21,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final, NamedTuple, get_args
 
+import anyio
+
 from ._disconnect import WebSocketDisconnect
 from ._injection import Context, InjectionError, Injector, Plan, call, signature_of
 from ._routing import Converter
@@ -35,6 +37,8 @@ Runner = Callable[[Context], Awaitable[None]]
 
 _UNSUPPORTED_DATA: Final = 1003
 _INTERNAL_ERROR: Final = 1011
+_LAST_WORDS: Final = 1.0
+"""Seconds that a close function has when the server cancels its connection: the shutdown has a deadline of its own."""
 
 
 class Events:
@@ -228,7 +232,8 @@ def _from_asgi2(application: Callable[..., Any]) -> Runner:
 async def run_hooks(context: Context, hooks: Hooks) -> None:
     """Serve a connection with its functions: accept, messages in their order, and the end, told once."""
     websocket: WebSocket = context.values[WebSocket]
-    opened = False
+    opened = websocket.application_state is WebSocketState.CONNECTED
+    last_words = anyio.CancelScope()
     try:
         first = await hooks.connect() if hooks.connect is not None else None
         if websocket.application_state is WebSocketState.CONNECTING:
@@ -246,18 +251,24 @@ async def run_hooks(context: Context, hooks: Hooks) -> None:
                     await websocket.close(_UNSUPPORTED_DATA, str(error))
                     break
                 await reply(websocket, answer)
-    except WebSocketDisconnect:
-        pass  # while it was being sent to
+    except anyio.get_cancelled_exc_class():
+        last_words = anyio.CancelScope(deadline=anyio.current_time() + _LAST_WORDS, shield=True)
+        raise
     except Exception as error:
+        if isinstance(error, WebSocketDisconnect) and websocket.is_disconnected:
+            return  # ours, and not that of another connection: while it was being sent to
+        opened = opened or websocket.application_state is WebSocketState.CONNECTED
         if hooks.error is not None:
-            await reply(websocket, await hooks.error(error))
+            with suppress(WebSocketDisconnect):
+                await reply(websocket, await hooks.error(error))
         if websocket.application_state is WebSocketState.CONNECTED:
             with suppress(WebSocketDisconnect):
                 await websocket.close(_INTERNAL_ERROR)
         raise
     finally:
         if hooks.close is not None and opened:
-            await hooks.close(websocket.close_code, websocket.close_reason)
+            with last_words:
+                await hooks.close(websocket.close_code, websocket.close_reason)
 
 
 async def reply(websocket: WebSocket, value: Any) -> None:
@@ -299,7 +310,7 @@ def _read_json(event: Mapping[str, Any]) -> Any:
     text = event.get("text")
     try:
         return json.loads(event["bytes"] if text is None else text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise WrongKind("expected JSON") from None
 
 

@@ -44,11 +44,12 @@ class Outbox:
         self._news = anyio.Event()  # there is something to send
         self._progress = anyio.Event()  # something was sent
         self._too_slow = anyio.Event()
+        self._closing = False  # a close is the last message in the queue
         self._gone = False
 
     def offer(self, message: dict[str, Any], size: int) -> bool:
         """Queue somebody else's message, or deal with a receiver that is too slow; False where it misses it."""
-        if self._gone or self._too_slow.is_set():
+        if self._gone or self._closing or self._too_slow.is_set():
             return False
         if not self._full:
             self._put(message, size)
@@ -62,14 +63,27 @@ class Outbox:
         return False
 
     async def put(self, message: dict[str, Any], size: int) -> None:
-        """Queue the connection's own message behind what is there; waits while the queue is full."""
+        """Queue the connection's own message behind what is there; waits while the queue is full.
+
+        WebSocketDisconnect once the connection is gone or is being closed: a task that only sends must hear of it.
+        """
         while self._full and not self._gone:
             await self._progress.wait()
+        if self._closing:
+            await self.flush()  # so that who hears of the end finds the connection at its end
+        if self._gone or self._closing:
+            raise WebSocketDisconnect(self._websocket.close_code, self._websocket.close_reason)
         self._put(message, size)
 
+    def close(self, code: int, reason: str) -> None:
+        """Queue a close behind what is there, however much that is; nothing is queued behind it."""
+        if not self._closing:
+            self._put({"type": "websocket.close", "code": code, "reason": reason}, 0)
+            self._closing = True
+
     async def flush(self) -> None:
-        """Wait until everything was sent, or the connection is gone."""
-        while self._messages and not self._gone:
+        """Wait until everything was sent, or the connection is gone; one that was never opened gets nothing."""
+        while self._messages and self._opened.is_set() and not self._gone:
             await self._progress.wait()
 
     async def send_all(self) -> None:
@@ -113,5 +127,9 @@ class Outbox:
 
 
 def payload_size(data: str | bytes) -> int:
-    """Count the bytes of a message's payload."""
-    return len(data) if isinstance(data, bytes) or data.isascii() else len(data.encode())
+    """Count the bytes of a message's payload. TypeError and UnicodeEncodeError for what cannot be sent."""
+    if isinstance(data, bytes):
+        return len(data)
+    if not isinstance(data, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may not be typed
+        raise TypeError(f"expected str or bytes to send, not {type(data).__name__}")
+    return len(data) if data.isascii() else len(data.encode())

@@ -47,8 +47,18 @@ class Member:
         self._registry.leave(self, room)
 
     async def send(self, data: str | bytes) -> None:
-        """Send to this member itself, behind what is queued for it already; waits while its queue is full."""
+        """Send to this member itself, behind what is queued for it already; waits while its queue is full.
+
+        WebSocketDisconnect once its connection is gone.
+        """
         await self.outbox.put(_message(data), payload_size(data))
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Leave the registry, and close the connection behind what is queued for it already; a second time is nothing.
+
+        The handler that serves it hears of it as of any other end.
+        """
+        self._registry.close(self, code, reason)
 
 
 class Registry:
@@ -129,19 +139,33 @@ class Registry:
 
     def send_to(self, id: str, data: str | bytes) -> None:
         """Send to the member with this id, wherever it is. One that nobody knows is logged at DEBUG, and no error."""
-        self._call(self._backplane.publish, Envelope(data, None, id, frozenset()))
+        self._publish(Envelope(data, None, id, frozenset()))
 
     def broadcast(self, room: str, data: str | bytes, *, except_: Collection[str] = ()) -> None:
         """Send to all members of a room, wherever they are, but those whose ids are in `except_`."""
-        self._call(self._backplane.publish, Envelope(data, room, None, frozenset(except_)))
+        self._publish(Envelope(data, room, None, frozenset(except_)))
 
     def enter(self, member: Member, room: str) -> None:
         """Let a member enter a room."""
-        self._call(self._enter, member, room)
+        self.on_loop(self._enter, member, room)
 
     def leave(self, member: Member, room: str) -> None:
         """Let a member leave a room."""
-        self._call(self._leave, member, room)
+        self.on_loop(self._leave, member, room)
+
+    def close(self, member: Member, code: int = 1000, reason: str = "") -> None:
+        """Let a member leave, and close its connection behind what is queued for it."""
+        self.on_loop(self._close, member, code, reason)
+
+    def on_loop(self, function: Callable[..., T], *args: Any) -> T:
+        """Call `function` on the event loop: at once from there, and from another thread through it."""
+        if self._loop is None or self._loop[0] == threading.get_ident():
+            return function(*args)
+        return anyio.from_thread.run_sync(function, *args, token=self._loop[1])
+
+    def get(self, id: str) -> Member | None:
+        """Give the member with this id, if it is in this process."""
+        return self._members.get(id)
 
     def ids(self, room: str | None = None) -> list[str]:
         """Give the ids of the members in this process, of all or of one room."""
@@ -154,6 +178,13 @@ class Registry:
     def __len__(self) -> int:
         """Count the members in this process."""
         return len(self._members)
+
+    def _publish(self, envelope: Envelope) -> None:
+        payload_size(envelope.data)  # what cannot be sent fails here, at the sender, and at no receiver
+        try:
+            self.on_loop(self._backplane.publish, envelope)
+        except anyio.RunFinishedError:
+            log.debug("the event loop has ended, and with it every connection: nothing is sent")
 
     # -- on the event loop
 
@@ -190,6 +221,10 @@ class Registry:
             del self._rooms[room]
             self._backplane.left(room)
 
+    def _close(self, member: Member, code: int, reason: str) -> None:
+        self._remove(member)
+        member.outbox.close(code, reason)
+
     def _remove(self, member: Member) -> None:
         for room in list(member.rooms):
             self._leave(member, room)
@@ -199,12 +234,6 @@ class Registry:
     def _remember_loop(self) -> None:
         if not self._members:
             self._loop = (threading.get_ident(), anyio.lowlevel.current_token())
-
-    def _call(self, function: Callable[..., T], *args: Any) -> T:
-        """Call `function` on the event loop: at once from there, and from another thread through it."""
-        if self._loop is None or self._loop[0] == threading.get_ident():
-            return function(*args)
-        return anyio.from_thread.run_sync(function, *args, token=self._loop[1])
 
 
 def _message(data: str | bytes) -> dict[str, Any]:

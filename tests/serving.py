@@ -26,7 +26,7 @@ async def _trio_port(app: Any) -> AsyncIterator[int]:
     async with trio.open_nursery() as nursery:
         server: wscore_trio.Server = await nursery.start(partial(wscore_trio.serve, app, access_log=False))
         yield server.sockets[0].getsockname()[1]
-        await server.close()
+        server.close()
 
 
 @contextmanager

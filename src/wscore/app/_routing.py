@@ -61,7 +61,8 @@ class Pattern:
         if "{" in path[end:] or "}" in path[end:]:
             raise PathError(f"path {path!r}: expected parameters as {{name}} or {{name:converter}}")
         regex += re.escape(path[end:])
-        self._regex = re.compile(regex + ("(?P<rest>/.*|)" if prefix and "rest" not in self.converters else ""))
+        # The rest is the last group, without a name: every name is the application's to use.
+        self._regex = re.compile(regex + ("(/.*|)" if prefix else ""), re.DOTALL)
 
     def match(self, path: str) -> dict[str, Any] | None:
         """Give the parameters of a path that matches as a whole, and None for one that does not."""
@@ -76,7 +77,7 @@ class Pattern:
         if match is None:
             return None
         parameters = {name: converter.convert(match[name]) for name, converter in self.converters.items()}
-        return parameters, path[: match.start("rest")]
+        return parameters, path[: match.start(self._regex.groups)]
 
 
 def compile_path(path: str, *, prefix: bool = False) -> Pattern:

@@ -120,11 +120,11 @@ class _Session:
         else:
             self.member.close()
 
-    async def say(self, function: Callable[..., Any], *arguments: Any) -> None:
+    async def say(self, function: Callable[..., Any], **arguments: Any) -> None:
         """Send what a handler returns."""
         self._handling = True
         try:
-            value = await call(function, *arguments)
+            value = await call(function, **arguments)
             if value is not None:
                 await self.member.send(value if isinstance(value, str | bytes) else jsonify(value))
         finally:
@@ -217,7 +217,7 @@ class WebSocket(_Endpoint):
         super().__init__(robyn_object, endpoint)
         self.router_dependencies: dict[str, Any] = {}
         self._router = robyn_object
-        self._handlers: dict[str, tuple[Callable[..., Any], list[str]]] = {}
+        self._handlers: dict[str, tuple[Callable[..., Any], dict[str, str]]] = {}
 
     def on(self, type: str) -> Callable[[Function], Function]:
         """Register a handler; a later one takes the place of an earlier one."""
@@ -246,7 +246,7 @@ class WebSocket(_Endpoint):
             if event in self._handlers:
                 function, names = self._handlers[event]
                 values = {"ws": ws, "msg": msg, **{name: self.dependency(name) for name in _DEPENDENCIES}}
-                await session.say(function, *(values[name] for name in names))
+                await session.say(function, **{parameter: values[name] for parameter, name in names.items()})
 
         async def handle(event: str, msg: str | bytes = "") -> None:
             await say(event, msg)
@@ -263,16 +263,16 @@ class WebSocket(_Endpoint):
         return Hooks(lambda: handle("connect"), message, close, None)
 
 
-def _names_for(handler: Callable[..., Any]) -> list[str]:
-    """Give what each of a handler's parameters stands for, in their order."""
+def _names_for(handler: Callable[..., Any]) -> dict[str, str]:
+    """Give what each of a handler's parameters stands for."""
     parameters = [p for p in inspect.signature(handler).parameters.values() if p.kind is not p.VAR_KEYWORD]
     left = [name for name in ("ws", "msg") if name not in [p.name for p in parameters]]
-    names: list[str] = []
+    names: dict[str, str] = {}
     for parameter in parameters:
         if parameter.name in ("ws", "msg", *_DEPENDENCIES):
-            names.append(parameter.name)
+            names[parameter.name] = parameter.name
         elif left:
-            names.append(left.pop(0))
+            names[parameter.name] = left.pop(0)
         else:
             raise InjectionError(
                 f"{handler.__qualname__}: nobody provides parameter {parameter.name!r}; there are ws, msg, "
@@ -357,11 +357,11 @@ class WebSocketHandler(_Endpoint):
     def hooks(self, session: _Session) -> Hooks:
         """Give the functions for one connection."""
         websocket = WebSocketAdapter(session)
-        arguments: dict[str, list[Any]] = {}
+        arguments: dict[str, dict[str, Any]] = {}
 
         async def say(event: str) -> None:
             if event in arguments:
-                await session.say(self._filled[event].function, *arguments[event])
+                await session.say(self._filled[event].function, **arguments[event])
 
         async def converse() -> None:
             try:
@@ -373,7 +373,7 @@ class WebSocketHandler(_Endpoint):
                 await session.end(_POLICY_VIOLATION, "wrong parameters")
                 return
             await say("connect")
-            await call(self._filled["message"].function, *arguments["message"])  # what it returns is nobody's
+            await call(self._filled["message"].function, **arguments["message"])  # what it returns is nobody's
             await close()
             await session.end()
 
@@ -416,10 +416,11 @@ class _Filled:
                 raise InjectionError(f"{name}: parameter {parameter.name!r}: expected one of str, int, float, bool")
             self._types[parameter.name] = annotation
 
-    def arguments(self, websocket: WebSocketAdapter, dependency: Callable[[str], Any]) -> list[Any]:
+    def arguments(self, websocket: WebSocketAdapter, dependency: Callable[[str], Any]) -> dict[str, Any]:
         """Give the arguments for a connection, or raise _WrongParameter."""
         query = websocket.query_params
-        return [websocket for _ in self._adapter] + [self._value(each, query, dependency) for each in self._rest]
+        values = {each.name: self._value(each, query, dependency) for each in self._rest}
+        return values | {each.name: websocket for each in self._adapter}
 
     def _value(self, parameter: inspect.Parameter, query: QueryParams, dependency: Callable[[str], Any]) -> Any:
         name = parameter.name

@@ -253,9 +253,13 @@ def signature_of(function: Callable[..., Any], name: str) -> tuple[list[inspect.
     elif not inspect.isroutine(target):
         target = type(target).__call__
     try:
-        return parameters, typing.get_type_hints(target)
-    except NameError as error:
+        hints = typing.get_type_hints(target)
+    except Exception as error:  # annotations are code, and may raise anything
         raise InjectionError(f"{name}: its annotations cannot be read: {error}") from None
+    for parameter, hint in hints.items():
+        if not isinstance(hint, collections.abc.Hashable):
+            raise InjectionError(f"{name}: the annotation of {parameter!r} is no type, but {hint!r}")
+    return parameters, hints
 
 
 def _name(function: Callable[..., Any]) -> str:

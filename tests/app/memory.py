@@ -128,13 +128,15 @@ class Peer:
 async def connected(app: Any, path: str = "/", **changes: Any) -> AsyncIterator[Peer]:
     """Connect to an application; at the end the client leaves, if it is still there, and the application must end."""
     peer = Peer(app, scope_for(path, **changes))
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(peer.run)
-        yield peer
-        if not peer.ended.is_set():
-            peer.leave(1001)
-        await peer.over()
-    peer._close_streams()
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(peer.run)
+            yield peer
+            if not peer.ended.is_set():
+                peer.leave(1001)
+            await peer.over()
+    finally:
+        peer._close_streams()
 
 
 async def settled() -> None:

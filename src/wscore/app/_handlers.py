@@ -19,7 +19,8 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import Any, Final, NamedTuple, get_args
+from types import UnionType
+from typing import Any, Final, NamedTuple, Union, get_args, get_origin
 
 import anyio
 
@@ -255,8 +256,11 @@ async def run_hooks(context: Context, hooks: Hooks) -> None:
         last_words = anyio.CancelScope(deadline=anyio.current_time() + _LAST_WORDS, shield=True)
         raise
     except Exception as error:
-        if isinstance(error, WebSocketDisconnect) and websocket.is_disconnected:
-            return  # ours, and not that of another connection: while it was being sent to
+        if isinstance(error, WebSocketDisconnect):
+            if websocket.is_disconnected:
+                return  # while it was being sent to
+            # A crash like any other, and not taken by those above for the end of this connection.
+            error = RuntimeError(f"the function used another connection, and that had ended: {error!r}")
         opened = opened or websocket.application_state is WebSocketState.CONNECTED
         if hooks.error is not None:
             with suppress(WebSocketDisconnect):
@@ -264,7 +268,7 @@ async def run_hooks(context: Context, hooks: Hooks) -> None:
         if websocket.application_state is WebSocketState.CONNECTED:
             with suppress(WebSocketDisconnect):
                 await websocket.close(_INTERNAL_ERROR)
-        raise
+        raise error
     finally:
         if hooks.close is not None and opened:
             with last_words:
@@ -289,7 +293,7 @@ class WrongKind(Exception):
 
 def _reader(annotation: Any) -> Callable[[Mapping[str, Any]], Any]:
     """Say what `message` gets by its annotation: str or bytes that kind alone, both or nothing either, else JSON."""
-    kinds = set(get_args(annotation)) or {annotation}
+    kinds = set(get_args(annotation)) if get_origin(annotation) in (Union, UnionType) else {annotation}
     if annotation is Any or kinds == {str, bytes}:
         return lambda event: event["bytes"] if event.get("text") is None else event["text"]
     if annotation is str:

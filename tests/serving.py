@@ -16,22 +16,23 @@ BACKENDS = ("asyncio", "trio")
 
 
 @asynccontextmanager
-async def _asyncio_port(app: Any) -> AsyncIterator[int]:
-    async with wscore_asyncio.serve(app, access_log=False) as server:
+async def _asyncio_port(app: Any, options: dict[str, Any]) -> AsyncIterator[int]:
+    async with wscore_asyncio.serve(app, **options) as server:
         yield server.sockets[0].getsockname()[1]
 
 
 @asynccontextmanager
-async def _trio_port(app: Any) -> AsyncIterator[int]:
+async def _trio_port(app: Any, options: dict[str, Any]) -> AsyncIterator[int]:
     async with trio.open_nursery() as nursery:
-        server: wscore_trio.Server = await nursery.start(partial(wscore_trio.serve, app, access_log=False))
+        server: wscore_trio.Server = await nursery.start(partial(wscore_trio.serve, app, **options))
         yield server.sockets[0].getsockname()[1]
         server.close()
 
 
 @contextmanager
-def serving(app: Any, backend: str) -> Iterator[int]:
+def serving(app: Any, backend: str, **options: Any) -> Iterator[int]:
     """Serve `app` in a thread of its own; gives the port on 127.0.0.1."""
     port = {"asyncio": _asyncio_port, "trio": _trio_port}[backend]
-    with start_blocking_portal(backend) as portal, portal.wrap_async_context_manager(port(app)) as number:
+    options = {"access_log": False, **options}
+    with start_blocking_portal(backend) as portal, portal.wrap_async_context_manager(port(app, options)) as number:
         yield number

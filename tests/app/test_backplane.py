@@ -69,8 +69,8 @@ def process(hub: Hub) -> tuple[App, HubBackplane]:
         member.enter(room)
         await websocket.accept()
         await member.send(member.id)
-        async for text in websocket.iter_text():
-            to, _, text = text.partition(" ")
+        while True:
+            to, _, text = (await websocket.receive_text()).partition(" ")
             if to == "all":
                 registry.broadcast(room, text, except_=[member.id])
             else:

@@ -115,11 +115,13 @@ class HeadReader:
         return Request(event.method, event.target, list(event.headers), event.http_version.decode()), rest
 
     def _judge_request_line(self) -> Response | None:
-        """Refuse what is no HTTP as soon as that shows: after a TLS hello no blank line may ever come (T11)."""
-        line_end = self._buffer.find(b"\n")
-        if line_end < 0:
-            if self._buffer and not _TOKEN.match(self._buffer):
-                return refusal(400, "not an HTTP request")
+        """Refuse what is no HTTP as soon as that shows: after a TLS hello no blank line may ever come (T11).
+
+        However it was cut (I1): its first byte is judged first, and a line beyond the size limit is too large, not bad.
+        """
+        if self._buffer and not _TOKEN.match(self._buffer):
+            return refusal(400, "not an HTTP request")
+        if self._buffer.find(b"\n", 0, self._config.max_head_size) < 0:
             return None
         self._line_read = True
         return None if _REQUEST_LINE.match(self._buffer) else refusal(400, "not an HTTP/1.1 request line")

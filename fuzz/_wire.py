@@ -10,6 +10,8 @@ from typing import Any
 
 import h11
 
+_COUNTED = (bytes, bytearray, str)
+_SHARED = (type, types.ModuleType, types.FunctionType, types.CodeType)
 CLOSE, PING, PONG = 8, 9, 10
 
 REQUEST = (
@@ -70,11 +72,10 @@ def held(thing: object) -> int:
     total = 0
     while waiting:
         item = waiting.pop()
-        if id(item) in seen or isinstance(item, type | types.ModuleType | types.FunctionType | types.CodeType):
-            continue
-        seen.add(id(item))
-        if isinstance(item, bytes | bytearray | str):
-            total += len(item)
-        else:
-            waiting += gc.get_referents(item)
+        if id(item) not in seen:
+            seen.add(id(item))
+            if isinstance(item, _COUNTED):
+                total += len(item)
+            elif not isinstance(item, _SHARED):
+                waiting += gc.get_referents(item)
     return total

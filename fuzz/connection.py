@@ -1,6 +1,6 @@
 # Whatever happens, in any order: only send raises, the three typed errors alone, and then nothing has changed; one
 # disconnect, and last; handle_timeout makes progress, to the end; what is closed has no output and no deadline.
-"""Fuzzes whole connections. Input: steps, each a byte for what happens and a byte for how; see _steps."""
+"""Whole connections, for atheris. Input: steps, each a byte for what happens and a byte for how; see _steps."""
 
 from fuzz._loop import fuzz
 from fuzz._steps import CONFIG, MESSAGES, REFUSALS, judge_end, judge_output, levels, network, tell

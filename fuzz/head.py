@@ -1,6 +1,6 @@
 # Whatever bytes come as a request head, cut anywhere: nothing raises; the answer is at most one HTTP response, and
 # whole; the cut changes neither the answer nor what the application sees.
-"""Fuzzes request heads. Input: four sizes of reads, then what a client sends."""
+"""Request heads, for atheris. Input: four sizes of reads, then what a client sends."""
 
 from collections.abc import Iterable
 

@@ -1,6 +1,6 @@
 # Whatever bytes come on an open connection, cut anywhere: nothing raises; what is held is bounded; nothing follows a
 # close frame; the cut changes neither messages nor output, but for the place of pongs.
-"""Frames, for atheris. Input: b"c" to compress, b"s" for a slow application, four sizes of reads, what a client sends."""
+"""Frames, for atheris. Input: b"c" to compress, b"s" for a slow application, four sizes of reads, what a peer sends."""
 
 from collections.abc import Iterable
 

@@ -427,16 +427,7 @@ class ServerConnection:
                 self._start(timer, now)
 
     def _start(self, timer: Timer, now: float) -> None:
-        config = self.config
-        duration = {
-            Timer.HANDSHAKE: config.handshake_timeout,
-            Timer.ACCEPT: config.accept_timeout,
-            Timer.BODY: config.accept_timeout,
-            Timer.PING: config.ping_interval,
-            Timer.PONG: config.ping_timeout,
-            Timer.END: config.close_timeout,
-            Timer.CLOSE: config.close_timeout,
-        }[timer]
+        duration: float | None = getattr(self.config, DURATIONS[timer])
         if duration is not None:
             self._timers.start(timer, now + duration)
 
@@ -670,6 +661,17 @@ class ServerConnection:
         self._output.append(data)
         self._output_size += len(data)
 
+
+DURATIONS: Final = {
+    Timer.HANDSHAKE: "handshake_timeout",
+    Timer.ACCEPT: "accept_timeout",
+    Timer.BODY: "accept_timeout",
+    Timer.PING: "ping_interval",
+    Timer.PONG: "ping_timeout",
+    Timer.END: "close_timeout",
+    Timer.CLOSE: "close_timeout",
+}
+"""The field of `Config` that says how long each timer runs; the reference is generated from it."""
 
 _ENDING: Final = frozenset({State.CLOSE_SENT, State.DRAINING, State.CLOSED})
 _READING_FRAMES: Final = frozenset({State.OPEN, State.CLOSE_SENT})

@@ -575,6 +575,12 @@ class ServerConnection:
         if not self._paused:
             self._start(Timer.PONG, now)
 
+    def _stop_keepalive(self) -> None:
+        """Ping no more, and await no pong: a peer that has said its last cannot answer."""
+        self._ping = None
+        self._timers.stop(Timer.PING)
+        self._timers.stop(Timer.PONG)
+
     def _pause(self) -> None:
         self._paused = True
         self._timers.stop(Timer.PONG)
@@ -592,6 +598,7 @@ class ServerConnection:
         behind_messages = self._inbox.holds_messages or self._paused
         if self._state is State.OPEN and behind_messages:
             self._waiting_end = (trigger, carried)  # of a paused connection, a close frame replaces an end of stream
+            self._stop_keepalive()
             if not self._timers.running(Timer.END):
                 self._start(Timer.END, now)
         else:

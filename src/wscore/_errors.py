@@ -66,14 +66,17 @@ def caused_by_disconnect(error: BaseException) -> bool:
     True for `ClientDisconnected`, for what was raised while one was handled (`__cause__`, `__context__`), and for a
     group of nothing but such errors. ASGI 2.4: a server does not log its own disconnect exception as an error.
     """
-    seen: set[int] = set()
-    current: Any = error
-    while current is not None and id(current) not in seen:
+    seen: set[int] = set()  # a chain can be made circular by hand
+    waiting: list[Any] = [error]
+    while waiting:
+        current = waiting.pop()
+        if current is None or id(current) in seen:
+            continue
+        seen.add(id(current))
         kind: type[BaseException] = type(current)
         if issubclass(kind, ClientDisconnected):
             return True
         if issubclass(kind, BaseExceptionGroup) and all(map(caused_by_disconnect, current.exceptions)):
             return True
-        seen.add(id(current))  # a chain can be made circular by hand
-        current = current.__cause__ or current.__context__
+        waiting += (current.__cause__, current.__context__)
     return False

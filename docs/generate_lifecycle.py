@@ -62,7 +62,7 @@ def grouped(triggers: list[Trigger]) -> str:
         source, _, what = trigger.value.partition(": ")
         by_source.setdefault(source, []).append(what)
     # A colon would end the label, for Mermaid.
-    return "<br/>".join(f"{source} – {', '.join(whats)}" for source, whats in by_source.items())
+    return "<br/>".join(f"{source} - {', '.join(whats)}" for source, whats in by_source.items())
 
 
 def transitions(state: State) -> list[str]:
@@ -77,8 +77,8 @@ def transitions(state: State) -> list[str]:
 
 def cell(state: State, trigger: Trigger, step: Step) -> str:
     """Write one cell of the table as a line."""
-    target = "–" if step.state is state else step.state.name
-    return f"| `{trigger.value}` | {target} | {'; '.join(effect.value for effect in step.effects) or '–'} |"
+    target = "-" if step.state is state else step.state.name
+    return f"| `{trigger.value}` | {target} | {'; '.join(effect.value for effect in step.effects) or '-'} |"
 
 
 def timers() -> list[str]:

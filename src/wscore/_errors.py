@@ -67,16 +67,16 @@ def caused_by_disconnect(error: BaseException) -> bool:
     group of nothing but such errors. ASGI 2.4: a server does not log its own disconnect exception as an error.
     """
     seen: set[int] = set()  # a chain can be made circular by hand
-    waiting: list[Any] = [error]
+    waiting: list[BaseException | None] = [error]
     while waiting:
         current = waiting.pop()
         if current is None or id(current) in seen:
             continue
         seen.add(id(current))
-        kind: type[BaseException] = type(current)
-        if issubclass(kind, ClientDisconnected):
+        if isinstance(current, ClientDisconnected):
             return True
-        if issubclass(kind, BaseExceptionGroup) and all(map(caused_by_disconnect, current.exceptions)):
+        group: Any = current
+        if isinstance(current, BaseExceptionGroup) and all(map(caused_by_disconnect, group.exceptions)):
             return True
-        waiting += (current.__cause__, current.__context__)
+        waiting += (group.__cause__, group.__context__)
     return False

@@ -498,7 +498,10 @@ class ServerConnection:
     def _judge(self, request: Request, now: float) -> None:
         verdict = judge(request, self.config)
         if isinstance(verdict, Response):
-            self._feed(Trigger.PEER_BAD_REQUEST, _refused(verdict), now)
+            carried = _refused(verdict)
+            if request.method == b"HEAD":  # RFC 9110 9.3.2: its answer has no content, whatever content-length says
+                carried = dataclasses.replace(carried, response=dataclasses.replace(verdict, body=b""))
+            self._feed(Trigger.PEER_BAD_REQUEST, carried, now)
         else:
             self._feed(Trigger.PEER_REQUEST, _Carried(opening=verdict), now)
         self._head = None

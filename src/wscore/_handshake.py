@@ -210,6 +210,8 @@ def judge(request: Request, config: Config) -> Opening | Response:
         return refusal(400, "an opening handshake has no body")
     if not (request.target.startswith(b"/") or _ABSOLUTE_FORM.match(request.target)):
         return refusal(400, "the request target is no path")
+    if b"#" in request.target:  # RFC 6455 3; servers disagree on where such a path ends
+        return refusal(400, "the request target has a fragment")
     key = b""
     if not over_http2:
         keys = values.get(b"sec-websocket-key", [])

@@ -116,7 +116,8 @@ class HeadReader:
 
     def _judge_request_line(self) -> Response | None:
         """Refuse what is no HTTP as soon as that shows: after a TLS hello no blank line may ever come (T11)."""
-        line_end = self._buffer.find(b"\n")
+        # A line that ends beyond the limit is too large, whatever it says, as it would be if it came in pieces (I1).
+        line_end = self._buffer.find(b"\n", 0, self._config.max_head_size)
         if line_end < 0:
             if self._buffer and not _TOKEN.match(self._buffer):
                 return refusal(400, "not an HTTP request")
@@ -209,6 +210,8 @@ def judge(request: Request, config: Config) -> Opening | Response:
         return refusal(400, "an opening handshake has no body")
     if not (request.target.startswith(b"/") or _ABSOLUTE_FORM.match(request.target)):
         return refusal(400, "the request target is no path")
+    if b"#" in request.target:  # RFC 6455 3; servers disagree on where such a path ends
+        return refusal(400, "the request target has a fragment")
     key = b""
     if not over_http2:
         keys = values.get(b"sec-websocket-key", [])

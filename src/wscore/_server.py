@@ -447,6 +447,7 @@ class ServerConnection:
                 self._inbox.put({"type": "websocket.connect"}, 0)
             case Effect.REFUSE:
                 assert carried.response is not None
+                self._early.clear()
                 self._answer(carried.response)
                 self._write(carried.response.body)
             case Effect.SWITCH_PROTOCOLS:
@@ -456,6 +457,7 @@ class ServerConnection:
                 self._codec = WsprotoCodec(self.config, self._opening.deflate)
             case Effect.HOLD_RESPONSE:
                 assert carried.start is not None
+                self._early.clear()
                 self._denial = Denial(carried.start)
             case Effect.WRITE_HEAD:
                 assert self._denial is not None
@@ -493,7 +495,10 @@ class ServerConnection:
     def _judge(self, request: Request, now: float) -> None:
         verdict = judge(request, self.config)
         if isinstance(verdict, Response):
-            self._feed(Trigger.PEER_BAD_REQUEST, _refused(verdict), now)
+            carried = _refused(verdict)
+            if request.method == b"HEAD":  # RFC 9110 9.3.2: its answer has no content, whatever content-length says
+                carried = dataclasses.replace(carried, response=dataclasses.replace(verdict, body=b""))
+            self._feed(Trigger.PEER_BAD_REQUEST, carried, now)
         else:
             self._feed(Trigger.PEER_REQUEST, _Carried(opening=verdict), now)
         self._head = None
@@ -508,7 +513,6 @@ class ServerConnection:
 
     def _answer(self, response: Response) -> None:
         self._response = response
-        self._early.clear()
         if not self._as_value:
             self._write(response.head())
         self.access_lines.append(f"{self._who()} {response.status}")

@@ -281,15 +281,26 @@ class Client:
 
     def reads_frames(self) -> list[Frame]:
         """Read frames; websockets' client has to agree that they are in order, and none follows a close frame."""
+        frames, _ = self._reads_both()
+        return frames
+
+    def reads_messages(self) -> list[str | bytes]:
+        """Read messages, as websockets' client understands them, inflated."""
+        _, events = self._reads_both()
+        return [event.data.decode() if event.opcode == TEXT else event.data for event in events]
+
+    def _reads_both(self) -> tuple[list[Frame], list[Any]]:
         data = self.reads()
         frames = read_frames(data)
+        events: list[Any] = []
         assert all(each.opcode != CLOSE for each in frames[:-1]), "frames after a close frame"
         assert self._oracle is not None
         if data:
             assert self._oracle.close_rcvd is None, "frames after a close frame"
             self._oracle.receive_data(data)
             assert self._oracle.parser_exc is None, self._oracle.parser_exc
-        return frames
+            events = self._oracle.events_received()
+        return frames, events
 
 
 def _oracle(answer: Answer) -> ClientProtocol:

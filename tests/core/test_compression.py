@@ -36,7 +36,7 @@ from wscore import Config, State
 CUTS = {"whole": None, "byte by byte": 1, "in sevens": 7}
 
 
-@pytest.fixture(params=CUTS.values(), ids=CUTS.keys())
+@pytest.fixture(params=list(CUTS.values()), ids=list(CUTS))
 def cut(request: pytest.FixtureRequest) -> int | None:
     cut: int | None = request.param
     return cut

@@ -39,13 +39,13 @@ CUTS = {"whole": None, "byte by byte": 1, "in sevens": 7}
 OFFERS = {"plain": b"", "deflate": b"permessage-deflate"}
 
 
-@pytest.fixture(params=CUTS.values(), ids=CUTS.keys())
+@pytest.fixture(params=list(CUTS.values()), ids=list(CUTS))
 def cut(request: pytest.FixtureRequest) -> int | None:
     cut: int | None = request.param
     return cut
 
 
-@pytest.fixture(params=OFFERS.values(), ids=OFFERS.keys())
+@pytest.fixture(params=list(OFFERS.values()), ids=list(OFFERS))
 def offer(request: pytest.FixtureRequest) -> bytes:
     offer: bytes = request.param
     return offer

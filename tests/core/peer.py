@@ -120,13 +120,17 @@ class Compressor:
     """A client's half of permessage-deflate, on zlib alone (RFC 7692 7.2.1)."""
 
     def __init__(self, *, window_bits: int = 15, context_takeover: bool = True, level: int = 6) -> None:
-        self._new = lambda: zlib.compressobj(level, zlib.DEFLATED, -window_bits)
+        self._window_bits = window_bits
+        self._level = level
         self._context_takeover = context_takeover
-        self._stream = self._new()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._stream = zlib.compressobj(self._level, zlib.DEFLATED, -self._window_bits)
 
     def payload(self, message: bytes) -> bytes:
         if not self._context_takeover:
-            self._stream = self._new()
+            self._begin()
         compressed = self._stream.compress(message) + self._stream.flush(zlib.Z_SYNC_FLUSH)
         return compressed.removesuffix(b"\x00\x00\xff\xff")
 

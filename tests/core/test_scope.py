@@ -136,7 +136,7 @@ def test_what_an_application_does_to_its_scope_changes_nothing_for_others_or_for
     client = Client()
     scope = scope_of(client, b"Sec-WebSocket-Protocol: chat")
     for key in ("headers", "subprotocols", "extensions", "asgi"):
-        scope[key].clear()  # type: ignore[literal-required]
+        scope[key].clear()
     scope["type"] = "http"  # type: ignore[typeddict-item]
     client.app_sends("websocket.accept", subprotocol="chat")
     answer = client.reads_response()
@@ -151,7 +151,7 @@ def test_what_an_application_does_to_its_scope_changes_nothing_for_others_or_for
 
 # -- TLS
 
-TLS = {
+TLS: dict[str, Any] = {
     "server_cert": None,
     "client_cert_chain": [],
     "client_cert_name": None,

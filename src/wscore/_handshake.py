@@ -63,6 +63,11 @@ class Response:
         lines += [b"%s: %s\r\n" % header for header in self.headers]
         return b"".join([*lines, b"\r\n"])
 
+    def over_http2(self) -> Response:
+        """Leave out the fields of the TCP connection: over HTTP/2 they make a response malformed (RFC 9113 8.2.2)."""
+        kept = [header for header in self.headers if header[0] not in (b"connection", b"upgrade")]
+        return dataclasses.replace(self, headers=kept)
+
 
 def refusal(status: int, why: str, *headers: tuple[bytes, bytes]) -> Response:
     """Make a whole response that says in a line of text why there is no connection; it ends the TCP connection."""
@@ -220,10 +225,11 @@ def judge(request: Request, config: Config) -> Opening | Response:
     match values.get(b"sec-websocket-version", []):
         case [b"13"]:
             pass
-        case []:
-            return refusal(400, "expected Sec-WebSocket-Version: 13", (b"sec-websocket-version", b"13"))
-        case _:
-            return _upgrade_required("expected Sec-WebSocket-Version: 13", (b"sec-websocket-version", b"13"))
+        case others:
+            ours = (b"sec-websocket-version", b"13")
+            if others and not over_http2:  # HTTP/2 knows no Upgrade, which a 426 has to name
+                return _upgrade_required("expected Sec-WebSocket-Version: 13", ours)
+            return refusal(400, "expected Sec-WebSocket-Version: 13", ours)
     subprotocols = tokens(b"sec-websocket-protocol")
     if not all(map(_TOKEN.fullmatch, subprotocols)):
         return refusal(400, "Sec-WebSocket-Protocol: not a list of tokens")

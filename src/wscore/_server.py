@@ -144,6 +144,7 @@ class ServerConnection:
         self._response: Response | None = None
         self._denial: Denial | None = None
         self._as_value = False
+        self._over_http2 = False
         self._early = bytearray()  # what came before the accept
         self._codec: FrameCodec | None = None
         self._paused = False  # the inbox is full: no parsing, no reading
@@ -177,6 +178,7 @@ class ServerConnection:
         """
         connection = cls(config, peer=peer, now=now, state=state)
         connection._as_value = as_value
+        connection._over_http2 = request.http_version == "2"
         connection._head = None
         connection._judge(request, now)
         return connection
@@ -512,7 +514,7 @@ class ServerConnection:
             self._parse(now)
 
     def _answer(self, response: Response) -> None:
-        self._response = response
+        self._response = response.over_http2() if self._over_http2 else response
         if not self._as_value:
             self._write(response.head())
         self.access_lines.append(f"{self._who()} {response.status}")

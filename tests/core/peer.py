@@ -120,13 +120,17 @@ class Compressor:
     """A client's half of permessage-deflate, on zlib alone (RFC 7692 7.2.1)."""
 
     def __init__(self, *, window_bits: int = 15, context_takeover: bool = True, level: int = 6) -> None:
-        self._new = lambda: zlib.compressobj(level, zlib.DEFLATED, -window_bits)
+        self._window_bits = window_bits
+        self._level = level
         self._context_takeover = context_takeover
-        self._stream = self._new()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._stream = zlib.compressobj(self._level, zlib.DEFLATED, -self._window_bits)
 
     def payload(self, message: bytes) -> bytes:
         if not self._context_takeover:
-            self._stream = self._new()
+            self._begin()
         compressed = self._stream.compress(message) + self._stream.flush(zlib.Z_SYNC_FLUSH)
         return compressed.removesuffix(b"\x00\x00\xff\xff")
 
@@ -281,15 +285,26 @@ class Client:
 
     def reads_frames(self) -> list[Frame]:
         """Read frames; websockets' client has to agree that they are in order, and none follows a close frame."""
+        frames, _ = self._reads_both()
+        return frames
+
+    def reads_messages(self) -> list[str | bytes]:
+        """Read messages, as websockets' client understands them, inflated."""
+        _, events = self._reads_both()
+        return [event.data.decode() if event.opcode == TEXT else event.data for event in events]
+
+    def _reads_both(self) -> tuple[list[Frame], list[Any]]:
         data = self.reads()
         frames = read_frames(data)
+        events: list[Any] = []
         assert all(each.opcode != CLOSE for each in frames[:-1]), "frames after a close frame"
         assert self._oracle is not None
         if data:
             assert self._oracle.close_rcvd is None, "frames after a close frame"
             self._oracle.receive_data(data)
             assert self._oracle.parser_exc is None, self._oracle.parser_exc
-        return frames
+            events = self._oracle.events_received()
+        return frames, events
 
 
 def _oracle(answer: Answer) -> ClientProtocol:
@@ -305,7 +320,8 @@ def _oracle(answer: Answer) -> ClientProtocol:
                 remote_no_context_takeover="server_no_context_takeover" in agreed,
                 local_no_context_takeover="client_no_context_takeover" in agreed,
                 remote_max_window_bits=int(agreed.get("server_max_window_bits", 15)),
-                local_max_window_bits=int(agreed.get("client_max_window_bits", 15)),
+                # It reads alone, and makes a compressor all the same: zlib's has no 8.
+                local_max_window_bits=max(9, int(agreed.get("client_max_window_bits", 15))),
             )
         ]
     return oracle

@@ -41,8 +41,9 @@ def refused(data: bytes, cut: int | None, config: Config | None = None, *, metho
     client.sends(head(), frame(0x1, b"ignored"))
     client.ends_its_stream()
     assert client.reads() == b""
-    client.now = connection.next_timeout()
-    connection.handle_timeout(now=client.now)
+    deadline = connection.next_timeout()
+    assert deadline is not None
+    connection.handle_timeout(now=deadline)
     assert (connection.state, connection.closing) == (State.CLOSED, Closing.NOW)
     assert client.reads() == b""
     return answer

@@ -21,7 +21,7 @@
 Nothing that this module imports imports asyncio, trio, anyio, socket, ssl, threading or random.
 """
 
-from ._admission import Admission, admission
+from ._admission import Admission, admission, out_of_resources
 from ._asgi import (
     Application,
     ConnectMessage,
@@ -70,5 +70,6 @@ __all__ = [
     "TLSObject",
     "admission",
     "caused_by_disconnect",
+    "out_of_resources",
     "tls_extension",
 ]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 from enum import Enum
+from typing import Final
 
 from ._config import Config
 
-__all__ = ["Admission", "admission"]
+__all__ = ["Admission", "admission", "out_of_resources"]
+
+_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 class Admission(Enum):
@@ -26,3 +30,11 @@ def admission(config: Config, connections: int) -> Admission:
     if limit is None or connections < limit:
         return Admission.SERVE
     return Admission.TURN_AWAY if connections < limit + 100 else Admission.DROP
+
+
+def out_of_resources(error: OSError) -> bool:
+    """Tell whether accept(2) failed because the system is out of files or memory: worth a log line and a pause.
+
+    Any other failure is that of one client that went away, and the next accept may follow at once.
+    """
+    return error.errno in _EXHAUSTED

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, Literal, NamedTuple, NotRequired, TypedDict
+from typing import Any, Final, Literal, NamedTuple, NotRequired, Self, TypedDict
 
 from ._close import MAX_REASON_BYTES, NORMAL, Close, is_sendable
 from ._errors import InvalidMessage
@@ -90,6 +90,14 @@ class Peer(NamedTuple):
     client: tuple[str, int] | None = None
     server: tuple[str, int | None] | None = None
     tls: dict[str, Any] | None = None
+
+    @classmethod
+    def of(cls, peername: Any, sockname: Any, tls: dict[str, Any] | None = None) -> Self:
+        """Read what a socket's `getpeername` and `getsockname` give: pairs, IPv6's four parts, or a unix path."""
+        client = None if isinstance(peername, str | None) else (str(peername[0]), int(peername[1]))
+        if isinstance(sockname, str | None):
+            return cls(client, (sockname, None) if sockname else None, tls)
+        return cls(client, (str(sockname[0]), int(sockname[1])), tls)
 
 
 class Accept(NamedTuple):

@@ -69,6 +69,10 @@ class Config:
     # -- the server as a whole
     max_connections: int | None = None
     """Connections served at once; above it a client gets 503. None: no limit but the system's."""
+    backlog: int = 2048
+    """Connections that the system holds for us until they are accepted. uvicorn: 2048."""
+    accept_retry: float = 0.5
+    """Pause after the system refused to accept because it is out of files or memory; retrying at once would spin."""
     shutdown_code: int = 1012
     """Close code at shutdown: 1012 "service restart" asks clients to come back; 1001 "going away" is older."""
     shutdown_grace: float = 5.0
@@ -126,8 +130,9 @@ _POSITIVE_INTEGERS: Final = (
     "max_queue",
     "max_queue_size",
     "max_output_size",
+    "backlog",
 )
-_DURATIONS: Final = ("handshake_timeout", "close_timeout")
+_DURATIONS: Final = ("handshake_timeout", "close_timeout", "accept_retry")
 _OPTIONAL_DURATIONS: Final = ("accept_timeout", "ping_interval", "ping_timeout", "lifespan_timeout")
 
 

@@ -69,11 +69,11 @@ def caused_by_disconnect(error: BaseException) -> bool:
     seen: set[int] = set()
     current: Any = error
     while current is not None and id(current) not in seen:
-        kind: type[BaseException] = type(current)
-        if issubclass(kind, ClientDisconnected):
+        if isinstance(current, ClientDisconnected):
             return True
-        if issubclass(kind, BaseExceptionGroup) and all(map(caused_by_disconnect, current.exceptions)):
+        group: Any = current
+        if isinstance(current, BaseExceptionGroup) and all(map(caused_by_disconnect, group.exceptions)):
             return True
-        seen.add(id(current))  # a chain can be made circular by hand
-        current = current.__cause__ or current.__context__
+        seen.add(id(group))  # a chain can be made circular by hand
+        current = group.__cause__ or group.__context__
     return False

@@ -290,6 +290,12 @@ class ServerConnection:
         if self._ended_by is not None and self._scope is not None and not self._inbox:
             raise LocalProtocolError("receive() after websocket.disconnect: it was the last message; return instead")
 
+    def expect_delivery(self) -> None:
+        """Raise ClientDisconnected where what `send` took can no longer go out, after a wait for room to write."""
+        end = self._ended_by
+        if self._state is State.CLOSED and end is not None and end.cause != "application":
+            raise ClientDisconnected(end.code, end.reason)
+
     def application_returned(self, *, now: float) -> None:
         """Take the news that the application returned: 500 without an answer, 1000 when open; unread messages go."""
         self._application_over(Trigger.TASK_RETURNED, "application returned without an answer", Close(NORMAL), "", now)

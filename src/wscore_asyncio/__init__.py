@@ -1,1 +1,5 @@
-"""Placeholder."""
+"""wscore over asyncio (and uvloop): `serve` runs an ASGI websocket application on sockets."""
+
+from ._server import Server, serve
+
+__all__ = ["Server", "serve"]

@@ -1,0 +1,226 @@
+"""One connection on asyncio: a `Protocol` around the core.
+
+Each callback feeds the core one input and then calls `_pump`, which makes the world agree with the core. Nothing is
+decided here: what a connection is, what may be sent and how long anything takes are the core's affair.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any, cast
+
+from wscore import Application, Closing, Config, Peer, ServerConnection, caused_by_disconnect, tls_extension
+
+__all__ = ["Connection"]
+
+access_log = logging.getLogger("wscore.access")
+error_log = logging.getLogger("wscore.error")
+
+
+class Connection(asyncio.Protocol):
+    """A connection and the task of its application.
+
+    Output gathers during a turn of the loop and leaves in one write; `receive` with a message waiting and `send` with
+    room do not touch the loop.
+    """
+
+    def __init__(
+        self,
+        app: Application,
+        config: Config,
+        *,
+        state: dict[str, Any],
+        accepted_at: float,
+        turn_away: bool,
+        log_access: bool,
+        connections: set[Connection],
+        ended: Callable[[], None],
+    ) -> None:
+        self._app = app
+        self._config = config
+        self._app_state = state
+        self._accepted_at = accepted_at
+        self._turn_away = turn_away
+        self._log_access = log_access
+        self._connections = connections
+        self._ended = ended
+        self._loop = asyncio.get_running_loop()
+        self._started = False
+        self._task: asyncio.Task[None] | None = None
+        self._message = asyncio.Event()
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._flush_planned = False
+        self._reading = True
+        self._eof = False
+        self._write_ended = False
+        self._lost = False
+
+    # -- what the loop calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin the connection; the time it has for its request runs since it was accepted, before any TLS."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=self._config.max_output_size)
+        tls = transport.get_extra_info("ssl_object")
+        self._tls = tls is not None
+        peer = Peer.of(
+            transport.get_extra_info("peername"),
+            transport.get_extra_info("sockname"),
+            None if tls is None else tls_extension(tls),
+        )
+        self._connections.add(self)
+        self._core = ServerConnection(self._config, peer=peer, now=self._accepted_at, state=self._app_state)
+        if self._turn_away:
+            self._core.turn_away(now=self._loop.time())
+        self._pump()
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes from the peer."""
+        self._core.receive_data(data, now=self._loop.time())
+        self._pump()
+
+    def eof_received(self) -> bool:
+        """Take the end of the peer's stream; our side stays open, except under TLS, which cannot do that."""
+        self._eof = True
+        self._core.receive_eof(now=self._loop.time())
+        self._pump()
+        return not self._tls
+
+    def pause_writing(self) -> None:
+        """Let senders wait."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """Write what gathered meanwhile, and let senders go on."""
+        self._writable.set()
+        self._pump()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Take the news that the socket is closed, by whomever."""
+        del exc
+        self._lost = True
+        self._core.connection_lost(now=self._loop.time())
+        self._writable.set()
+        self._pump()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._end_if_over()
+
+    # -- what the server calls
+
+    def begin_shutdown(self) -> None:
+        """Ask the connection to end."""
+        self._core.begin_shutdown(now=self._loop.time())
+        self._pump()
+
+    def cancel(self) -> None:
+        """Cancel the application, if it still runs."""
+        if self._task is not None:
+            self._task.cancel()
+
+    def abort(self) -> None:
+        """Close the socket at once, and cancel the application."""
+        self._transport.abort()
+        self.cancel()
+
+    # -- the application
+
+    async def _run(self) -> None:
+        ended = self._core.application_raised
+        try:
+            await self._app(self._core.scope, self._receive, self._send)
+            ended = self._core.application_returned
+        except* asyncio.CancelledError:
+            pass  # the server is ending it
+        except* Exception as group:
+            error = group.exceptions[0] if len(group.exceptions) == 1 else group
+            if not caused_by_disconnect(error):
+                error_log.error("the application failed on %r", self._core, exc_info=error)
+        finally:
+            self._task = None
+            ended(now=self._loop.time())
+            self._pump()
+            self._end_if_over()
+
+    async def _receive(self) -> Any:
+        core = self._core
+        while (message := core.next_message(now=self._loop.time())) is None:
+            core.expect_message()
+            self._message.clear()
+            await self._message.wait()
+        self._pump()
+        return message
+
+    async def _send(self, message: Any) -> None:
+        core = self._core
+        core.send(message, now=self._loop.time())
+        self._pump()
+        if core.output_full or not self._writable.is_set():
+            self._flush()
+            await asyncio.sleep(0)  # an application that only sends gives way to the others once per buffer
+            await self._writable.wait()
+            core.expect_delivery()
+
+    # -- making the world agree with the core
+
+    def _pump(self) -> None:
+        core = self._core
+        if core.has_message:
+            self._message.set()
+        if core.scope is not None and not self._started:
+            self._started = True
+            self._task = self._loop.create_task(self._run())
+        if core.access_lines:
+            self._write_access_log()
+        if self._lost:
+            return
+        if not self._flush_planned and (core.output_size or core.closing is not Closing.NO):
+            self._flush_planned = True
+            self._loop.call_soon(self._flush)
+        if core.wants_read is not self._reading and not self._eof:
+            self._reading = core.wants_read
+            if self._reading:
+                self._transport.resume_reading()
+            else:
+                self._transport.pause_reading()
+        deadline = core.next_timeout()
+        if deadline is not None and (self._timer is None or deadline < self._timer.when()):
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(deadline, self._time_out)
+
+    def _flush(self) -> None:
+        self._flush_planned = False
+        core = self._core
+        if self._lost:
+            return
+        if core.output_size and self._writable.is_set():
+            self._transport.write(core.data_to_send())
+        if core.closing is Closing.NOW:
+            self._transport.abort()
+        elif core.closing is Closing.AFTER_FLUSH and not core.output_size:
+            if self._eof or not self._transport.can_write_eof():
+                self._transport.close()
+            elif not self._write_ended:
+                self._write_ended = True
+                self._transport.write_eof()
+
+    def _time_out(self) -> None:
+        self._timer = None
+        self._core.handle_timeout(now=self._loop.time())
+        self._pump()
+
+    def _write_access_log(self) -> None:
+        lines, self._core.access_lines = self._core.access_lines, []
+        if self._log_access:
+            for line in lines:
+                access_log.info(line)
+
+    def _end_if_over(self) -> None:
+        if self._lost and self._task is None:
+            self._connections.discard(self)
+            self._ended()

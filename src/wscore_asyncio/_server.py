@@ -1,0 +1,328 @@
+"""A server on asyncio: listeners, lifespan, and the graceful end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import ssl as ssl_module
+import stat
+from collections.abc import Coroutine, Mapping
+from functools import partial
+from types import TracebackType
+from typing import Any, Self
+
+from wscore import (
+    Admission,
+    Application,
+    Config,
+    Lifespan,
+    LifespanMode,
+    LifespanPhase,
+    StartupFailed,
+    admission,
+    out_of_resources,
+)
+
+from ._protocol import Connection
+
+__all__ = ["Server", "serve"]
+
+error_log = logging.getLogger("wscore.error")
+
+
+def serve(
+    app: Application,
+    host: str | None = "127.0.0.1",
+    port: int = 0,
+    *,
+    uds: str | None = None,
+    sock: socket.socket | None = None,
+    ssl: ssl_module.SSLContext | None = None,
+    config: Config | None = None,
+    lifespan: LifespanMode = "auto",
+    access_log: bool = True,
+) -> Server:
+    """Serve `app`: `async with serve(app, "127.0.0.1", 8000) as server: await server.serve_forever()`.
+
+    It listens on `host` and `port` (None: all interfaces; 0: a free port), or on the unix socket `uds`, or on `sock`,
+    which is bound already. `ssl` makes it wss. Entering raises OSError where that cannot be listened on, and
+    StartupFailed with the application's own words where its lifespan fails. No signal handler is touched.
+    """
+    return Server(app, (host, port, uds, sock), ssl, config or Config(), lifespan, log_access=access_log)
+
+
+class Server:
+    """A running server; made by `serve`, and an async context manager that ends gracefully."""
+
+    sockets: list[socket.socket]
+    """What it listens on."""
+
+    def __init__(
+        self,
+        app: Application,
+        address: tuple[str | None, int, str | None, socket.socket | None],
+        ssl: ssl_module.SSLContext | None,
+        config: Config,
+        lifespan: LifespanMode,
+        *,
+        log_access: bool,
+    ) -> None:
+        self.sockets = []
+        self._app = app
+        self._address = address
+        self._ssl = ssl
+        self._config = config
+        self._log_access = log_access
+        self._lifespan = Lifespan(lifespan)
+        self._lifespan_news = asyncio.Event()
+        self._lifespan_task: asyncio.Task[None] | None = None
+        self._connections: set[Connection] = set()
+        self._tasks: set[asyncio.Task[None]] = set()  # accepting, and TLS handshakes
+        self._accepted: set[socket.socket] = set()  # those in a TLS handshake among them
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closed = asyncio.Event()
+        self._closing = False
+
+    @property
+    def port(self) -> int | None:
+        """The TCP port of the first socket; None on a unix socket."""
+        name: Any = self.sockets[0].getsockname() if self.sockets else ""
+        return None if isinstance(name, str | bytes) else int(name[1])
+
+    async def __aenter__(self) -> Self:
+        """Listen, start the application, and accept connections."""
+        self.sockets = await _listen(*self._address)
+        try:
+            await self._start_lifespan()
+            for sock in self.sockets:
+                sock.listen(self._config.backlog)
+                self._spawn(self._accept(sock))
+        except BaseException:
+            self.abort()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End gracefully."""
+        await self.close()
+
+    async def serve_forever(self) -> None:
+        """Wait until the server was closed."""
+        await self._closed.wait()
+
+    async def close(self) -> None:
+        """End gracefully: stop accepting, ask every connection to end, give the applications their grace, then abort.
+
+        Cancelled in the middle, it aborts at once.
+        """
+        if self._closing:
+            await self._closed.wait()
+            return
+        self._closing = True
+        try:
+            await self._end_connections()
+        finally:
+            self.abort()
+
+    def abort(self) -> None:
+        """End at once: close every socket, cancel every application."""
+        self._closing = True
+        self._stop_accepting()
+        for connection in list(self._connections):
+            connection.abort()
+        if self._lifespan_task is not None:
+            self._lifespan_task.cancel()
+        self._closed.set()
+
+    # -- connections
+
+    async def _accept(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                sock, _ = await loop.sock_accept(listener)
+            except OSError as error:
+                if out_of_resources(error):
+                    error_log.error("cannot accept connections: %s", error.strerror)
+                    await asyncio.sleep(self._config.accept_retry)
+                continue
+            verdict = admission(self._config, len(self._accepted))
+            if verdict is Admission.DROP:
+                sock.close()
+                continue
+            self._accepted.add(sock)
+            self._idle.clear()
+            self._spawn(self._welcome(sock, loop.time(), turn_away=verdict is Admission.TURN_AWAY))
+
+    async def _welcome(self, sock: socket.socket, accepted_at: float, *, turn_away: bool) -> None:
+        """Make a socket a connection, after the TLS handshake where there is one."""
+
+        def make() -> Connection:
+            return Connection(
+                self._app,
+                self._config,
+                state=self._lifespan.state,
+                accepted_at=accepted_at,
+                turn_away=turn_away,
+                log_access=self._log_access,
+                connections=self._connections,
+                ended=partial(self._forget, sock),
+            )
+
+        loop = asyncio.get_running_loop()
+        tls: dict[str, Any] = {}
+        if self._ssl is not None:
+            tls = {
+                "ssl": self._ssl,
+                "ssl_handshake_timeout": self._config.handshake_timeout,
+                "ssl_shutdown_timeout": self._config.close_timeout,
+            }
+        try:
+            await loop.connect_accepted_socket(make, sock, **tls)
+        except (OSError, asyncio.CancelledError) as error:  # ssl.SSLError and TimeoutError are OSErrors
+            sock.close()
+            self._forget(sock)
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            error_log.info("TLS handshake failed: %s", error)
+
+    def _forget(self, sock: socket.socket) -> None:
+        self._accepted.discard(sock)
+        if not self._accepted:
+            self._idle.set()
+
+    # -- the end
+
+    async def _end_connections(self) -> None:
+        loop = asyncio.get_running_loop()
+        last = loop.time() + self._config.shutdown_grace + self._config.close_timeout
+        self._stop_accepting()
+        for connection in list(self._connections):
+            connection.begin_shutdown()
+        await _within(self._config.shutdown_grace, self._idle.wait())
+        for connection in list(self._connections):
+            connection.cancel()
+        await _within(last - loop.time(), self._idle.wait())
+        if not await _within(last - loop.time(), self._stop_lifespan()):
+            error_log.error("lifespan: the application's shutdown took too long")
+
+    def _stop_accepting(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        for sock in self.sockets:
+            path = sock.getsockname() if sock.family == socket.AF_UNIX and sock.fileno() >= 0 else None
+            sock.close()
+            if path and self._address[2] == path:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # -- lifespan
+
+    async def _start_lifespan(self) -> None:
+        lifespan = self._lifespan
+        if lifespan.phase is LifespanPhase.STARTING:
+            self._lifespan_task = asyncio.get_running_loop().create_task(self._run_lifespan())
+            timeout = self._config.lifespan_timeout
+            if not await _within(timeout, self._lifespan_leaves(LifespanPhase.STARTING)):
+                assert timeout is not None
+                lifespan.startup_overdue(timeout)
+        if lifespan.phase is LifespanPhase.FAILED:
+            raise StartupFailed(lifespan.failure)
+
+    async def _stop_lifespan(self) -> None:
+        self._lifespan.begin_shutdown()
+        self._lifespan_news.set()
+        await self._lifespan_leaves(LifespanPhase.STOPPING)
+        if self._lifespan.failure:
+            error_log.error("lifespan: %s", self._lifespan.failure)
+
+    async def _lifespan_leaves(self, phase: LifespanPhase) -> None:
+        while self._lifespan.phase is phase:
+            self._lifespan_news.clear()
+            await self._lifespan_news.wait()
+
+    async def _run_lifespan(self) -> None:
+        lifespan = self._lifespan
+
+        async def receive() -> Any:
+            while (message := lifespan.next_message()) is None:
+                self._lifespan_news.clear()
+                await self._lifespan_news.wait()
+            return message
+
+        async def send(message: Mapping[str, Any]) -> None:
+            lifespan.send(message)
+            self._lifespan_news.set()
+
+        try:
+            await self._app(lifespan.scope, receive, send)
+        except Exception as error:
+            error_log.debug("the application raised in its lifespan", exc_info=error)
+            lifespan.application_raised(error)
+        else:
+            lifespan.application_returned()
+        finally:
+            self._lifespan_news.set()
+
+
+async def _within(seconds: float | None, work: Coroutine[Any, Any, object]) -> bool:
+    """Wait for `work`; False where it took longer, and was cancelled."""
+    try:
+        async with asyncio.timeout(seconds):
+            await work
+    except TimeoutError:
+        return False
+    return True
+
+
+async def _listen(host: str | None, port: int, uds: str | None, sock: socket.socket | None) -> list[socket.socket]:
+    """Bind what is to be listened on; connections come in once the application has started."""
+    if sock is not None:
+        sock.setblocking(False)
+        return [sock]
+    sockets: list[socket.socket] = []
+    try:
+        if uds is not None:
+            with contextlib.suppress(FileNotFoundError):
+                if stat.S_ISSOCK(os.stat(uds).st_mode):
+                    os.unlink(uds)  # left behind by a server that was killed
+            sockets.append(_bind(socket.AF_UNIX, uds))
+            return sockets
+        infos = await asyncio.get_running_loop().getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        for family, _, _, _, address in dict.fromkeys(infos):
+            # A free port is chosen once: "localhost" is the same port on IPv4 and IPv6.
+            chosen = sockets[0].getsockname()[1] if sockets else port
+            sockets.append(_bind(family, (address[0], chosen, *address[2:])))
+    except BaseException:
+        for bound in sockets:
+            bound.close()
+        raise
+    return sockets
+
+
+def _bind(family: int, address: Any) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        if family != socket.AF_UNIX:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(address)
+    except OSError as error:
+        sock.close()
+        raise OSError(error.errno, f"cannot listen on {address}: {error.strerror}") from None
+    return sock

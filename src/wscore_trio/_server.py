@@ -1,0 +1,287 @@
+"""A server on trio: listeners, lifespan, and the graceful end."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import ssl as ssl_module
+import stat
+from collections.abc import Mapping
+from typing import Any
+
+import trio
+
+from wscore import (
+    Admission,
+    Application,
+    Config,
+    Lifespan,
+    LifespanMode,
+    LifespanPhase,
+    StartupFailed,
+    admission,
+    out_of_resources,
+)
+
+from ._connection import Connection, Stream
+
+__all__ = ["Server", "serve"]
+
+error_log = logging.getLogger("wscore.error")
+
+
+async def serve(
+    app: Application,
+    host: str | None = "127.0.0.1",
+    port: int = 0,
+    *,
+    uds: str | None = None,
+    sock: socket.socket | None = None,
+    ssl: ssl_module.SSLContext | None = None,
+    config: Config | None = None,
+    lifespan: LifespanMode = "auto",
+    access_log: bool = True,
+    task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve `app`: `server = await nursery.start(partial(serve, app, "127.0.0.1", 8000))`.
+
+    It listens on `host` and `port` (None: all interfaces; 0: a free port), or on the unix socket `uds`, or on `sock`,
+    which is bound already. `ssl` makes it wss. It raises OSError where that cannot be listened on, and StartupFailed
+    with the application's own words where its lifespan fails. `Server.close` ends it gracefully; cancelling aborts.
+    """
+    server = Server(app, ssl, config or Config(), lifespan, log_access=access_log)
+    await server._run((host, port, uds, sock), task_status)  # pyright: ignore[reportPrivateUsage]
+
+
+class Server:
+    """A running server: what `nursery.start` gives."""
+
+    sockets: list[trio.socket.SocketType]
+    """What it listens on."""
+
+    def __init__(
+        self,
+        app: Application,
+        ssl: ssl_module.SSLContext | None,
+        config: Config,
+        lifespan: LifespanMode,
+        *,
+        log_access: bool,
+    ) -> None:
+        self.sockets = []
+        self._app = app
+        self._ssl = ssl
+        self._config = config
+        self._log_access = log_access
+        self._lifespan = Lifespan(lifespan)
+        self._lifespan_news = trio.Event()
+        self._connections: set[Connection] = set()
+        self._accepted = 0  # sockets that are ours, those in a TLS handshake among them
+        self._idle = trio.Event()
+        self._close = trio.Event()
+
+    @property
+    def port(self) -> int | None:
+        """The TCP port of the first socket; None on a unix socket."""
+        name: Any = self.sockets[0].getsockname() if self.sockets else ""
+        return None if isinstance(name, str | bytes) else int(name[1])
+
+    def close(self) -> None:
+        """Begin the graceful end: stop accepting, ask every connection to end, give the applications their grace.
+
+        `serve` returns when it is over.
+        """
+        self._close.set()
+
+    async def _run(
+        self, address: tuple[str | None, int, str | None, socket.socket | None], started: trio.TaskStatus[Server]
+    ) -> None:
+        uds = address[2]
+        listeners = await _listen(*address, backlog=self._config.backlog)
+        self.sockets = [listener.socket for listener in listeners]
+        try:
+            async with trio.open_nursery() as lifespan:
+                await self._start_lifespan(lifespan)
+                if self._lifespan.phase is not LifespanPhase.FAILED:
+                    await self._serve_until_closed(listeners, started)
+                lifespan.cancel_scope.cancel()
+        finally:
+            for listener in listeners:
+                listener.socket.close()
+            if uds is not None:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(uds)
+        if self._lifespan.phase is LifespanPhase.FAILED:
+            raise StartupFailed(self._lifespan.failure)
+
+    async def _serve_until_closed(self, listeners: list[trio.SocketListener], started: trio.TaskStatus[Server]) -> None:
+        async with trio.open_nursery() as connections, trio.open_nursery() as accepting:
+            for listener in listeners:
+                accepting.start_soon(self._accept, listener, connections)
+            started.started(self)
+            await self._close.wait()
+            accepting.cancel_scope.cancel()
+            for listener in listeners:
+                listener.socket.close()
+            last = trio.current_time() + self._config.shutdown_grace + self._config.close_timeout
+            await self._end_connections(last)
+            connections.cancel_scope.cancel()
+        await self._stop_lifespan(last)
+
+    # -- connections
+
+    async def _accept(self, listener: trio.SocketListener, connections: trio.Nursery) -> None:
+        while True:
+            try:
+                stream = await listener.accept()
+            except OSError as error:
+                if out_of_resources(error):
+                    error_log.error("cannot accept connections: %s", error.strerror)
+                    await trio.sleep(self._config.accept_retry)
+                continue
+            verdict = admission(self._config, self._accepted)
+            if verdict is Admission.DROP:
+                await trio.aclose_forcefully(stream)
+                continue
+            self._accepted += 1
+            connections.start_soon(self._serve, stream, trio.current_time(), verdict is Admission.TURN_AWAY)
+
+    async def _serve(self, socket_stream: trio.SocketStream, accepted_at: float, turn_away: bool) -> None:
+        """Serve one connection; whatever happens in it, the others hear nothing of it."""
+        connection: Connection | None = None
+        stream: Stream = socket_stream
+        try:
+            if self._ssl is not None:
+                stream = trio.SSLStream(socket_stream, self._ssl, server_side=True, https_compatible=True)
+                with trio.move_on_at(accepted_at + self._config.handshake_timeout) as handshake:
+                    await stream.do_handshake()
+                if handshake.cancelled_caught:
+                    return
+            connection = Connection(
+                stream,
+                self._app,
+                self._config,
+                state=self._lifespan.state,
+                accepted_at=accepted_at,
+                turn_away=turn_away,
+                log_access=self._log_access,
+            )
+            self._connections.add(connection)
+            if self._close.is_set():
+                connection.begin_shutdown()
+            await connection.run()
+        except trio.BrokenResourceError as error:
+            error_log.info("TLS handshake failed: %s", error.__cause__ or error)
+        except Exception as error:
+            error_log.error("a connection failed", exc_info=error)
+        finally:
+            if connection is not None:
+                self._connections.discard(connection)
+            self._accepted -= 1
+            if not self._accepted:
+                self._idle.set()
+            with trio.CancelScope(shield=True):
+                await trio.aclose_forcefully(socket_stream)
+
+    async def _end_connections(self, last: float) -> None:
+        for connection in list(self._connections):
+            connection.begin_shutdown()
+        with trio.move_on_after(self._config.shutdown_grace):
+            await self._all_gone()
+        for connection in list(self._connections):
+            connection.cancel()
+        with trio.move_on_at(last):
+            await self._all_gone()
+
+    async def _all_gone(self) -> None:
+        while self._accepted:
+            self._idle = trio.Event()
+            await self._idle.wait()
+
+    # -- lifespan
+
+    async def _start_lifespan(self, nursery: trio.Nursery) -> None:
+        lifespan = self._lifespan
+        if lifespan.phase is LifespanPhase.STARTING:
+            nursery.start_soon(self._run_lifespan)
+            timeout = self._config.lifespan_timeout
+            with trio.CancelScope() as scope:
+                if timeout is not None:
+                    scope.deadline = trio.current_time() + timeout
+                await self._lifespan_leaves(LifespanPhase.STARTING)
+            if scope.cancelled_caught and timeout is not None:
+                lifespan.startup_overdue(timeout)
+
+    async def _stop_lifespan(self, last: float) -> None:
+        self._lifespan.begin_shutdown()
+        self._lifespan_news.set()
+        with trio.move_on_at(last) as scope:
+            await self._lifespan_leaves(LifespanPhase.STOPPING)
+        if scope.cancelled_caught:
+            error_log.error("lifespan: the application's shutdown took too long")
+        elif self._lifespan.failure:
+            error_log.error("lifespan: %s", self._lifespan.failure)
+
+    async def _lifespan_leaves(self, phase: LifespanPhase) -> None:
+        while self._lifespan.phase is phase:
+            await self._lifespan_changes()
+
+    async def _lifespan_changes(self) -> None:
+        if self._lifespan_news.is_set():
+            self._lifespan_news = trio.Event()
+        await self._lifespan_news.wait()
+
+    async def _run_lifespan(self) -> None:
+        lifespan = self._lifespan
+
+        async def receive() -> Any:
+            while (message := lifespan.next_message()) is None:
+                await self._lifespan_changes()
+            return message
+
+        async def send(message: Mapping[str, Any]) -> None:
+            await trio.lowlevel.checkpoint_if_cancelled()
+            lifespan.send(message)
+            self._lifespan_news.set()
+
+        try:
+            await self._app(lifespan.scope, receive, send)
+        except Exception as error:
+            error_log.debug("the application raised in its lifespan", exc_info=error)
+            lifespan.application_raised(error)
+        else:
+            lifespan.application_returned()
+        finally:
+            self._lifespan_news.set()
+
+
+async def _listen(
+    host: str | None, port: int, uds: str | None, sock: socket.socket | None, *, backlog: int
+) -> list[trio.SocketListener]:
+    if sock is not None:
+        sock.listen(backlog)
+        return [trio.SocketListener(trio.socket.from_stdlib_socket(sock))]
+    if uds is None:
+        listeners = await trio.open_tcp_listeners(port, host=host, backlog=backlog)
+        if port == 0 and len(listeners) > 1:
+            # A free port is chosen once: "localhost" is the same port on IPv4 and IPv6.
+            chosen: int = listeners[0].socket.getsockname()[1]
+            for other in listeners[1:]:
+                address: str = other.socket.getsockname()[0]
+                other.socket.close()
+                listeners.remove(other)
+                listeners += await trio.open_tcp_listeners(chosen, host=address, backlog=backlog)
+        return listeners
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISSOCK(os.stat(uds).st_mode):
+            os.unlink(uds)  # left behind by a server that was killed
+    bound = trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        await bound.bind(uds)
+        bound.listen(backlog)
+    except OSError as error:
+        bound.close()
+        raise OSError(error.errno, f"cannot listen on {uds}: {error.strerror}") from None
+    return [trio.SocketListener(bound)]

@@ -456,6 +456,7 @@ class ServerConnection:
                 self._inbox.put({"type": "websocket.connect"}, 0)
             case Effect.REFUSE:
                 assert carried.response is not None
+                self._early.clear()
                 self._answer(carried.response)
                 self._write(carried.response.body)
             case Effect.SWITCH_PROTOCOLS:
@@ -465,6 +466,7 @@ class ServerConnection:
                 self._codec = WsprotoCodec(self.config, self._opening.deflate)
             case Effect.HOLD_RESPONSE:
                 assert carried.start is not None
+                self._early.clear()
                 self._denial = Denial(carried.start)
             case Effect.WRITE_HEAD:
                 assert self._denial is not None
@@ -517,7 +519,6 @@ class ServerConnection:
 
     def _answer(self, response: Response) -> None:
         self._response = response
-        self._early.clear()
         if not self._as_value:
             self._write(response.head())
         self.access_lines.append(f"{self._who()} {response.status}")

@@ -150,6 +150,8 @@ class Asyncio(Transport):
                 else:
                     server.abort()
             left = asyncio.all_tasks() - {asyncio.current_task()}
+            if left:  # `abort` does not wait for what it cancels
+                _, left = await asyncio.wait(left, timeout=PATIENCE)
             assert not left, f"tasks that outlived the server: {left}"
 
         with asyncio.Runner(loop_factory=self.new_event_loop) as runner:

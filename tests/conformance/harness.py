@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import anyio
 import sniffio
 
-from wscore import Config
+from wscore import Config, StartupFailed
 
 from .wire import PATIENCE, Wire
 
@@ -178,7 +178,11 @@ class Trio(Transport):
         async def main() -> None:
             token = trio.lowlevel.current_trio_token()
             async with trio.open_nursery() as nursery:
-                server = await nursery.start(partial(wscore_trio.serve, running.app, **running.options))
+                try:
+                    server = await nursery.start(partial(wscore_trio.serve, running.app, **running.options))
+                except (OSError, StartupFailed) as error:  # here, or our nursery would wrap it
+                    running.failure = error
+                    return
                 running.started(
                     server,
                     partial(token.run_sync_soon, server.close),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from .apps import Noting, echo
-from .harness import PATIENCE, Running
+from .harness import PATIENCE, Running, quick
 from .wire import TEXT, Wire, frame
 
 
@@ -114,7 +114,7 @@ def test_port_in_use(serve: Any) -> None:
 
 def test_port_is_free_again(serve: Any) -> None:
     """After the graceful end the same port can be listened on at once, although connections were just closed on it."""
-    server = serve(echo)
+    server = serve(echo, config=quick(close_timeout=0.1))
     wire = server.open()
     server.close()
     wire.close()

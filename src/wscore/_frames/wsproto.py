@@ -159,9 +159,8 @@ class _MessageRules(Extension):
         if self._control:
             return _NO_RSV
         first = opcode is not Opcode.CONTINUATION
-        if first == (self._fragments > 0):
-            # A new message inside another, or a continuation of none (RFC 6455 5.4). wsproto sees it behind the
-            # payload, where corrupt deflate data would be the first fault, or not, as the input happens to be cut.
+        if first is (self._fragments > 0):
+            # RFC 6455 5.4. wsproto sees it too, but after a byte of payload, which would be inflated first.
             return CloseReason.PROTOCOL_ERROR
         if first:
             self._compressed = rsv.rsv1 and self._inflater is not None

@@ -121,11 +121,10 @@ class HeadReader:
 
     def _judge_request_line(self) -> Response | None:
         """Refuse what is no HTTP as soon as that shows: after a TLS hello no blank line may ever come (T11)."""
+        if not _TOKEN.match(self._buffer):
+            return refusal(400, "not an HTTP request")
         # A line that ends beyond the limit is too large, whatever it says, as it would be if it came in pieces (I1).
-        line_end = self._buffer.find(b"\n", 0, self._config.max_head_size)
-        if line_end < 0:
-            if self._buffer and not _TOKEN.match(self._buffer):
-                return refusal(400, "not an HTTP request")
+        if self._buffer.find(b"\n", 0, self._config.max_head_size) < 0:
             return None
         self._line_read = True
         return None if _REQUEST_LINE.match(self._buffer) else refusal(400, "not an HTTP/1.1 request line")

@@ -650,6 +650,19 @@ def test_f32_a_paused_stream_that_ended():
     assert client.reads_frames() == [close_frame(1001)]
 
 
+def test_f32_an_end_that_shows_when_reading_resumes():
+    """F32: an end that is found as taking the last message makes room still waits for that message's answer."""
+    client = opened(Config(max_queue=1))
+    client.sends(text("one"), close(1001))
+    connection = client.connection
+    assert connection.next_message(now=0) == RECEIVE | {"text": "one"}
+    assert connection.state is State.OPEN
+    assert connection.has_message
+    connection.send({"type": "websocket.send", "text": "ONE"}, now=0)
+    assert connection.next_message(now=0) == {"type": "websocket.disconnect", "code": 1001, "reason": ""}
+    assert client.reads_frames() == [Frame(TEXT, b"ONE"), close_frame(1001)]
+
+
 # -- pongs, and a peer that reads none
 
 

@@ -25,8 +25,8 @@ class Config:
     max_headers: int = 128
     """Most header lines in a request. websockets allows 128; h11 none, and a thousand headers cost real time."""
     max_early_data: int = 64 * 1024
-    """Bytes held of what a client sends before it is accepted; then reading pauses. One read of a typical transport:
-    uvicorn's wsproto class was seen to take 400 MB here in two seconds."""
+    """Bytes held of what a client sends before it is accepted; then reading pauses. One read of a typical transport: an
+    honest client has nothing to say yet, and without a cap it is the client who decides how much is held."""
     handshake_timeout: float = 10.0
     """From the TCP accept to the end of the request head, TLS included, however many bytes drip in. websockets: 10."""
     accept_timeout: float | None = 20.0

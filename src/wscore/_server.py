@@ -640,7 +640,7 @@ class ServerConnection:
             return
         self._application_ended = True
         self._inbox.drop_messages()
-        self._paused = False  # what lies unread behind them has no reader either, and must not follow the disconnect
+        self._paused = False  # what a full inbox held back is dropped as well: nothing may come after the disconnect
         if self._state is State.OPEN:
             assert frame.code is not None
             self._feed(trigger, _Carried("application", frame.code, reason, frame), now)

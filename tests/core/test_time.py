@@ -302,6 +302,22 @@ def test_t7_every_send_after_a_loss_is_told():
         refuses(client, SEND, ClientDisconnected)
 
 
+def test_t7_a_send_that_waited_to_be_written_is_told():
+    """T7: a send that waits for room to write is told when it wakes and the connection is gone; not before, and not
+    where the application itself has closed."""
+    client = opened()
+    connection = client.connection
+    connection.send(SEND, now=0)
+    connection.expect_delivery()
+    connection.receive_eof(now=0)
+    connection.expect_delivery()  # the peer has ended its half only: what was taken can still be written
+    connection.connection_lost(now=0)
+    with pytest.raises(ClientDisconnected) as caught:
+        connection.expect_delivery()
+    assert caught.value.code == 1006
+    STATES["closed-and-lost"]().connection.expect_delivery()
+
+
 # -- shutdown
 
 

@@ -712,7 +712,7 @@ def test_life_of_a_connection():
     run_state_machine_as_test(
         ConnectionLife,
         settings=settings(
-            max_examples=EXAMPLES * 3, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=EXAMPLES * 2, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -30,7 +31,7 @@ def transport(request: pytest.FixtureRequest) -> Transport:
 @pytest.fixture
 def errors() -> Iterator[Records]:
     """What is logged on wscore.error: a test takes what it expects, and nothing else may be left."""
-    with Records("wscore.error").attached() as records:
+    with Records("wscore.error", logging.WARNING).attached() as records:
         yield records
         left = [record.getMessage() for record in records.take()]
         assert left == [], "unexpected records on wscore.error"
@@ -38,7 +39,7 @@ def errors() -> Iterator[Records]:
 
 @pytest.fixture
 def access() -> Iterator[Records]:
-    with Records("wscore.access").attached() as records:
+    with Records("wscore.access", logging.INFO).attached() as records:
         yield records
 
 

@@ -249,8 +249,8 @@ class Notes(queue.SimpleQueue[Any]):
 class Records(logging.Handler):
     """The log records of one logger, while a test runs."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(logging.DEBUG)
+    def __init__(self, name: str, level: int) -> None:
+        super().__init__(level)
         self._name = name
         self._records: list[logging.LogRecord] = []
         self._changed = threading.Condition()

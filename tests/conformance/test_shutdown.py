@@ -27,6 +27,7 @@ def test_t8_open(code: int, serve: Any) -> None:
     wire.send(close_frame(code))
     assert wire.read_to_end() == b""
     assert app.disconnect()[0] == code
+    wire.close()
     server.wait_ended()
 
 
@@ -138,6 +139,7 @@ def test_messages_within_the_grace_time(serve: Any) -> None:
     working.reached()
     server.begin_close()
     assert wire.ends_with(1012)
+    wire.close()
     go.open()
     done.reached()
     server.wait_ended()

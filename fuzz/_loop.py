@@ -17,7 +17,7 @@ def fuzz(name: str) -> None:
     for module in [module for module in sys.modules if module.partition(".")[0] in (*_INSTRUMENTED, "fuzz")]:
         if module not in ("fuzz", __name__):
             del sys.modules[module]  # loaded without instrumentation, by the target as it was run
-    with atheris.instrument_imports(include=[*_INSTRUMENTED, "fuzz"]):
+    with atheris.instrument_imports(include=list(_INSTRUMENTED)):
         target = importlib.import_module(f"fuzz.{name}")
     found = HERE / "found" / name
     grown = found / "corpus"

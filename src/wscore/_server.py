@@ -523,8 +523,12 @@ class ServerConnection:
 
     # -- frames
 
-    def _parse(self, now: float) -> None:
-        """Turn the bytes that the codec holds into messages and answers, until it needs more or the inbox is full."""
+    def _parse(self, now: float, *, answering: bool = False) -> None:
+        """Turn the bytes that the codec holds into messages and answers, until it needs more or the inbox is full.
+
+        While the application is `answering`, with a message in its hands that came before those bytes, an end waits
+        until it asks for the next (F32).
+        """
         assert self._codec is not None
         while not self._input_over:
             keeping = self._state is not State.CLOSE_SENT  # what comes after our close frame is thrown away
@@ -546,11 +550,11 @@ class ServerConnection:
                     self._input_over = True
                     self._close_received = event
                     seen = NO_STATUS if code is None else code
-                    self._end(Trigger.PEER_CLOSE, _Carried("peer", seen, reason, event), now)
+                    self._end(Trigger.PEER_CLOSE, _Carried("peer", seen, reason, event), now, answering=answering)
                 case Violation(code):
                     self._input_over = True
                     carried = _Carried("violation", code, event.reason, Close(code, event.reason))
-                    self._end(Trigger.PEER_VIOLATION, carried, now)
+                    self._end(Trigger.PEER_VIOLATION, carried, now, answering=answering)
 
     def _keep(self, message: str | bytes) -> None:
         if isinstance(message, str):
@@ -603,13 +607,13 @@ class ServerConnection:
         self._paused = False
         if self._ping is not None and self._state is State.OPEN:
             self._await_pong(now)
-        self._parse(now)
+        self._parse(now, answering=True)
 
     # -- ends
 
-    def _end(self, trigger: Trigger, carried: _Carried, now: float) -> None:
+    def _end(self, trigger: Trigger, carried: _Carried, now: float, *, answering: bool = False) -> None:
         """Feed a peer's close, violation or end of stream, now or when the messages before it were taken (F32)."""
-        behind_messages = self._inbox.holds_messages or self._paused
+        behind_messages = self._inbox.holds_messages or self._paused or answering
         if self._state is State.OPEN and behind_messages:
             self._waiting_end = (trigger, carried)  # of a paused connection, a close frame replaces an end of stream
             self._stop_keepalive()

@@ -686,6 +686,15 @@ def test_a15_return_with_a_full_inbox():
     assert client.app_receives() == [{"type": "websocket.disconnect", "code": 1000, "reason": ""}]
 
 
+def test_a15_return_with_a_full_inbox_on_a_lost_connection():
+    """A15: likewise on a connection that is lost already: nothing that lay unread follows the disconnect (I3)."""
+    client = opened(Config(max_queue=2))
+    client.sends(*[text("more")] * 5)
+    client.connection.connection_lost(now=0)
+    client.connection.application_returned(now=0)
+    assert [each["type"] for each in client.app_receives()] == ["websocket.disconnect"]
+
+
 def test_a16_cancelled():
     """A16: a cancelled application closes with 1011; the TCP connection is closed within the close timeout."""
     client = opened(Config(close_timeout=3))

@@ -396,6 +396,13 @@ def test_f23_a_ping_and_a_close_in_one_segment_get_a_pong_and_a_close(client: Cl
     assert client.reads_frames() == [Frame(PONG, b"p"), Frame(CLOSE, b"\x03\xe8")]
 
 
+def test_f23_a_ping_that_found_the_output_full_is_answered_before_the_close_all_the_same() -> None:
+    """The pong that was put off for want of room does not come after our close frame, nor get lost."""
+    client = opened(config=Config(max_output_size=20))
+    client.connection.receive_data(ping(b"x" * 30) + ping(b"late") + close(1000), now=0.0)
+    assert client.reads_frames() == [Frame(PONG, b"x" * 30), Frame(PONG, b"late"), Frame(CLOSE, b"\x03\xe8")]
+
+
 def test_f24_three_pings_in_one_segment_get_three_pongs(client: Client) -> None:
     """RFC 6455 5.5.3 would allow one for the latest; while our output has room, each gets its own."""
     client.sends(ping(b"1") + ping(b"2") + ping(b"3"))
@@ -578,6 +585,14 @@ def test_input_is_copied_where_it_is_kept(kind: type, offer: bytes) -> None:
     buffer[:] = b"\xff" * len(buffer)
     client.sends(text("second")[7:])
     assert client.app_receives() == received("first", "second")
+
+
+def test_no_bytes_are_no_sign_of_life() -> None:
+    """A transport that reads nothing has heard nothing: the awaited pong's deadline stays."""
+    client = opened(config=Config(ping_interval=20.0, ping_timeout=20.0))
+    client.connection.handle_timeout(now=20.0)
+    client.connection.receive_data(b"", now=30.0)
+    assert client.connection.next_timeout() == 40.0
 
 
 def test_no_bytes_mean_nothing(client: Client) -> None:

@@ -77,6 +77,15 @@ def test_a_request_read_elsewhere_is_judged_at_once() -> None:
     assert connection.next_timeout() == from_bytes.next_timeout() == 20.0
 
 
+def test_what_an_application_does_to_its_scope_does_not_reach_the_embedder_s_request() -> None:
+    """It may still log it, or have it for a key."""
+    request = OVER_HTTP1._replace(headers=list(HEADERS))
+    connection = connection_for(request)
+    assert connection.scope is not None
+    connection.scope["headers"].clear()
+    assert request.headers == HEADERS
+
+
 def test_the_answer_is_written_as_from_bytes() -> None:
     """Whoever hands over the socket with the request needs nothing else."""
     connection = connection_for(OVER_HTTP1)

@@ -44,8 +44,8 @@ SMALL = Config(
     max_output_size=400,
     handshake_timeout=5,
     accept_timeout=7,
-    ping_interval=20,
-    ping_timeout=8,
+    ping_interval=5,
+    ping_timeout=3,
     close_timeout=4,
 )
 ROOMY = Config(ping_interval=20, ping_timeout=8)
@@ -712,7 +712,7 @@ def test_life_of_a_connection():
     run_state_machine_as_test(
         ConnectionLife,
         settings=settings(
-            max_examples=EXAMPLES * 3, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=EXAMPLES * 2, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
 

@@ -302,6 +302,22 @@ def test_t7_every_send_after_a_loss_is_told():
         refuses(client, SEND, ClientDisconnected)
 
 
+def test_t7_a_send_that_waited_to_be_written_is_told():
+    """T7: a send that waits for room to write is told when it wakes and the connection is gone; not before, and not
+    where the application itself has closed."""
+    client = opened()
+    connection = client.connection
+    connection.send(SEND, now=0)
+    connection.expect_delivery()
+    connection.receive_eof(now=0)
+    connection.expect_delivery()  # the peer has ended its half only: what was taken can still be written
+    connection.connection_lost(now=0)
+    with pytest.raises(ClientDisconnected) as caught:
+        connection.expect_delivery()
+    assert caught.value.code == 1006
+    STATES["closed-and-lost"]().connection.expect_delivery()
+
+
 # -- shutdown
 
 
@@ -648,6 +664,19 @@ def test_f32_a_paused_stream_that_ended():
         1001,
     ]
     assert client.reads_frames() == [close_frame(1001)]
+
+
+def test_f32_an_end_that_shows_when_reading_resumes():
+    """F32: an end that is found as taking the last message makes room still waits for that message's answer."""
+    client = opened(Config(max_queue=1))
+    client.sends(text("one"), close(1001))
+    connection = client.connection
+    assert connection.next_message(now=0) == RECEIVE | {"text": "one"}
+    assert connection.state is State.OPEN
+    assert connection.has_message
+    connection.send({"type": "websocket.send", "text": "ONE"}, now=0)
+    assert connection.next_message(now=0) == {"type": "websocket.disconnect", "code": 1001, "reason": ""}
+    assert client.reads_frames() == [Frame(TEXT, b"ONE"), close_frame(1001)]
 
 
 # -- pongs, and a peer that reads none

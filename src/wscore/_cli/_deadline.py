@@ -21,7 +21,7 @@ __all__ = ["SIGNALS", "Deadline"]
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
-_SLACK: Final = 0.8  # seconds; 1 s is promised, and ending takes some of it
+_SLACK: Final = 0.7  # seconds; 1 s is promised, and ending takes some of it
 _AT_ONCE: Final = 1.0  # seconds from the second signal on
 
 

@@ -1,4 +1,4 @@
-"""Writes reference/configuration.md from the fields and docstrings of Config: `python docs/make_configuration.py`."""
+"""Writes reference/configuration.md from the fields and docstrings of Config: `python docs/generate_configuration.py`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PAGE = Path(__file__).parent / "reference" / "configuration.md"
 HEAD = """\
 # Configuration
 
-<!-- Written by docs/make_configuration.py from src/wscore/_config.py; edit that. -->
+<!-- Written by docs/generate_configuration.py from src/wscore/_config.py; edit that. -->
 
 `wscore.Config` holds every limit and every timeout. Give it to a transport, `serve(app, config=Config(max_queue=8))`,
 or to a `ServerConnection`. All fields are keywords; the object cannot be changed, and one serves all connections.

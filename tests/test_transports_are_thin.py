@@ -92,7 +92,7 @@ def test_no_message_type_is_named(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_no_close_code_and_no_duration_is_named(path: Path) -> None:
-    """No transport holds a number that could be a close code, a status, or a duration: small indexes and counts alone."""
+    """No transport holds a number that could be a close code, a status, or a duration."""
     numbers = [
         constant.value
         for constant in constants(path)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import trustme
 
-from ..conformance.harness import PATIENCE, Running
+from ..conformance.harness import PATIENCE, Running, open_sockets
 
 TEXTS = ["", "hello", "ä€😀" * 100, "x" * 70_000]
 BINARIES = [b"", bytes(range(256)), bytes(2**20)]
@@ -57,8 +57,15 @@ def url(server: Running, path: str = "/", scheme: str = "ws") -> str:
 
 
 def run(main: Any) -> None:
-    """Run a client that is written for asyncio."""
-    asyncio.run(asyncio.wait_for(main, PATIENCE))
+    """Run a client that is written for asyncio, until its sockets are closed: TLS takes some turns of the loop."""
+
+    async def to_the_end() -> None:
+        before = open_sockets()
+        await main
+        while open_sockets() - before:
+            await asyncio.sleep(0.01)  # nobody tells when a transport that others made is closed
+
+    asyncio.run(asyncio.wait_for(to_the_end(), PATIENCE))
 
 
 @pytest.mark.uvloop_too

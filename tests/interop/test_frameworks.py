@@ -1,5 +1,6 @@
 """Applications of Starlette and FastAPI, as their documentation writes them, unchanged on every transport."""
 
+import contextlib
 import json
 from typing import Annotated, Any
 
@@ -43,10 +44,8 @@ def starlette_application(notes: Notes) -> Starlette:
 
     async def send_after_the_end(websocket: WebSocket) -> None:
         await websocket.accept()
-        try:
+        with contextlib.suppress(WebSocketDisconnect):
             await websocket.receive_text()
-        except WebSocketDisconnect:
-            pass
         try:
             await websocket.send_text("too late")
         except (WebSocketDisconnect, RuntimeError) as error:

@@ -62,8 +62,8 @@ def run(main: Any) -> None:
     async def to_the_end() -> None:
         before = open_sockets()
         await main
-        while open_sockets() - before:
-            await asyncio.sleep(0.01)  # nobody tells when a transport that others made is closed
+        while open_sockets() - before:  # noqa: ASYNC110  # nobody tells when a transport that others made is closed
+            await asyncio.sleep(0.01)
 
     asyncio.run(asyncio.wait_for(to_the_end(), PATIENCE))
 

@@ -254,8 +254,10 @@ class ServerConnection:
                 self._feed(trigger, _Carried(accept=accept), now)
                 self._take_early_data(now)
             case Trigger.APP_CLOSE:
-                close = read_close(message)
-                if self._state is State.DECIDING:
+                deciding = self._state is State.DECIDING
+                # Before the accept the reason goes nowhere, and FastAPI gives a list of errors as one.
+                close = read_close({**message, "reason": None} if deciding else message)
+                if deciding:
                     self._feed(
                         trigger,
                         _Carried("application", reason="closed before the accept", response=refusal(403, "")),

@@ -1,7 +1,7 @@
 """What a server listens on: TCP addresses, a unix socket, or a socket that somebody else has bound.
 
-Not part of the core, which knows no socket, and not loaded by `import wscore`: it is what both transports need of the
-system's blocking socket calls before their event loops have anything to do.
+Not part of the core, which knows no socket, and not loaded by `import wscore`: it is what both transports do with the
+system's sockets before their event loops come in. Nothing here blocks; resolving a host is the transport's affair.
 """
 
 from __future__ import annotations
@@ -11,40 +11,45 @@ import errno
 import os
 import socket
 import stat
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Self
 
 __all__ = ["Listeners"]
 
 
 class Listeners:
-    """Bound sockets; they listen once `listen` was called.
+    """Bound sockets; they listen once `listen` was called. Making them raises OSError, whose text names the address."""
 
-    `host` and `port` (None: all interfaces; 0: one free port for all addresses of the host), or the path `uds`, or
-    `sock`, which is bound already. Resolving a host may block: call this in a worker thread. Raises OSError, whose text
-    names the address.
-    """
-
-    sockets: list[socket.socket]
-
-    def __init__(
-        self, host: str | None, port: int, *, uds: str | None = None, sock: socket.socket | None = None
-    ) -> None:
-        self.sockets = []
+    def __init__(self, sockets: Iterable[socket.socket] = ()) -> None:
+        self.sockets = list(sockets)
         self._path: tuple[str, int] | None = None  # of our unix socket, with its inode
-        try:
-            if sock is not None:
-                self.sockets.append(sock)
-            elif uds is not None:
-                _remove_dead_socket(uds)
-                self._bind(socket.AF_UNIX, uds)
-                self._path = (uds, os.stat(uds).st_ino)
-            else:
-                self._bind_tcp(host, port)
-        except BaseException:
-            self.close()
-            raise
         for each in self.sockets:
             each.setblocking(False)
+
+    @classmethod
+    def tcp(cls, infos: Iterable[tuple[Any, Any, Any, Any, Any]]) -> Self:
+        """Bind the addresses that `getaddrinfo` gave; a free port is chosen once for all of them."""
+        listeners = cls()
+        try:
+            for family, _, _, _, address in dict.fromkeys(infos):
+                listeners._bind(family, (address[0], listeners.port or address[1], *address[2:]))
+        except BaseException:
+            listeners.close()
+            raise
+        return listeners
+
+    @classmethod
+    def unix(cls, path: str) -> Self:
+        """Bind a path. What a killed server left there is replaced; a living one keeps it."""
+        _remove_dead_socket(path)
+        listeners = cls()
+        try:
+            listeners._bind(socket.AF_UNIX, path)
+            listeners._path = (path, os.stat(path).st_ino)
+        except BaseException:
+            listeners.close()
+            raise
+        return listeners
 
     @property
     def port(self) -> int | None:
@@ -68,15 +73,10 @@ class Listeners:
                 if os.stat(path).st_ino == inode:
                     os.unlink(path)
 
-    def _bind_tcp(self, host: str | None, port: int) -> None:
-        infos = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        for family, _, _, _, address in dict.fromkeys(infos):
-            # A free port is chosen once: "localhost" has the same one on IPv4 and IPv6.
-            self._bind(family, (address[0], self.port or port, *address[2:]))
-
     def _bind(self, family: int, address: Any) -> None:
         bound = socket.socket(family, socket.SOCK_STREAM)
         self.sockets.append(bound)
+        bound.setblocking(False)
         if family != socket.AF_UNIX:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:

@@ -11,7 +11,7 @@ import pytest
 from .apps import echo
 from .harness import Transport, quick
 from .subprocesses import server_process
-from .wire import TEXT, frame
+from .wire import TEXT, frame, request
 
 
 @pytest.mark.uvloop_too
@@ -20,8 +20,8 @@ def test_max_connections(serve: Any) -> None:
     server = serve(echo, config=quick(max_connections=2))
     first, second = server.open(), server.open()
     third = server.connect()
-    response = third.read_refusal()
-    assert response.status == 503
+    third.send(request())
+    assert third.read_refusal().status == 503
     first.send(frame(TEXT, "x"))
     assert first.read_text() == "x"
     third.close()
@@ -30,11 +30,8 @@ def test_max_connections(serve: Any) -> None:
     second.close()
     while True:  # the server hears of it soon, not at once
         wire = server.connect()
-        wire.send_regardless(b"GET / HTTP/1.1\r\n")
-        wire.sock.settimeout(0.2)
-        try:
-            wire.read_response()
-        except TimeoutError:
+        wire.send(request())
+        if wire.read_response().status == 101:
             break
         wire.close()
 
@@ -43,9 +40,9 @@ def test_turned_away_clients_are_limited_too(serve: Any) -> None:
     """A flood of clients that are turned away and do not leave does not hold sockets without end."""
     server = serve(echo, config=quick(max_connections=1, close_timeout=0.5))
     good = server.open()
-    answers = []
-    for _ in range(150):
-        answers.append(server.connect())
+    answers = [server.connect() for _ in range(150)]
+    for wire in answers:
+        wire.send_regardless(request())
     kinds = [wire.read_to_any_end()[:12] for wire in answers]
     assert b"HTTP/1.1 503" in kinds
     assert b"" in kinds

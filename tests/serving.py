@@ -8,9 +8,10 @@ from functools import partial
 from typing import Any
 
 import trio
+from anyio.from_thread import start_blocking_portal
+
 import wscore_asyncio
 import wscore_trio
-from anyio.from_thread import start_blocking_portal
 
 BACKENDS = ("asyncio", "trio")
 

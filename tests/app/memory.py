@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
+
 from wscore import ClientDisconnected
 
 PATIENCE = 20.0

@@ -10,6 +10,7 @@ import anyio
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
+
 from wscore.app import App, InjectionError, Mount, PathError, Registry, Route, WebSocket
 
 from ..serving import BACKENDS, serving

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
+
 from wscore.app import App, Backplane, Envelope, Member, Registry, WebSocket
 from wscore.app._backplane import Deliver
 

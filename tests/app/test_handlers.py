@@ -7,6 +7,7 @@ from typing import Any
 
 import anyio
 import pytest
+
 from wscore.app import App, Events, InjectionError, Route, WebSocket, WebSocketDisconnect
 
 from .memory import connected, settled
@@ -165,7 +166,9 @@ def test_wrong_shapes_fail_at_registration(endpoint: Any, words: str) -> None:
 
 def test_an_event_that_there_is_not() -> None:
     """The message names it, and those there are."""
-    with pytest.raises(InjectionError, match="no event is called 'open'; expected one of connect, message, close, error"):
+    with pytest.raises(
+        InjectionError, match="no event is called 'open'; expected one of connect, message, close, error"
+    ):
         Events().on("open")
 
 

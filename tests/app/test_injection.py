@@ -8,6 +8,7 @@ from typing import Any, NewType
 
 import anyio
 import pytest
+
 from wscore import Scope
 from wscore.app import (
     URL,
@@ -434,7 +435,9 @@ def test_a_positional_only_parameter_is_named() -> None:
     assert "chat: parameter 'websocket' is positional only" in register(App(), chat)
 
 
-@pytest.mark.parametrize("component", [lambda: Database(), type("Mute", (Component,), {"resolve": lambda self: None})()])
+@pytest.mark.parametrize(
+    "component", [lambda: Database(), type("Mute", (Component,), {"resolve": lambda self: None})()]
+)
 def test_a_component_that_does_not_say_what_it_provides(component: Any) -> None:
     """The return annotation is what is expected."""
     with pytest.raises(InjectionError, match="expected a return annotation that says what it provides"):

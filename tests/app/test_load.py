@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from wscore import Config
 from wscore.app import App, Member, Registry, WebSocket
 

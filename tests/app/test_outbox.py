@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 import pytest
+
 from wscore import ClientDisconnected
 from wscore.app import SlowPolicy, WebSocket, WebSocketDisconnect
 from wscore.app._outbox import Outbox, payload_size

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import anyio
@@ -12,6 +11,7 @@ import anyio.to_thread
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
+
 from wscore import Config
 from wscore.app import App, Member, Registry, WebSocket, WebSocketDisconnect
 
@@ -244,8 +244,7 @@ async def test_every_method_works_from_other_threads() -> None:
         await anyio.to_thread.run_sync(work)
         thread = threading.Thread(target=work)
         thread.start()
-        while thread.is_alive():
-            await anyio.sleep(0.001)
+        await anyio.to_thread.run_sync(thread.join)
         assert [await peer.text() for _ in range(4)] == ["room", "id", "room", "id"]
         await anyio.to_thread.run_sync(member.close, 4000, "enough")
         assert await peer.close() == (4000, "enough")

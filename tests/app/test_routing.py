@@ -4,6 +4,7 @@ import uuid
 from typing import Any
 
 import pytest
+
 from wscore.app import PathError, compile_path
 from wscore.app._routing import route_path
 

@@ -268,7 +268,7 @@ async def run_hooks(context: Context, hooks: Hooks) -> None:
         if websocket.application_state is WebSocketState.CONNECTED:
             with suppress(WebSocketDisconnect):
                 await websocket.close(_INTERNAL_ERROR)
-        raise error
+        raise error  # noqa: TRY201  # which may be another than the one that is handled here
     finally:
         if hooks.close is not None and opened:
             with last_words:

@@ -115,7 +115,7 @@ BY_NAME: Final[dict[Any, Named]] = {
     ASGISend: _whole(lambda websocket: websocket.send),
     WebSocketRequest: _whole(lambda websocket: WebSocketRequest(_method(websocket), websocket.url, websocket.headers)),
 }
-"""For the injector; `Path`, `URL`, `Headers`, `QueryParams`, `PathParams` and `Cookies` every connection has already."""
+"""For the injector; `Path`, `URL`, `Headers`, `QueryParams`, `PathParams`, `Cookies` every connection has already."""
 
 _CONVERTERS: Final[Mapping[Any, str]] = {int: "int", float: "float", uuid.UUID: "uuid"}
 _PARAMETER: Final = re.compile(r"{(\+?)(\w+)}")

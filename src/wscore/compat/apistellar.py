@@ -103,11 +103,10 @@ def websocket(
     """Serve `url`, or the handler's name, with what is decorated; it stays what it is, and may be decorated again."""
 
     def decorate(handler: T) -> T:
-        target: Any = handler
-        kind: Any = target if inspect.isclass(target) else None
-        if kind is not None and not callable(getattr(kind, RECEIVE, None)):
-            raise InjectionError(f"class {kind.__qualname__}: expected a method {RECEIVE}(self, message)")
-        routes: list[Route] = vars(target).get("routes", [])
+        target = cast("Any", handler)
+        if inspect.isclass(handler) and not hasattr(handler, RECEIVE):
+            raise InjectionError(f"class {handler.__qualname__}: expected a method {RECEIVE}(self, message)")
+        routes = _routes(handler)
         first = name or target.__name__
         path = "/" + (url or target.__name__).removeprefix("/")
         made = Route(path, "GET", target, f"{first}_get" if routes else first, documented, standalone)

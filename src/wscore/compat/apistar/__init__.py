@@ -251,11 +251,12 @@ class ASyncApp(App):
             if isinstance(route, Include):
                 self._include(prefix + route.url, route.routes)
                 continue
-            name: str = route.name or getattr(route.handler, "__qualname__", repr(route.handler))
+            handler: Any = route.handler
+            name = route.name or str(getattr(handler, "__qualname__", handler))
             if route.method.upper() != "GET":
                 raise InjectionError(f"{name}: method {route.method!r}; the request of a websocket is a GET")
-            path = http.typed_path(prefix + route.url, [route.handler], name)
-            self.add(_Route(path, route.handler, name))
+            path = http.typed_path(prefix + route.url, [handler], name)
+            self.add(_Route(path, handler, name))
 
     def recognise(self, endpoint: Any, path: Mapping[str, Converter]) -> Runner:
         """Make the runner for a handler and the event hooks around it."""

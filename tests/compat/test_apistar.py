@@ -172,8 +172,8 @@ def test_a_loop_that_only_sends_lets_others_work(serve):
         flooded.reset()
 
 
-def test_messages_that_nobody_reads_do_not_hide_the_end_for_ever(serve):
-    """A close behind messages that a send-only loop leaves unread is heard once they have had their time."""
+def test_unread_messages_do_not_hide_that_a_connection_is_lost(serve):
+    """A loop that only sends hears of a reset though it has left messages unread."""
     ended = threading.Event()
 
     async def floods(ws: WebSocket):
@@ -240,6 +240,26 @@ def test_a_scope_without_method_and_scheme():
     scope = {"type": "websocket", "path": "/", "headers": [], "query_string": b""}
     run(ASyncApp([Route("/", "GET", handler)]), scope, script)
     assert got == ["GET", "ws"]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "header", "host", "port"),
+    [
+        ("wss", b"example.org", "example.org", 443),
+        ("ws", b"example.org", "example.org", 80),
+        ("ws", b"[::1]:8000", "::1", 8000),
+    ],
+)
+def test_host_and_port(scheme, header, host, port):
+    """They are those of the URL; the port is the scheme's own where the client names none."""
+    got: list[Any] = []
+
+    async def handler(ws: WebSocket, host: http.Host, port: http.Port):
+        got.extend([host, port])
+
+    scope = {"type": "websocket", "path": "/", "headers": [(b"host", header)], "query_string": b"", "scheme": scheme}
+    run(ASyncApp([Route("/", "GET", handler)]), scope, [{"type": "websocket.connect"}])
+    assert got == [host, port]
 
 
 def run(app: Any, scope: dict[str, Any], script: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -681,6 +701,20 @@ def test_another_exception_closes_with_1011(serve, caplog):
     assert [type(error) for error in errors(caplog)] == [json.JSONDecodeError]
 
 
+def test_a_disconnect_raised_by_hand_is_no_error(serve, caplog):
+    """As one that came from another connection it ends the handler, and this connection closes with 1000."""
+
+    async def handler(ws: WebSocket):
+        await ws.connect()
+        raise WebSocketDisconnect("from another connection", 1006)
+
+    port = serve(handler)
+    with Peer(port, "/") as peer:
+        assert peer.end() == (1000, "")
+    serve.stop()
+    assert not errors(caplog)
+
+
 def test_an_exception_of_apistars_closes_with_its_code(serve, caplog):
     """`status_code` is the close code and `detail` the reason, cut to what a close frame holds."""
 
@@ -699,16 +733,18 @@ def test_an_exception_of_apistars_closes_with_its_code(serve, caplog):
 
 
 def test_event_hooks(serve):
-    """`on_request` may connect for all, `on_response` may still send; both share the handler's connection."""
+    """`on_request` may connect for all, `on_response` may still send, in reverse order; one connection for all."""
     calls: list[str] = []
 
     class Connects:
         async def on_request(self, ws: WebSocket):
+            calls.append("connect")
             self.ws = ws
             await ws.connect()
 
         async def on_response(self, ws: WebSocket):
             assert ws is self.ws
+            calls.append("from the hook")
             await ws.send("from the hook")
 
     class Counts:
@@ -726,7 +762,7 @@ def test_event_hooks(serve):
         with Peer(port, "/") as peer:
             assert [peer.text(), peer.text()] == ["from the handler", "from the hook"]
             assert peer.end() == (1000, "")
-    assert calls == ["request /", "response"] * 2
+    assert calls == ["connect", "request /", "response", "from the hook"] * 2
 
 
 # -- names

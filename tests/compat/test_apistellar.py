@@ -665,20 +665,21 @@ def test_sending_a_close(serve):
     assert ends == [(1000, "enough")]
 
 
-def test_sending_the_accept(serve):
+@pytest.mark.parametrize(("greeting", "frames"), [("early", ["early", "late"]), ({}, ["late"])])
+def test_sending_the_accept(serve, greeting, frames):
     """`send(value, "websocket.accept")` accepts and then sends what is truthy."""
 
     @websocket("/")
     class Accepts(WebSocketHandler):
         async def websocket_connect(self, message):
-            await self.send("early", "websocket.accept")
+            await self.send(greeting, "websocket.accept")
             return "late"
 
         async def websocket_receive(self, message):
             await self.send("x", "websocket.nonsense")
 
     with Peer(serve(Accepts), "/") as peer:
-        assert [peer.text(), peer.text()] == ["early", "late"]
+        assert [peer.text() for _ in range(len(frames))] == frames
         peer.send("")
         assert peer.end()[0] == 1011
 
@@ -802,6 +803,7 @@ def test_the_injectable_types(serve):
         receive: ASGIReceive,
         send: ASGISend,
         session: Cookie,
+        user_id: Cookie,
         cookies: Dict[str, Cookie],  # noqa: UP006
         more_cookies: dict[str, Cookie],
         connection: WebSocket,
@@ -813,7 +815,7 @@ def test_the_injectable_types(serve):
         return "ok"
 
     number = serve(asks)
-    headers = {"X-Token": "secret", "Cookie": "session=abc; b=2"}
+    headers = {"X-Token": "secret", "Cookie": "session=abc; b=2; user-id=7"}
     with Peer(number, "/at/home?a=1&a=2&b=%C3%A4", headers=headers) as peer:
         peer.send("")
         assert peer.text() == "ok"
@@ -829,7 +831,8 @@ def test_the_injectable_types(serve):
     assert callable(got["receive"])
     assert callable(got["send"])
     assert got["session"] == "abc"
-    assert got["cookies"] == got["more_cookies"] == {"session": "abc", "b": "2"}
+    assert got["cookies"] == got["more_cookies"] == {"session": "abc", "b": "2", "user-id": "7"}
+    assert got["user_id"] == "7"
     assert got["connection"].subprotocols == []
     assert got["missing"] == "default"
     assert got["missing_header"] is None

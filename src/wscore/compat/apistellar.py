@@ -226,8 +226,8 @@ class Application(App):
             return
         if self.name not in sys.modules:
             raise LookupError(f"no module is called {self.name!r}; name one, or give handlers=[...]")
-        found = {id(value): value for value in vars(sys.modules[self.name]).values()}.values()
-        self._routes.clear()  # of an attempt that failed
+        found = list(vars(sys.modules[self.name]).values())
+        self._routes.clear()  # of an attempt that failed: without a lifespan each connection makes one
         for value in found:
             if inspect.isclass(value) and issubclass(value, Component) and "resolve" in dir(value):
                 self._injector.add(value())
@@ -347,19 +347,19 @@ async def _run(plans: Mapping[str, Plan], context: Context) -> None:
 
 async def _send(websocket: WebSocket, value: Any, type: str = "websocket.send") -> None:
     """Send a value by the rules of returned ones; the other types are apistellar's ways to accept and to close."""
-    value = _encode(value)
+    data = _encode(value)
     match type:
         case "websocket.accept":
             await websocket.accept()
-            await reply(websocket, value or None)
+            await reply(websocket, data if value else None)
         case "websocket.close":
-            await websocket.close(1000, value)
-        case "websocket.send" if isinstance(value, bytes):
-            await websocket.send_bytes(value)
-        case "websocket.send" if value is not None:
-            await websocket.send_text(value)
+            await websocket.close(1000, data if isinstance(data, str) else None)
+        case "websocket.send" if isinstance(data, bytes):
+            await websocket.send_bytes(data)
+        case "websocket.send" if data is not None:
+            await websocket.send_text(data)
         case "websocket.send":
-            pass
+            pass  # None is nothing
         case _:
             raise ValueError(f"send: type {type!r}; expected websocket.send, websocket.accept or websocket.close")
 

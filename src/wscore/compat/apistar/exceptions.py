@@ -7,7 +7,8 @@
         └── WebSocketNotConnected    a use before connect() or after close()
             └── WebSocketGone        a use after the peer has ended it (also a WebSocketDisconnect)
 
-A handler may raise any of them to end its connection: with `status_code` as the close code and `detail` as the reason.
+A handler may raise any of them to end its connection: a disconnect quietly, with 1000, and any other as the error that
+it is, with `status_code` as the close code and `detail` as the reason.
 """
 
 from __future__ import annotations

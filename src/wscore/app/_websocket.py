@@ -351,9 +351,9 @@ class WebSocket(Mapping[str, Any]):
         return WebSocketDisconnected(text, *self._known_end())
 
 
-def _end_of(disconnect: Message) -> tuple[int, str]:
+def _end_of(disconnect: Message) -> tuple[int, str | None]:
     code: int | None = disconnect.get("code")
-    return NO_STATUS if code is None else code, disconnect.get("reason") or ""
+    return NO_STATUS if code is None else code, disconnect.get("reason")
 
 
 def _check_mode(mode: str) -> None:

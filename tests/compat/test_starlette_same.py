@@ -244,7 +244,7 @@ DIFFERENCES = {
     "disconnect without code": (
         Case((ACCEPT, RECEIVE_TEXT), [CONNECT, {"type": "websocket.disconnect"}]),
         ("raised", "KeyError", "'code'", None, []),
-        ("raised", "WebSocketDisconnect", "(1005, '')", (1005, ""), []),
+        ("raised", "WebSocketDisconnect", "(1005, None)", (1005, ""), []),
     ),
     # A send to a client that left raises on every server, not on those alone that raise by themselves.
     "send after a received disconnect": (

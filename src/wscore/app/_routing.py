@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-__all__ = ["Converter", "Pattern", "PathError", "compile_path", "route_path"]
+__all__ = ["Converter", "PathError", "Pattern", "compile_path", "route_path"]
 
 
 class PathError(ValueError):

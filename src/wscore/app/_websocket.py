@@ -168,6 +168,16 @@ class WebSocket(Mapping[str, Any]):
         """Whether either side has ended the connection, as far as was seen here. It asks nobody."""
         return WebSocketState.DISCONNECTED in {self.client_state, self.application_state}
 
+    @property
+    def close_code(self) -> int:
+        """The code of the connection's end, from whichever side it came; 1006 while there is none."""
+        return self._known_end()[0]
+
+    @property
+    def close_reason(self) -> str:
+        """The reason of the connection's end."""
+        return self._known_end()[1]
+
     # -- raw messages
 
     async def receive(self) -> Message:

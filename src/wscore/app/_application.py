@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import anyio
 
@@ -59,6 +59,16 @@ class Route(NamedTuple):
     name: str | None = None
 
 
+class Routed(Protocol):
+    """An ASGI application that says which path it serves, as other frameworks' routes do."""
+
+    path: str
+
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+        """Serve a connection."""
+        ...
+
+
 class Mount(NamedTuple):
     """A path and the ASGI application, or the routes, that serve whatever lies below it."""
 
@@ -105,7 +115,7 @@ class App:
 
     def __init__(
         self,
-        routes: Iterable[Route | Mount] = (),
+        routes: Iterable[Route | Mount | Routed] = (),
         *,
         components: Iterable[Component | Callable[..., Any]] = (),
         registry: Registry | None = None,
@@ -122,15 +132,19 @@ class App:
 
     # -- registration
 
-    def add(self, route: Route | Mount) -> None:
-        """Add a route or a mount. Raises PathError or InjectionError for one that cannot work."""
+    def add(self, route: Route | Mount | Routed) -> None:
+        """Add a route, a mount, or an ASGI application that has a `path`.
+
+        Raises PathError or InjectionError for one that cannot work.
+        """
         if isinstance(route, Mount):
             app = route.app
             mounted: Application = app if callable(app) else App(app, registry=self.registry, injector=self._injector)
             self._mounts.append((compile_path(route.path, prefix=True), mounted))
         else:
             pattern = compile_path(route.path)
-            self._routes.append((pattern, recognise(route.endpoint, self._injector, pattern.converters)))
+            endpoint = route.endpoint if isinstance(route, Route) else route
+            self._routes.append((pattern, recognise(endpoint, self._injector, pattern.converters)))
 
     def websocket(self, path: str, *, name: str | None = None) -> Callable[[Endpoint], Endpoint]:
         """Serve `path` with what is decorated: `@app.websocket("/room/{name}/{n:int}")`."""

@@ -14,8 +14,14 @@ import json
 from collections.abc import Awaitable, Callable, Generator, Iterable, MutableMapping
 from typing import Any, Literal
 
-from ..app import WebSocket as _WebSocket
-from ..app import WebSocketClose, WebSocketDisconnect, WebSocketDisconnected, WebSocketState, compile_path
+from ..app import (
+    WebSocket,
+    WebSocketClose,
+    WebSocketDisconnect,
+    WebSocketDisconnected,
+    WebSocketState,
+    compile_path,
+)
 from ..app._routing import route_path
 
 __all__ = [
@@ -30,34 +36,6 @@ __all__ = [
 ]
 
 ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
-
-
-class WebSocket(_WebSocket):
-    """The connection, with what Starlette's middlewares put into the scope."""
-
-    def __class_getitem__(cls, item: Any) -> Any:
-        return cls  # `WebSocket[State]`, as an annotation
-
-    @property
-    def session(self) -> Any:
-        """What SessionMiddleware put into the scope."""
-        assert "session" in self.scope, "SessionMiddleware must be installed to access request.session"
-        session: Any = self.scope["session"]
-        if hasattr(session, "mark_accessed"):  # so it learns that the answer depends on the cookie
-            session.mark_accessed()
-        return session
-
-    @property
-    def auth(self) -> Any:
-        """The credentials that AuthenticationMiddleware put into the scope."""
-        assert "auth" in self.scope, "AuthenticationMiddleware must be installed to access request.auth"
-        return self.scope["auth"]
-
-    @property
-    def user(self) -> Any:
-        """The user that AuthenticationMiddleware put into the scope."""
-        assert "user" in self.scope, "AuthenticationMiddleware must be installed to access request.user"
-        return self.scope["user"]
 
 
 class WebSocketException(Exception):

@@ -8,9 +8,10 @@ from functools import partial
 from typing import Any
 
 import trio
+from anyio.from_thread import start_blocking_portal
+
 import wscore_asyncio
 import wscore_trio
-from anyio.from_thread import start_blocking_portal
 
 BACKENDS = ("asyncio", "trio")
 
@@ -26,7 +27,7 @@ async def _trio_port(app: Any) -> AsyncIterator[int]:
     async with trio.open_nursery() as nursery:
         server: wscore_trio.Server = await nursery.start(partial(wscore_trio.serve, app, access_log=False))
         yield server.sockets[0].getsockname()[1]
-        await server.close()
+        server.close()
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from starlette.requests import cookie_parser
+
 from wscore.app import parse_cookies
 
 

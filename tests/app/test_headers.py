@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from starlette.datastructures import Headers as StarletteHeaders
+
 from wscore.app import Headers, MutableHeaders
 
 RAW = [(b"host", b"h"), (b"x-a", b"1"), (b"cookie", b"k=\xe9"), (b"x-a", b"2")]

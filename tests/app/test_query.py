@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 from starlette.datastructures import QueryParams as StarletteParams
+
 from wscore.app import QueryParams
 
 
 @pytest.mark.parametrize(
     "query",
-    [b"", b"a=1&a=2&b=", b"a", b"q=%C3%A9+x%20y", b"a=1;b=2", b"&&a=1", b"q=\xc3\xa9", "a=é&b", {"a": 1}, [("a", 1), ("a", 2)]],
+    [b"", b"a=1&a=2&b=", b"a", b"q=%C3%A9+x%20y", b"a=1;b=2", b"&&a=1", b"q=\xc3\xa9", "a=é&b",
+     {"a": 1}, [("a", 1), ("a", 2)]],
     ids=repr,
 )  # fmt: skip
 def test_parameters_are_read_as_starlette_reads_them(query: Any) -> None:

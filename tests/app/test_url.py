@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from starlette.datastructures import URL as StarletteURL
+
 from wscore.app import URL
 
 from .scripted import make_scope

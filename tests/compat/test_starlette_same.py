@@ -15,6 +15,7 @@ import pytest
 import starlette.exceptions
 import starlette.responses
 import starlette.websockets
+
 from wscore.compat import starlette as ours
 
 from ..app.scripted import CONNECT, Server, binary, disconnect, make_scope, text
@@ -133,7 +134,9 @@ SAME = {
     "disconnect in receive_text": Case((ACCEPT, RECEIVE_TEXT, RECEIVE_TEXT), [CONNECT, disconnect(4000, "r")]),
     "disconnect in receive_bytes": Case((ACCEPT, RECEIVE_BYTES), [CONNECT, disconnect(1000, "")]),
     "disconnect in receive_json": Case((ACCEPT, RECEIVE_JSON), [CONNECT, disconnect(1006)]),
-    "disconnect without reason": Case((ACCEPT, RECEIVE_TEXT), [CONNECT, {"type": "websocket.disconnect", "code": 1001}]),
+    "disconnect without reason": Case(
+        (ACCEPT, RECEIVE_TEXT), [CONNECT, {"type": "websocket.disconnect", "code": 1001}]
+    ),
     "disconnect after own close": Case((ACCEPT, CLOSE, RECEIVE, RECEIVE), [CONNECT, disconnect(1000)]),
     "send_text": Case((ACCEPT, SEND_TEXT, step("send_text", ""), step("send_text", data="é")), [CONNECT]),
     "send_bytes": Case((ACCEPT, step("send_bytes", b"x"), step("send_bytes", b"")), [CONNECT]),

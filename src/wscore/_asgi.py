@@ -132,6 +132,7 @@ TRIGGERS: Final[dict[str, Trigger]] = {
 
 _TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 5.6.2
 _VALUE: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110 5.5: no CR, LF, NUL or other control
+_LENGTH: Final = re.compile(rb"[0-9]{1,18}")  # of more digits int() may be quadratic, and raises a plain ValueError
 
 # The handshake's own fields; wsproto lets an application write them into a 101, where they contradict it.
 _RESERVED: Final = frozenset({b"connection", b"upgrade", b"content-length", b"transfer-encoding"})
@@ -219,7 +220,7 @@ def read_response_start(message: Mapping[str, Any]) -> ResponseStart:
         )
     headers = _headers(message, "websocket.http.response.start")
     lengths = {value for name, value in headers if name == b"content-length"}
-    if len(lengths) > 1 or any(not value.isdigit() for value in lengths):
+    if len(lengths) > 1 or not all(map(_LENGTH.fullmatch, lengths)):
         raise InvalidMessage(
             f"websocket.http.response.start: content-length {_shown(sorted(lengths))} is not one number"
         )

@@ -151,6 +151,7 @@ def _parse(header: bytes) -> Iterator[tuple[bytes, list[tuple[bytes, bytes | Non
 _TAIL: Final = b"\x00\x00\xff\xff"  # cut off by who compresses, put back by who decompresses (RFC 7692 7.2)
 _EMPTY: Final = b"\x00"  # the whole of an empty message (RFC 7692 7.2.3.6)
 _FINAL_BLOCK: Final = b"\x03\x00"  # an empty last block, and it ends its stream exactly where a block may begin
+_MAX_STREAMS: Final = 64  # a last block ends a stream: one or two in a message are odd, a million of nothing an attack
 _SLICE: Final = 4096  # zlib hands back what it did not read as a copy: in slices, the copies stay linear
 
 
@@ -169,13 +170,14 @@ class Inflater:
         self._chunk = 1 << self._window_bits >> 2
         self._stream: zlib._Decompress | None = None  # pyright: ignore[reportPrivateUsage]  # zlib publishes no name
         self._begun = False
+        self._streams_ended = 0  # in this message
 
     def inflate(self, data: bytes, room: int) -> bytes:
         """Give what a piece of a message's payload inflates to, at most `room` bytes (0 or more).
 
         Raises TooLarge, with never more than `room` + 1 bytes inflated; CorruptDeflate.
         """
-        pieces: list[bytes] = []
+        inflated = bytearray()  # not a list of pieces: a peer could make those very small, and each has its overhead
         for start in range(0, len(data), _SLICE):
             self._begun = True
             rest = data[start : start + _SLICE]
@@ -184,35 +186,38 @@ class Inflater:
                 if self._stream is None:
                     self._stream = zlib.decompressobj(-self._window_bits)
                 # One byte more than there is room for, to tell a message that just fits from one that does not.
-                most = min(self._chunk, room + 1)
+                most = min(self._chunk, room - len(inflated) + 1)
                 try:
                     piece = self._stream.decompress(rest, most)
                 except zlib.error as error:
                     raise CorruptDeflate(str(error)) from None
-                room -= len(piece)
-                if room < 0:
+                inflated += piece
+                if len(inflated) > room:
                     raise TooLarge
-                pieces.append(piece)
                 if self._stream.eof:
                     # A block marked as the last, and more may follow it, even in this message (RFC 7692 7.2.1).
                     rest = self._stream.unused_data
                     self._stream = None
+                    self._streams_ended += 1
+                    if self._streams_ended > _MAX_STREAMS:
+                        raise CorruptDeflate("too many last blocks in one message")
                     more = bool(rest)
                 else:
                     # All read is not all written: a full chunk may leave more inside zlib.
                     rest = self._stream.unconsumed_tail
                     more = bool(rest) or len(piece) == most
-        return b"".join(pieces)
+        return bytes(inflated)
 
     def end_message(self, room: int) -> bytes:
         """Give what is left of the message, at most `room` bytes, and be ready for the next. Raises as `inflate`."""
         rest = b""
-        # Two kinds of peers owe us no tail: some send an empty message as no bytes at all, which is what zlib gives them
-        # for the second of two; some end a message with a last block and nothing after it.
+        # Two kinds of messages must not get the tail: one of no bytes at all, which some peers send for an empty one
+        # because zlib gave them nothing to flush, and one that ends with a last block and nothing after it.
         if self._begun and self._stream is not None:
             rest = self.inflate(_TAIL, room)
             self._check_whole_blocks()
         self._begun = False
+        self._streams_ended = 0
         if not self._context_takeover:
             self._stream = None
         return rest
@@ -243,7 +248,7 @@ class Deflater:
     def deflate(self, data: bytes) -> bytes:
         """Give the payload for a whole message."""
         if not data:
-            return _EMPTY  # zlib has nothing to say for the second of two
+            return _EMPTY  # without zlib, which gives nothing at all when it is asked to flush twice in a row
         stream = self._stream or zlib.compressobj(self._level, zlib.DEFLATED, -self._window_bits, self._mem_level)
         if self._context_takeover:
             self._stream = stream

@@ -66,14 +66,17 @@ def caused_by_disconnect(error: BaseException) -> bool:
     True for `ClientDisconnected`, for what was raised while one was handled (`__cause__`, `__context__`), and for a
     group of nothing but such errors. ASGI 2.4: a server does not log its own disconnect exception as an error.
     """
-    seen: set[int] = set()
-    current: Any = error
-    while current is not None and id(current) not in seen:
+    seen: set[int] = set()  # a chain can be made circular by hand
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        current = waiting.pop()
+        if current is None or id(current) in seen:
+            continue
+        seen.add(id(current))
         if isinstance(current, ClientDisconnected):
             return True
         group: Any = current
         if isinstance(current, BaseExceptionGroup) and all(map(caused_by_disconnect, group.exceptions)):
             return True
-        seen.add(id(group))  # a chain can be made circular by hand
-        current = group.__cause__ or group.__context__
+        waiting += (group.__cause__, group.__context__)
     return False

@@ -63,6 +63,11 @@ class Response:
         lines += [b"%s: %s\r\n" % header for header in self.headers]
         return b"".join([*lines, b"\r\n"])
 
+    def over_http2(self) -> Response:
+        """Leave out the fields of the TCP connection: over HTTP/2 they make a response malformed (RFC 9113 8.2.2)."""
+        kept = [header for header in self.headers if header[0] not in (b"connection", b"upgrade")]
+        return dataclasses.replace(self, headers=kept)
+
 
 def refusal(status: int, why: str, *headers: tuple[bytes, bytes]) -> Response:
     """Make a whole response that says in a line of text why there is no connection; it ends the TCP connection."""
@@ -116,10 +121,10 @@ class HeadReader:
 
     def _judge_request_line(self) -> Response | None:
         """Refuse what is no HTTP as soon as that shows: after a TLS hello no blank line may ever come (T11)."""
-        line_end = self._buffer.find(b"\n")
-        if line_end < 0:
-            if self._buffer and not _TOKEN.match(self._buffer):
-                return refusal(400, "not an HTTP request")
+        if not _TOKEN.match(self._buffer):
+            return refusal(400, "not an HTTP request")
+        # A line that ends beyond the limit is too large, whatever it says, as it would be if it came in pieces (I1).
+        if self._buffer.find(b"\n", 0, self._config.max_head_size) < 0:
             return None
         self._line_read = True
         return None if _REQUEST_LINE.match(self._buffer) else refusal(400, "not an HTTP/1.1 request line")
@@ -209,6 +214,8 @@ def judge(request: Request, config: Config) -> Opening | Response:
         return refusal(400, "an opening handshake has no body")
     if not (request.target.startswith(b"/") or _ABSOLUTE_FORM.match(request.target)):
         return refusal(400, "the request target is no path")
+    if b"#" in request.target:  # RFC 6455 3; servers disagree on where such a path ends
+        return refusal(400, "the request target has a fragment")
     key = b""
     if not over_http2:
         keys = values.get(b"sec-websocket-key", [])
@@ -218,10 +225,11 @@ def judge(request: Request, config: Config) -> Opening | Response:
     match values.get(b"sec-websocket-version", []):
         case [b"13"]:
             pass
-        case []:
-            return refusal(400, "expected Sec-WebSocket-Version: 13", (b"sec-websocket-version", b"13"))
-        case _:
-            return _upgrade_required("expected Sec-WebSocket-Version: 13", (b"sec-websocket-version", b"13"))
+        case others:
+            ours = (b"sec-websocket-version", b"13")
+            if others and not over_http2:  # HTTP/2 knows no Upgrade, which a 426 has to name
+                return _upgrade_required("expected Sec-WebSocket-Version: 13", ours)
+            return refusal(400, "expected Sec-WebSocket-Version: 13", ours)
     subprotocols = tokens(b"sec-websocket-protocol")
     if not all(map(_TOKEN.fullmatch, subprotocols)):
         return refusal(400, "Sec-WebSocket-Protocol: not a list of tokens")

@@ -40,7 +40,8 @@ class Lifespan:
         self.supported = mode != "off"
         """The application takes part."""
         self._mode = mode
-        self._asked_startup = False
+        self._asked_startup = mode == "off"
+        self._startup_answered = False
         self._asked_shutdown = False
 
     @property
@@ -70,9 +71,15 @@ class Lifespan:
         match kind:
             case "lifespan.startup.complete" if phase is LifespanPhase.STARTING:
                 self.phase = LifespanPhase.SERVING
+                self._startup_answered = True
             case "lifespan.startup.failed" if phase is LifespanPhase.STARTING:
                 self._fail(message.get("message") or "the application's startup failed")
                 self.phase = LifespanPhase.FAILED
+            case "lifespan.startup.complete" if phase is LifespanPhase.STOPPING and not self._startup_answered:
+                self._startup_answered = True  # too late to serve: the shutdown began meanwhile
+            case "lifespan.startup.failed" if phase is LifespanPhase.STOPPING and not self._startup_answered:
+                self._fail(message.get("message") or "the application's startup failed")
+                self.phase = LifespanPhase.OVER
             case "lifespan.shutdown.complete" if phase is LifespanPhase.STOPPING:
                 self.phase = LifespanPhase.OVER
             case "lifespan.shutdown.failed" if phase is LifespanPhase.STOPPING:

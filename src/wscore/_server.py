@@ -144,6 +144,7 @@ class ServerConnection:
         self._response: Response | None = None
         self._denial: Denial | None = None
         self._as_value = False
+        self._over_http2 = False
         self._early = bytearray()  # what came before the accept
         self._codec: FrameCodec | None = None
         self._paused = False  # the inbox is full: no parsing, no reading
@@ -177,6 +178,7 @@ class ServerConnection:
         """
         connection = cls(config, peer=peer, now=now, state=state)
         connection._as_value = as_value
+        connection._over_http2 = request.http_version == "2"
         connection._head = None
         connection._judge(request, now)
         return connection
@@ -433,16 +435,7 @@ class ServerConnection:
                 self._start(timer, now)
 
     def _start(self, timer: Timer, now: float) -> None:
-        config = self.config
-        duration = {
-            Timer.HANDSHAKE: config.handshake_timeout,
-            Timer.ACCEPT: config.accept_timeout,
-            Timer.BODY: config.accept_timeout,
-            Timer.PING: config.ping_interval,
-            Timer.PONG: config.ping_timeout,
-            Timer.END: config.close_timeout,
-            Timer.CLOSE: config.close_timeout,
-        }[timer]
+        duration: float | None = getattr(self.config, DURATIONS[timer])
         if duration is not None:
             self._timers.start(timer, now + duration)
 
@@ -456,6 +449,7 @@ class ServerConnection:
                 self._inbox.put({"type": "websocket.connect"}, 0)
             case Effect.REFUSE:
                 assert carried.response is not None
+                self._early.clear()
                 self._answer(carried.response)
                 self._write(carried.response.body)
             case Effect.SWITCH_PROTOCOLS:
@@ -465,6 +459,7 @@ class ServerConnection:
                 self._codec = WsprotoCodec(self.config, self._opening.deflate)
             case Effect.HOLD_RESPONSE:
                 assert carried.start is not None
+                self._early.clear()
                 self._denial = Denial(carried.start)
             case Effect.WRITE_HEAD:
                 assert self._denial is not None
@@ -502,7 +497,10 @@ class ServerConnection:
     def _judge(self, request: Request, now: float) -> None:
         verdict = judge(request, self.config)
         if isinstance(verdict, Response):
-            self._feed(Trigger.PEER_BAD_REQUEST, _refused(verdict), now)
+            carried = _refused(verdict)
+            if request.method == b"HEAD":  # RFC 9110 9.3.2: its answer has no content, whatever content-length says
+                carried = dataclasses.replace(carried, response=dataclasses.replace(verdict, body=b""))
+            self._feed(Trigger.PEER_BAD_REQUEST, carried, now)
         else:
             self._feed(Trigger.PEER_REQUEST, _Carried(opening=verdict), now)
         self._head = None
@@ -516,16 +514,19 @@ class ServerConnection:
             self._parse(now)
 
     def _answer(self, response: Response) -> None:
-        self._response = response
-        self._early.clear()
+        self._response = response.over_http2() if self._over_http2 else response
         if not self._as_value:
             self._write(response.head())
         self.access_lines.append(f"{self._who()} {response.status}")
 
     # -- frames
 
-    def _parse(self, now: float) -> None:
-        """Turn the bytes that the codec holds into messages and answers, until it needs more or the inbox is full."""
+    def _parse(self, now: float, *, answering: bool = False) -> None:
+        """Turn the bytes that the codec holds into messages and answers, until it needs more or the inbox is full.
+
+        While the application is `answering`, with a message in its hands that came before those bytes, an end waits
+        until it asks for the next (F32).
+        """
         assert self._codec is not None
         while not self._input_over:
             keeping = self._state is not State.CLOSE_SENT  # what comes after our close frame is thrown away
@@ -547,11 +548,11 @@ class ServerConnection:
                     self._input_over = True
                     self._close_received = event
                     seen = NO_STATUS if code is None else code
-                    self._end(Trigger.PEER_CLOSE, _Carried("peer", seen, reason, event), now)
+                    self._end(Trigger.PEER_CLOSE, _Carried("peer", seen, reason, event), now, answering=answering)
                 case Violation(code):
                     self._input_over = True
                     carried = _Carried("violation", code, event.reason, Close(code, event.reason))
-                    self._end(Trigger.PEER_VIOLATION, carried, now)
+                    self._end(Trigger.PEER_VIOLATION, carried, now, answering=answering)
 
     def _keep(self, message: str | bytes) -> None:
         if isinstance(message, str):
@@ -590,6 +591,12 @@ class ServerConnection:
         if not self._paused:
             self._start(Timer.PONG, now)
 
+    def _stop_keepalive(self) -> None:
+        """Ping no more, and await no pong: a peer that has said its last cannot answer."""
+        self._ping = None
+        self._timers.stop(Timer.PING)
+        self._timers.stop(Timer.PONG)
+
     def _pause(self) -> None:
         self._paused = True
         self._timers.stop(Timer.PONG)
@@ -598,15 +605,16 @@ class ServerConnection:
         self._paused = False
         if self._ping is not None and self._state is State.OPEN:
             self._await_pong(now)
-        self._parse(now)
+        self._parse(now, answering=True)
 
     # -- ends
 
-    def _end(self, trigger: Trigger, carried: _Carried, now: float) -> None:
+    def _end(self, trigger: Trigger, carried: _Carried, now: float, *, answering: bool = False) -> None:
         """Feed a peer's close, violation or end of stream, now or when the messages before it were taken (F32)."""
-        behind_messages = self._inbox.holds_messages or self._paused
+        behind_messages = self._inbox.holds_messages or self._paused or answering
         if self._state is State.OPEN and behind_messages:
             self._waiting_end = (trigger, carried)  # of a paused connection, a close frame replaces an end of stream
+            self._stop_keepalive()
             if not self._timers.running(Timer.END):
                 self._start(Timer.END, now)
         else:
@@ -632,6 +640,7 @@ class ServerConnection:
             return
         self._application_ended = True
         self._inbox.drop_messages()
+        self._paused = False  # what a full inbox held back is dropped as well: nothing may come after the disconnect
         if self._state is State.OPEN:
             assert frame.code is not None
             self._feed(trigger, _Carried("application", frame.code, reason, frame), now)
@@ -676,6 +685,17 @@ class ServerConnection:
         self._output.append(data)
         self._output_size += len(data)
 
+
+DURATIONS: Final = {
+    Timer.HANDSHAKE: "handshake_timeout",
+    Timer.ACCEPT: "accept_timeout",
+    Timer.BODY: "accept_timeout",
+    Timer.PING: "ping_interval",
+    Timer.PONG: "ping_timeout",
+    Timer.END: "close_timeout",
+    Timer.CLOSE: "close_timeout",
+}
+"""The field of `Config` that says how long each timer runs; the reference is generated from it."""
 
 _ENDING: Final = frozenset({State.CLOSE_SENT, State.DRAINING, State.CLOSED})
 _READING_FRAMES: Final = frozenset({State.OPEN, State.CLOSE_SENT})

@@ -7,6 +7,7 @@ decided here: what a connection is, what may be sent and how long anything takes
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import Any, cast
@@ -207,7 +208,8 @@ class Connection(asyncio.Protocol):
                 self._transport.close()
             elif not self._write_ended:
                 self._write_ended = True
-                self._transport.write_eof()
+                with contextlib.suppress(OSError):  # reset meanwhile: `connection_lost` is on its way
+                    self._transport.write_eof()
 
     def _time_out(self) -> None:
         self._timer = None

@@ -80,7 +80,8 @@ class Server:
         self._lifespan_news = asyncio.Event()
         self._lifespan_task: asyncio.Task[None] | None = None
         self._connections: set[Connection] = set()
-        self._tasks: set[asyncio.Task[None]] = set()  # accepting, and TLS handshakes
+        self._tasks: set[asyncio.Task[None]] = set()  # sockets on their way to a connection: TLS handshakes
+        self._retries: dict[socket.socket, asyncio.TimerHandle] = {}
         self._accepted: set[socket.socket] = set()  # those in a TLS handshake among them
         self._idle = asyncio.Event()
         self._idle.set()
@@ -100,7 +101,7 @@ class Server:
             await self._start_lifespan()
             for sock in self.sockets:
                 sock.listen(self._config.backlog)
-                self._spawn(self._accept(sock))
+                self._watch(sock)
         except BaseException:
             self.abort()
             raise
@@ -142,23 +143,36 @@ class Server:
 
     # -- connections
 
-    async def _accept(self, listener: socket.socket) -> None:
+    def _watch(self, listener: socket.socket) -> None:
+        """Accept by hand: a cancelled `loop.sock_accept` may drop the socket that it had just accepted."""
+        asyncio.get_running_loop().add_reader(listener, self._accept, listener)
+
+    def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        while True:
-            try:
-                sock, _ = await loop.sock_accept(listener)
-            except OSError as error:
-                if out_of_resources(error):
-                    error_log.error("cannot accept connections: %s", error.strerror)
-                    await asyncio.sleep(self._config.accept_retry)
-                continue
-            verdict = admission(self._config, len(self._accepted))
-            if verdict is Admission.DROP:
-                sock.close()
-                continue
-            self._accepted.add(sock)
-            self._idle.clear()
-            self._spawn(self._welcome(sock, loop.time(), turn_away=verdict is Admission.TURN_AWAY))
+        try:
+            sock, _ = listener.accept()
+        except OSError as error:
+            if out_of_resources(error):
+                error_log.error("cannot accept connections: %s", error.strerror)
+                loop.remove_reader(listener)
+                self._retries[listener] = loop.call_later(self._config.accept_retry, self._watch, listener)
+            return
+        sock.setblocking(False)
+        verdict = admission(self._config, len(self._accepted))
+        if verdict is Admission.DROP:
+            sock.close()
+            return
+        self._accepted.add(sock)
+        self._idle.clear()
+        task = loop.create_task(self._welcome(sock, loop.time(), turn_away=verdict is Admission.TURN_AWAY))
+        self._tasks.add(task)
+        task.add_done_callback(partial(self._welcomed, sock))
+
+    def _welcomed(self, sock: socket.socket, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled():  # perhaps before its first step, so it cannot see to that itself
+            sock.close()
+            self._forget(sock)
 
     async def _welcome(self, sock: socket.socket, accepted_at: float, *, turn_away: bool) -> None:
         """Make a socket a connection, after the TLS handshake where there is one."""
@@ -185,11 +199,9 @@ class Server:
             }
         try:
             await loop.connect_accepted_socket(make, sock, **tls)
-        except (OSError, asyncio.CancelledError) as error:  # ssl.SSLError and TimeoutError are OSErrors
+        except OSError as error:  # ssl.SSLError and TimeoutError among them
             sock.close()
             self._forget(sock)
-            if isinstance(error, asyncio.CancelledError):
-                raise
             error_log.info("TLS handshake failed: %s", error)
 
     def _forget(self, sock: socket.socket) -> None:
@@ -215,17 +227,16 @@ class Server:
     def _stop_accepting(self) -> None:
         for task in self._tasks:
             task.cancel()
+        for retry in self._retries.values():
+            retry.cancel()
         for sock in self.sockets:
+            if sock.fileno() >= 0:
+                asyncio.get_running_loop().remove_reader(sock)
             path = sock.getsockname() if sock.family == socket.AF_UNIX and sock.fileno() >= 0 else None
             sock.close()
             if path and self._address[2] == path:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(path)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     # -- lifespan
 

@@ -117,12 +117,13 @@ class Server:
             raise StartupFailed(self._lifespan.failure)
 
     async def _serve_until_closed(self, listeners: list[trio.SocketListener], started: trio.TaskStatus[Server]) -> None:
-        async with trio.open_nursery() as connections, trio.open_nursery() as accepting:
-            for listener in listeners:
-                accepting.start_soon(self._accept, listener, connections)
-            started.started(self)
-            await self._close.wait()
-            accepting.cancel_scope.cancel()
+        async with trio.open_nursery() as connections:
+            async with trio.open_nursery() as accepting:
+                for listener in listeners:
+                    accepting.start_soon(self._accept, listener, connections)
+                started.started(self)
+                await self._close.wait()
+                accepting.cancel_scope.cancel()
             for listener in listeners:
                 listener.socket.close()
             last = trio.current_time() + self._config.shutdown_grace + self._config.close_timeout

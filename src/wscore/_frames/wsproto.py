@@ -159,6 +159,9 @@ class _MessageRules(Extension):
         if self._control:
             return _NO_RSV
         first = opcode is not Opcode.CONTINUATION
+        if first is (self._fragments > 0):
+            # RFC 6455 5.4. wsproto sees it too, but after a byte of payload, which would be inflated first.
+            return CloseReason.PROTOCOL_ERROR
         if first:
             self._compressed = rsv.rsv1 and self._inflater is not None
         self._frame_size = payload_length

@@ -1,0 +1,18 @@
+"""Sends back every message: the smallest useful application, and what the Autobahn testsuite asks of a server.
+
+    wscore run echo:app --ws-max-size 33554432
+
+Autobahn sends messages of 16 MiB; any limit above them will do.
+"""
+
+from typing import Any
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    """Accept, and send back what comes until the client leaves."""
+    if scope["type"] != "websocket":
+        return  # no lifespan
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({"type": "websocket.send", "text": message.get("text"), "bytes": message.get("bytes")})

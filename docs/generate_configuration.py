@@ -1,0 +1,67 @@
+"""Writes reference/configuration.md from the fields and docstrings of Config: `python docs/generate_configuration.py`."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+from pathlib import Path
+
+from wscore import Config
+
+PAGE = Path(__file__).parent / "reference" / "configuration.md"
+
+HEAD = """\
+# Configuration
+
+<!-- Written by docs/generate_configuration.py from src/wscore/_config.py; edit that. -->
+
+`wscore.Config` holds every limit and every timeout. Give it to a transport, `serve(app, config=Config(max_queue=8))`,
+or to a `ServerConnection`. All fields are keywords; the object cannot be changed, and one serves all connections.
+
+- Sizes are bytes, and inclusive: a message of exactly `max_message_size` bytes passes.
+- Times are seconds.
+- `None` switches off what it is allowed for.
+- A value that cannot work raises ValueError when the Config is made.
+
+An option is one of `wscore run`.
+"""
+
+
+def options() -> dict[str, str]:
+    """Give each field's option on the command line."""
+    table: dict[str, str] = importlib.import_module("wscore.cli")._CONFIG_OPTIONS
+    return {field: option for option, field in table.items()}
+
+
+def page() -> str:
+    """Write the page."""
+    source = inspect.getsource(Config)
+    lines = source.splitlines()
+    found = ast.parse(source).body[0]
+    assert isinstance(found, ast.ClassDef)
+    cli = options()
+    text = [HEAD]
+    read = 0  # lines of the source whose section headings are written
+    for field, described in zip(found.body, found.body[1:], strict=False):
+        if not (isinstance(field, ast.AnnAssign) and field.value is not None and isinstance(field.target, ast.Name)):
+            continue
+        assert isinstance(described, ast.Expr), f"{ast.unparse(field)} has no docstring"
+        assert isinstance(described.value, ast.Constant)
+        for line in lines[read : field.lineno]:
+            heading = line.strip().removeprefix("# -- ")
+            if heading != line.strip():
+                text.append(f"\n## {heading[0].upper()}{heading[1:]}\n")
+        read = field.lineno
+        name = field.target.id
+        option = f", `{cli[name]}`" if name in cli else ""
+        reason = " ".join(inspect.cleandoc(str(described.value.value)).split())
+        default = ast.unparse(field.value)
+        number = eval(default)
+        shown = f"{default} ({number:,})" if any(sign in default for sign in "*") else default
+        text.append(f"- **`{name}: {ast.unparse(field.annotation)} = {shown}`**{option}  \n  {reason}")
+    return "\n".join(text) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())

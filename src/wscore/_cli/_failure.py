@@ -1,0 +1,26 @@
+"""A failure of the command is one line that says what to do, and an exit status. Nothing else leaves `main`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["CANNOT", "WRONG_USAGE", "Failure", "one_line"]
+
+CANNOT: Final = 1
+"""The command line is fine, but this machine or this application does not allow it."""
+WRONG_USAGE: Final = 2
+"""The command line itself cannot work, on any machine. argparse's own status."""
+
+
+class Failure(Exception):
+    """What the command could not do: `str()` is the line for stderr, `status` the exit status."""
+
+    def __init__(self, message: str, *, status: int = CANNOT) -> None:
+        """Keep the line and the status."""
+        super().__init__(one_line(message))
+        self.status = status
+
+
+def one_line(text: object) -> str:
+    """Give `text` without line ends: an exception's text may hold any number of them."""
+    return " ".join(str(text).split())

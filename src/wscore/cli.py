@@ -1,0 +1,309 @@
+"""The `wscore` command: `run` serves an application, `demo` shows a conversation.
+
+A transport is imported only when it is asked for. Whatever cannot be done is one line on stderr that says what to do.
+Exit status: 0 the server ended as it was asked to, by a signal too; 1 it could not start or had to be ended by force;
+2 the command line itself cannot work; 130 interrupted before there was a server.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
+
+from . import Config
+from ._cli._failure import WRONG_USAGE, Failure
+from ._cli._listening import ListeningSocket, Place, inherited_socket, tls_context
+from ._cli._loading import load
+from ._cli._serving import Service
+
+if TYPE_CHECKING:
+    import io
+
+__all__ = ["main"]
+
+_LOG_LEVELS: Final = {"critical": 50, "error": 40, "warning": 30, "info": 20, "debug": 10, "trace": 5}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command with `arguments` (those of the process, unless given) and return the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.command(options)
+    except Failure as failure:
+        print(f"wscore: {failure}", file=sys.stderr)
+        return failure.status
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+# -- wscore run
+
+
+def _run(options: argparse.Namespace) -> None:
+    config = _config(options)
+    if options.loop == "uvloop" and options.backend == "trio":
+        raise Failure(
+            "--loop uvloop is an event loop for asyncio: leave it out, or use --backend asyncio", status=WRONG_USAGE
+        )
+    if options.ssl_keyfile is not None and options.ssl_certfile is None:
+        raise Failure("--ssl-keyfile needs --ssl-certfile: the certificate the key belongs to", status=WRONG_USAGE)
+    _set_up_logging(options.log_level)
+    app = load(options.app, app_dir=options.app_dir, factory=options.factory)
+    place = Place(
+        host=options.host,
+        port=options.port,
+        uds=options.uds,
+        sock=None if options.fd is None else inherited_socket(options.fd),
+        ssl=None if options.ssl_certfile is None else tls_context(options.ssl_certfile, options.ssl_keyfile),
+    )
+
+    def ready(sockets: Sequence[ListeningSocket]) -> None:
+        # On stdout and not a log line: a script that asked for --port 0 reads it, whatever the log level.
+        addresses = " and ".join(place.addresses(sockets))
+        print(f"wscore serves {options.app} on {addresses} ({options.backend}); Ctrl+C stops it", flush=True)
+
+    Service(
+        app=app,
+        place=place,
+        config=config,
+        backend=options.backend,
+        loop=options.loop,
+        lifespan=options.lifespan,
+        access_log=options.access_log,
+        ready=ready,
+    ).run()
+
+
+def _config(options: argparse.Namespace) -> Config:
+    values: dict[str, Any] = {}
+    for option, field in _CONFIG_OPTIONS.items():
+        value = getattr(options, field)
+        try:
+            Config(**{field: value})
+        except ValueError as error:
+            expected = str(error).partition(": ")[2]
+            raise Failure(f"{option} {value}: {expected}", status=WRONG_USAGE) from None
+        values[field] = value
+    return Config(**values)
+
+
+def _set_up_logging(level: str) -> None:
+    """Set the root logger's level, and give it a handler on stderr where it has none.
+
+    The root, so that the application's own loggers are seen as well: with only wscore's, as uvicorn has it, they are
+    not, and the handler that Python falls back to shows warnings alone.
+    """
+    logging.addLevelName(_LOG_LEVELS["trace"], "TRACE")
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger().setLevel(_LOG_LEVELS[level])
+
+
+# -- wscore demo
+
+
+def _demo(options: argparse.Namespace) -> None:
+    from ._demo.chat import chat
+    from ._demo.conversation import ConversationFailed, hold_conversation
+
+    _set_up_logging("warning")
+    with contextlib.suppress(AttributeError):  # something else than a file may stand in for it
+        cast("io.TextIOWrapper", sys.stdout).reconfigure(errors="backslashreplace")  # a terminal may be ASCII
+    place = Place(port=options.port)
+
+    def show(line: str) -> None:
+        print(line, flush=True)
+
+    def ready(sockets: Sequence[ListeningSocket]) -> None:
+        show(
+            f"The example chat is served on {place.addresses(sockets)[0]} ({options.backend}). Two clients talk in it:"
+        )
+
+    def beside(sockets: Sequence[ListeningSocket]) -> None:
+        address = sockets[0].getsockname()[:2]
+        try:
+            hold_conversation(address, show)
+        except ConversationFailed as error:
+            raise Failure(f"the conversation failed: {error}") from error
+        show("All of it was heard as it should be.")
+        if options.keep:
+            url = f"{place.addresses(sockets)[0]}/lobby?name=you"
+            show("\nThe chat goes on; Ctrl+C stops it. Talk to it from a browser's console (twice, to hear yourself):")
+            show(f"  s = new WebSocket({url!r}); s.onmessage = e => console.log(e.data)")
+            show("  s.send('hello')")
+
+    Service(
+        app=chat,
+        place=place,
+        config=Config(shutdown_grace=1.0, close_timeout=2.0),
+        backend=options.backend,
+        lifespan="off",
+        access_log=False,
+        ready=ready,
+        beside=beside,
+        keep=options.keep,
+    ).run()
+
+
+# -- the command line
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Say it in one line: argparse puts the usage before it, twenty lines for `run`."""
+        self.exit(WRONG_USAGE, f"{self.prog}: {message} ({self.prog} --help explains)\n")
+
+
+class _Version(argparse.Action):
+    """`--version`, which looks the version up only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            found = version("wscore")
+        except PackageNotFoundError:
+            found = "(a source folder that is not installed)"
+        print(f"wscore {found}")
+        parser.exit()
+
+
+_CONFIG_OPTIONS: Final = {
+    "--root-path": "root_path",
+    "--limit-concurrency": "max_connections",
+    "--ws-max-size": "max_message_size",
+    "--ws-max-queue": "max_queue",
+    "--ws-ping-interval": "ping_interval",
+    "--ws-ping-timeout": "ping_timeout",
+    "--ws-close-timeout": "close_timeout",
+    "--ws-per-message-deflate": "compression",
+    "--handshake-timeout": "handshake_timeout",
+    "--accept-timeout": "accept_timeout",
+    "--timeout-graceful-shutdown": "shutdown_grace",
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="wscore", description="A WebSocket server for ASGI applications.", allow_abbrev=False)
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _add_run(commands)
+    _add_demo(commands)
+    return parser
+
+
+def _add_run(commands: Any) -> None:
+    run = commands.add_parser(
+        "run",
+        help="serve an ASGI application",
+        description="Serve an ASGI application. The options have uvicorn's names where it has them.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        allow_abbrev=False,
+    )
+    run.set_defaults(command=_run)
+    run.add_argument("app", metavar="MODULE:APP", help="the module to import, and the application in it")
+    run.add_argument("--backend", choices=("asyncio", "trio"), default="asyncio", help="what the server runs on")
+    run.add_argument("--loop", choices=("asyncio", "uvloop"), default="asyncio", help="the event loop of asyncio")
+    run.add_argument("--app-dir", default=".", metavar="PATH", help="the folder put first where modules are looked for")
+    run.add_argument("--factory", action="store_true", help="APP is a function that returns the application")
+    run.add_argument("--lifespan", choices=("auto", "on", "off"), default="auto", help="ASGI lifespan")
+
+    where = run.add_argument_group("where to listen")
+    where.add_argument("--host", default="127.0.0.1", help="address or name to listen on")
+    where.add_argument("--port", type=_port, default=8000, help="port to listen on; 0 takes a free one")
+    sockets = where.add_mutually_exclusive_group()
+    sockets.add_argument("--uds", metavar="PATH", help="listen on a unix socket instead")
+    sockets.add_argument("--fd", type=_count, metavar="N", help="listen on an inherited, listening socket instead")
+    where.add_argument("--ssl-certfile", metavar="FILE", help="serve wss with the certificate chain in this PEM file")
+    where.add_argument("--ssl-keyfile", metavar="FILE", help="its private key, where that is another file")
+
+    logs = run.add_argument_group("logging")
+    logs.add_argument("--log-level", choices=_LOG_LEVELS, default="info", help="level of the root logger")
+    logs.add_argument(
+        "--access-log", action=argparse.BooleanOptionalAction, default=True, help="log connections to wscore.access"
+    )
+
+    limits = run.add_argument_group("limits and timeouts", "Sizes are bytes, times are seconds.")
+    defaults = Config()
+
+    def add(option: str, kind: Callable[[str], Any], metavar: str, description: str) -> None:
+        field = _CONFIG_OPTIONS[option]
+        default = getattr(defaults, field)
+        limits.add_argument(
+            option,
+            dest=field,
+            type=kind,
+            default=argparse.SUPPRESS if default is None else default,
+            metavar=metavar,
+            help=description,
+        )
+        limits.set_defaults(**{field: default})
+
+    add("--root-path", str, "PATH", "where the application is mounted")
+    add("--limit-concurrency", _off(_count), "N", "connections served at once, others get 503; 0 or none: no limit")
+    add("--ws-max-size", _count, "BYTES", "largest message, inclusive, after decompression")
+    add("--ws-max-queue", _count, "N", "messages held for an application that does not ask for them")
+    add("--ws-ping-interval", _off(_seconds), "SECONDS", "between a pong and the next ping; 0 or none: no pings")
+    add("--ws-ping-timeout", _off(_seconds), "SECONDS", "how long a pinged client may be silent; 0 or none: for ever")
+    add("--ws-close-timeout", _seconds, "SECONDS", "how long the closing of a connection may take")
+    limits.add_argument(
+        "--ws-per-message-deflate",
+        dest="compression",
+        action=argparse.BooleanOptionalAction,
+        default=defaults.compression,
+        help="accept compression where a client offers it",
+    )
+    add("--handshake-timeout", _seconds, "SECONDS", "from the TCP accept to the end of the request's head")
+    add("--accept-timeout", _off(_seconds), "SECONDS", "how long the application may decide; 0 or none: for ever")
+    add("--timeout-graceful-shutdown", _seconds, "SECONDS", "how long the application may go on after the first signal")
+
+
+def _add_demo(commands: Any) -> None:
+    demo = commands.add_parser(
+        "demo",
+        help="serve an example chat and hold a conversation with it",
+        description="Serve an example chat on a free port of this machine and hold a conversation with it.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        allow_abbrev=False,
+    )
+    demo.set_defaults(command=_demo)
+    demo.add_argument("--backend", choices=("asyncio", "trio"), default="asyncio", help="what the server runs on")
+    demo.add_argument("--port", type=_port, default=0, help="port to serve on; 0 takes a free one")
+    demo.add_argument("--keep", action="store_true", help="go on serving after the conversation")
+
+
+# -- the kinds of values; argparse prints their ArgumentTypeError after the option's name
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    number = _count(text)
+    if number > 65535:
+        raise argparse.ArgumentTypeError(f"{text} is not a port: 0 to 65535")
+    return number
+
+
+def _seconds(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds") from None
+    return number
+
+
+def _off(kind: Callable[[str], float]) -> Callable[[str], float | None]:
+    """Let a value be switched off by 0 or "none"."""
+
+    def read(text: str) -> float | None:
+        return None if text.lower() == "none" else kind(text) or None
+
+    return read

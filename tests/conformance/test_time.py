@@ -1,0 +1,213 @@
+"""Deadlines, losses, and our last bytes: rows T1-T15, as a peer sees them. Real time passes here, and little of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from wscore import ClientDisconnected
+
+from .apps import Noting, echo
+from .harness import Gate, Notes, quick
+from .wire import BINARY, PING, PONG, TEXT, close_frame, frame, request
+
+ACCEPT = {"type": "websocket.accept"}
+
+
+@pytest.mark.uvloop_too
+def test_t1_pings(serve: Any) -> None:
+    """T1: an idle peer is pinged again and again as long as it answers."""
+    wire = serve(echo, config=quick(ping_interval=0.05)).open()
+    for _ in range(3):
+        ping = wire.read_frame()
+        assert ping.opcode == PING
+        wire.send(frame(PONG, ping.payload))
+
+
+def test_t2_no_pong(serve: Any) -> None:
+    """T2: a peer that does not answer its ping gets 1011, the application 1006, and then the connection ends."""
+    app = Noting()
+    wire = serve(app, config=quick(ping_interval=0.05, ping_timeout=0.1, close_timeout=0.2)).open()
+    assert wire.read_frame().opcode == PING
+    closing = wire.read_close()
+    assert (closing.code, closing.reason) == (1011, "keepalive ping timeout")
+    assert app.disconnect()[0] == 1006
+    assert wire.read_to_any_end() == b""
+
+
+def test_t5_no_answer_to_our_close(serve: Any) -> None:
+    """T5: a peer that never answers our close is cut off after the close timeout."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send(ACCEPT)
+
+    wire = serve(app, config=quick(close_timeout=0.2)).open()
+    assert wire.read_close().code == 1000
+    assert wire.read_to_any_end() == b""
+
+
+def test_t6_sends_for_ever_after_our_close(serve: Any) -> None:
+    """T6: a peer that keeps sending after our close is cut off at the close timeout all the same."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send(ACCEPT)
+
+    wire = serve(app, config=quick(close_timeout=0.3)).open()
+    assert wire.read_close().code == 1000
+    with pytest.raises((ConnectionResetError, BrokenPipeError)):
+        while True:
+            wire.send(frame(BINARY, bytes(1000)) * 10)
+
+
+@pytest.mark.uvloop_too
+@pytest.mark.parametrize("how", ["reset", "close"])
+def test_t7_lost_while_sending(how: str, serve: Any) -> None:
+    """T7: when a connection is lost whose writing was paused, every waiting send() wakes with ClientDisconnected."""
+    import anyio
+
+    notes, waiting = Notes(), Gate()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send(ACCEPT)
+
+        async def flood() -> None:
+            try:
+                while True:
+                    with anyio.move_on_after(0.2) as patience:
+                        await send({"type": "websocket.send", "bytes": bytes(2**16)})
+                    if patience.cancelled_caught:
+                        waiting.open()
+            except OSError as error:
+                notes.put(error)
+
+        async with anyio.create_task_group() as group:
+            for _ in range(3):
+                group.start_soon(flood)
+
+    wire = serve(app).open()
+    waiting.reached()
+    wire.reset() if how == "reset" else wire.close()
+    for _ in range(3):
+        assert isinstance(notes.next(), ClientDisconnected)
+
+
+@pytest.mark.parametrize("loss", ["eof", "reset"])
+def test_t10_lost_while_the_application_waits(loss: str, serve: Any) -> None:
+    """T9, T10: an end of stream and then a reset are one disconnect 1006."""
+    app = Noting()
+    wire = serve(app).open()
+    if loss == "eof":
+        wire.send_eof()
+        assert app.disconnect()[0] == 1006
+        wire.reset()
+    else:
+        wire.reset()
+        assert app.disconnect()[0] == 1006
+
+
+def test_t12_no_answer_to_the_handshake(serve: Any) -> None:
+    """T12: an application that neither accepts nor denies in time: 503, and a disconnect 1006."""
+    notes = Notes()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        notes.put(await receive())
+
+    wire = serve(app, config=quick(accept_timeout=0.1)).connect()
+    wire.send(request())
+    assert wire.read_refusal().status == 503
+    assert notes.next()["code"] == 1006
+
+
+def test_t13_next_part_of_a_denial(serve: Any) -> None:
+    """T13: an application that does not go on with its denial in time is cut off."""
+    notes = Notes()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.http.response.start", "status": 400})
+        await send({"type": "websocket.http.response.body", "body": b"x", "more_body": True})
+        notes.put(await receive())
+
+    wire = serve(app, config=quick(accept_timeout=0.1)).connect()
+    wire.send(request())
+    assert wire.read_response().status == 400
+    assert not wire.read_to_any_end().endswith(b"0\r\n\r\n")
+    assert notes.next()["code"] == 1006
+
+
+LAST_WORDS: dict[str, tuple[bytes, bytes]] = {
+    "431": (b"GET / HTTP/1.1\r\nX-A: " + b"b" * 17_000, b"HTTP/1.1 431 "),
+    "400": (b"\x16\x03\x01" + bytes(100), b"HTTP/1.1 400 "),
+    "405": (request(method="POST"), b"HTTP/1.1 405 "),
+    "1009": (request() + frame(BINARY, bytes(2000)), b"\x03\xf1"),
+    "1002": (request() + frame(BINARY, b"x", rsv=1), b"\x03\xea"),
+    "1007": (request() + frame(TEXT, b"\xff"), b"\x03\xef"),
+}
+
+
+@pytest.mark.uvloop_too
+@pytest.mark.parametrize("case", LAST_WORDS)
+def test_t15_our_last_bytes_arrive(case: str, serve: Any) -> None:
+    """T15: our last bytes arrive, and then the end of the stream, although the client has sent far more than was read."""
+    start, words = LAST_WORDS[case]
+    wire = serve(echo, config=quick(max_message_size=1000)).connect()
+    wire.send_regardless(start + b"\0" * 500_000)
+    assert words in wire.read_to_end()
+    wire.send_regardless(b"\0" * 500_000)
+    wire.send_eof()
+
+
+def test_t15_last_message_before_our_close_arrives(serve: Any) -> None:
+    """T15: what an application sends last arrives whole, although the client has sent much that is unread."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send(ACCEPT)
+        await send({"type": "websocket.send", "bytes": bytes(300_000)})
+
+    wire = serve(app).open()
+    wire.send(frame(BINARY, bytes(50_000)) * 4)
+    assert wire.read_binary() == bytes(300_000)
+    assert wire.read_close().code == 1000
+    wire.send(close_frame(1000))
+    assert wire.read_to_end() == b""
+
+
+def test_a_peer_that_half_closes_gets_its_answers(serve: Any) -> None:
+    """F32: a client that ends its side after its messages still gets all answers."""
+    wire = serve(echo).open()
+    wire.send(*[frame(BINARY, bytes(100_000))] * 5)
+    wire.send_eof()
+    for _ in range(5):
+        assert wire.read_binary() == bytes(100_000)
+    assert wire.read_to_end() == b""
+
+
+def test_backpressure_stops_reading(serve: Any) -> None:
+    """A client that floods an application which does not read is stopped by TCP, and loses nothing once it reads."""
+    go = Gate()
+    app = Noting(hold=go)
+    wire = serve(app).open()
+    wire.sock.settimeout(0.5)
+    sent = 0
+    pending = b""
+    try:
+        while sent < 5000:
+            pending = pending or frame(BINARY, sent.to_bytes(4) + bytes(9996))
+            pending = pending[wire.sock.send(pending) :]
+            sent += not pending
+    except TimeoutError:
+        pass
+    assert sent < 5000
+    go.open()
+    wire.sock.settimeout(20)
+    wire.send(pending, close_frame(4000))
+    count = sent + bool(pending)
+    for n in range(count):
+        assert app.messages.next()["bytes"][:4] == n.to_bytes(4)
+    assert app.disconnect()[0] == 4000

@@ -1,0 +1,327 @@
+"""A client at the other end of a `ServerConnection`: it writes any bytes by hand, and reads ours with others' parsers.
+
+The rule of this file: nothing here imports how wscore reads or writes. What goes in is written from the RFC's own
+pictures, so that it can be as wrong as a test wants it; what comes out is read by h11's client and by websockets'
+sans-IO client, who raise where it is not well-formed, and is then taken apart into plain frames.
+"""
+
+from __future__ import annotations
+
+import itertools
+import zlib
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import h11
+from websockets.client import ClientProtocol
+from websockets.extensions.permessage_deflate import PerMessageDeflate
+from websockets.protocol import OPEN
+from websockets.uri import parse_uri
+
+from wscore import Config, Peer, ServerConnection
+
+CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
+
+KEY = b"dGhlIHNhbXBsZSBub25jZQ=="  # RFC 6455 1.3
+ACCEPT_OF_KEY = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # RFC 6455 1.3
+DEFLATE = b"permessage-deflate"
+MASK = bytes.fromhex("37fa213d")  # RFC 6455 5.7
+
+FIELDS: tuple[tuple[bytes, bytes], ...] = (
+    (b"Host", b"server.example.com"),
+    (b"Upgrade", b"websocket"),
+    (b"Connection", b"Upgrade"),
+    (b"Sec-WebSocket-Key", KEY),
+    (b"Sec-WebSocket-Version", b"13"),
+)
+
+
+# -- what a client writes
+
+
+def head(
+    *added: bytes,
+    line: bytes = b"GET /chat HTTP/1.1",
+    without: Iterable[bytes] = (),
+    instead: Sequence[bytes] = (),
+    end: bytes = b"\r\n",
+) -> bytes:
+    """A request head: RFC 6455's own example, with whole header lines `added`, those `without` a name left out, and
+    each of `instead` in the place of the line of its name."""
+    replaced = {entry.partition(b":")[0].strip().lower(): entry for entry in instead}
+    left_out = {name.lower() for name in without}
+    lines = [line]
+    for name, value in FIELDS:
+        if name.lower() not in left_out:
+            lines.append(replaced.get(name.lower(), b"%s: %s" % (name, value)))
+    return b"".join(entry + end for entry in [*lines, *added, b""])
+
+
+def frame(
+    opcode: int,
+    payload: bytes = b"",
+    *,
+    fin: bool = True,
+    rsv: int = 0,
+    mask: bytes | None = MASK,
+    length_in: int | None = None,
+    announces: int | None = None,
+) -> bytes:
+    """One frame (RFC 6455 5.2). `rsv` is three bits, RSV1 the highest; `length_in` 7, 16 or 64 bits, and the shortest
+    where it is not said; `announces` a length other than the payload's."""
+    length = len(payload) if announces is None else announces
+    if length_in is None:
+        length_in = 7 if length < 126 else 16 if length < 1 << 16 else 64
+    first = fin << 7 | rsv << 4 | opcode
+    masked = (mask is not None) << 7
+    match length_in:
+        case 7:
+            header = bytes([first, masked | length])
+        case 16:
+            header = bytes([first, masked | 126]) + length.to_bytes(2)
+        case _:
+            header = bytes([first, masked | 127]) + length.to_bytes(8)
+    if mask is None:
+        return header + payload
+    return header + mask + bytes(byte ^ key for byte, key in zip(payload, itertools.cycle(mask), strict=False))
+
+
+def text(message: str, **oddities: Any) -> bytes:
+    return frame(TEXT, message.encode(), **oddities)
+
+
+def binary(message: bytes, **oddities: Any) -> bytes:
+    return frame(BINARY, message, **oddities)
+
+
+def close(code: int | None = None, reason: str | bytes = b"", **oddities: Any) -> bytes:
+    said = reason.encode() if isinstance(reason, str) else reason
+    return frame(CLOSE, b"" if code is None else code.to_bytes(2) + said, **oddities)
+
+
+def ping(payload: bytes = b"", **oddities: Any) -> bytes:
+    return frame(PING, payload, **oddities)
+
+
+def pong(payload: bytes = b"", **oddities: Any) -> bytes:
+    return frame(PONG, payload, **oddities)
+
+
+def fragments(opcode: int, *payloads: bytes, rsv: int = 0) -> list[bytes]:
+    """The frames of one message, a payload each."""
+    last = len(payloads) - 1
+    return [
+        frame(CONTINUATION if index else opcode, payload, fin=index == last, rsv=0 if index else rsv)
+        for index, payload in enumerate(payloads)
+    ]
+
+
+class Compressor:
+    """A client's half of permessage-deflate, on zlib alone (RFC 7692 7.2.1)."""
+
+    def __init__(self, *, window_bits: int = 15, context_takeover: bool = True, level: int = 6) -> None:
+        self._window_bits = window_bits
+        self._level = level
+        self._context_takeover = context_takeover
+        self._begin()
+
+    def _begin(self) -> None:
+        self._stream = zlib.compressobj(self._level, zlib.DEFLATED, -self._window_bits)
+
+    def payload(self, message: bytes) -> bytes:
+        if not self._context_takeover:
+            self._begin()
+        compressed = self._stream.compress(message) + self._stream.flush(zlib.Z_SYNC_FLUSH)
+        return compressed.removesuffix(b"\x00\x00\xff\xff")
+
+    def text(self, message: str) -> bytes:
+        return frame(TEXT, self.payload(message.encode()), rsv=0b100)
+
+    def binary(self, message: bytes) -> bytes:
+        return frame(BINARY, self.payload(message), rsv=0b100)
+
+
+def pieces(data: bytes, size: int | None) -> Iterable[bytes]:
+    """`data` cut into pieces of `size`, or whole."""
+    return [data] if size is None else [data[at : at + size] for at in range(0, len(data), size)]
+
+
+# -- what a client reads
+
+
+class Answer(NamedTuple):
+    """A whole HTTP response."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+    rest: bytes
+    """What followed it."""
+
+    def values(self, name: bytes) -> list[bytes]:
+        return [value for each, value in self.headers if each == name]
+
+
+class Frame(NamedTuple):
+    """A frame that we wrote. `payload` is as on the wire."""
+
+    opcode: int
+    payload: bytes
+    rsv1: bool = False
+
+
+def read_response(data: bytes, method: bytes = b"GET") -> Answer:
+    """Read a whole HTTP response with h11's client. Raises where it is none, or not all there."""
+    client = h11.Connection(h11.CLIENT)
+    client.send(h11.Request(method=method, target="/", headers=[("Host", "h"), ("Upgrade", "x")]))
+    client.send(h11.EndOfMessage())
+    client.receive_data(data)
+    response = client.next_event()
+    if isinstance(response, h11.InformationalResponse):
+        return Answer(response.status_code, list(response.headers), b"", client.trailing_data[0])
+    assert isinstance(response, h11.Response), response
+    body = b""
+    while isinstance(event := client.next_event(), h11.Data):
+        body += event.data
+    assert isinstance(event, h11.EndOfMessage), event
+    return Answer(response.status_code, list(response.headers), body, client.trailing_data[0])
+
+
+def read_frames(data: bytes) -> list[Frame]:
+    """Take whole server frames apart. Fails on a fragment, a mask, RSV2 or RSV3, a frame cut short."""
+    frames: list[Frame] = []
+    while data:
+        fin, rsv, opcode = data[0] >> 7, data[0] >> 4 & 0b111, data[0] & 0xF
+        assert fin, "wscore writes whole messages"
+        assert rsv & 0b011 == 0
+        assert data[1] < 128, "a server does not mask (RFC 6455 5.1)"
+        length, start = data[1], 2
+        if length == 126:
+            length, start = int.from_bytes(data[2:4]), 4
+        elif length == 127:
+            length, start = int.from_bytes(data[2:10]), 10
+        assert len(data) >= start + length, "half a frame"
+        frames.append(Frame(opcode, data[start : start + length], rsv == 0b100))
+        data = data[start + length :]
+    return frames
+
+
+class Client:
+    """A scripted client and the connection at whose other end it is; `app_...` is the application's side.
+
+    `now` is the clock, and stands still unless a test moves it. With `cut`, all that the client sends arrives in
+    pieces of so many bytes. `written` is all that the server ever wrote.
+    """
+
+    def __init__(
+        self,
+        config: Config | None = None,
+        *,
+        peer: Peer | None = None,
+        state: dict[str, Any] | None = None,
+        cut: int | None = None,
+        now: float = 0.0,
+    ) -> None:
+        self.now = now
+        self.cut = cut
+        self.connection = ServerConnection(config or Config(), peer=peer or Peer(), now=now, state=state)
+        self.written = b""
+        self._unread = b""
+        self._oracle: ClientProtocol | None = None
+
+    def sends(self, *data: bytes) -> None:
+        for piece in pieces(b"".join(data), self.cut):
+            self.connection.receive_data(piece, now=self.now)
+            self.take_output()
+
+    def ends_its_stream(self) -> None:
+        self.connection.receive_eof(now=self.now)
+        self.take_output()
+
+    def opens(self, request: bytes | None = None, **accept: Any) -> Answer:
+        """Have a whole opening handshake: the application takes `websocket.connect`, and accepts."""
+        self.sends(head() if request is None else request)
+        assert self.app_receives() == [{"type": "websocket.connect"}]
+        self.app_sends("websocket.accept", **accept)
+        return self.reads_response()
+
+    def opens_compressed(self, offer: bytes = DEFLATE) -> Answer:
+        """Have an opening handshake that agrees on permessage-deflate."""
+        answer = self.opens(head(b"Sec-WebSocket-Extensions: " + offer))
+        assert answer.values(b"sec-websocket-extensions") != []
+        return answer
+
+    def app_sends(self, kind: str, **keys: Any) -> None:
+        self.connection.send({"type": kind, **keys}, now=self.now)
+        self.take_output()
+
+    def app_receives(self) -> list[Any]:
+        """All messages that the application can take now; asking once more than there are."""
+        messages: list[Any] = []
+        while (message := self.connection.next_message(now=self.now)) is not None:
+            messages.append(message)
+        self.take_output()
+        return messages
+
+    def take_output(self) -> None:
+        data = self.connection.data_to_send()
+        self.written += data
+        self._unread += data
+
+    def reads(self) -> bytes:
+        """Take what the server wrote since the client last read."""
+        self.take_output()
+        data, self._unread = self._unread, b""
+        return data
+
+    def reads_response(self) -> Answer:
+        """Read the handshake's answer. After a 101, what follows it is left for `reads_frames`."""
+        answer = read_response(self.reads())
+        if answer.status == 101:
+            self._unread = answer.rest
+            self._oracle = _oracle(answer)
+            return answer._replace(rest=b"")
+        return answer
+
+    def reads_frames(self) -> list[Frame]:
+        """Read frames; websockets' client has to agree that they are in order, and none follows a close frame."""
+        frames, _ = self._reads_both()
+        return frames
+
+    def reads_messages(self) -> list[str | bytes]:
+        """Read messages, as websockets' client understands them, inflated."""
+        _, events = self._reads_both()
+        return [event.data.decode() if event.opcode == TEXT else event.data for event in events]
+
+    def _reads_both(self) -> tuple[list[Frame], list[Any]]:
+        data = self.reads()
+        frames = read_frames(data)
+        events: list[Any] = []
+        assert all(each.opcode != CLOSE for each in frames[:-1]), "frames after a close frame"
+        assert self._oracle is not None
+        if data:
+            assert self._oracle.close_rcvd is None, "frames after a close frame"
+            self._oracle.receive_data(data)
+            assert self._oracle.parser_exc is None, self._oracle.parser_exc
+            events = self._oracle.events_received()
+        return frames, events
+
+
+def _oracle(answer: Answer) -> ClientProtocol:
+    """websockets' client, after a handshake with this answer."""
+    assert answer.values(b"sec-websocket-accept") == [ACCEPT_OF_KEY]
+    oracle = ClientProtocol(parse_uri("ws://server.example.com/chat"), state=OPEN, max_size=None)
+    for value in answer.values(b"sec-websocket-extensions"):
+        name, *parameters = [part.strip() for part in value.decode().split(";")]
+        assert name == "permessage-deflate"
+        agreed = dict(part.partition("=")[::2] for part in parameters)
+        oracle.extensions = [
+            PerMessageDeflate(
+                remote_no_context_takeover="server_no_context_takeover" in agreed,
+                local_no_context_takeover="client_no_context_takeover" in agreed,
+                remote_max_window_bits=int(agreed.get("server_max_window_bits", 15)),
+                # It reads alone, and makes a compressor all the same: zlib's has no 8.
+                local_max_window_bits=max(9, int(agreed.get("client_max_window_bits", 15))),
+            )
+        ]
+    return oracle

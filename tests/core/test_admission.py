@@ -1,0 +1,54 @@
+"""Whether one more connection is served."""
+
+import errno
+import os
+
+import pytest
+
+from tests.core.peer import Client
+from wscore import Admission, Config, State, admission, out_of_resources
+
+
+def test_without_a_limit_all_are_served():
+    """Without a limit every connection is served."""
+    assert admission(Config(), 10**9) is Admission.SERVE
+
+
+@pytest.mark.parametrize(
+    ("connections", "verdict"),
+    [
+        (0, Admission.SERVE),
+        (9, Admission.SERVE),
+        (10, Admission.TURN_AWAY),
+        (109, Admission.TURN_AWAY),
+        (110, Admission.DROP),
+        (10**6, Admission.DROP),
+    ],
+)
+def test_a_full_server_says_so_and_a_flooded_one_says_nothing(connections: int, verdict: Admission):
+    """At the limit a client gets 503; a hundred of those later it gets nothing."""
+    assert admission(Config(max_connections=10), connections) is verdict
+
+
+def test_turned_away_gets_503_before_it_says_anything():
+    """A connection that is turned away gets 503 at once, and its application is never started."""
+    client = Client()
+    client.connection.turn_away(now=0)
+    answer = client.reads_response()
+    assert (answer.status, answer.body) == (503, b"too many connections\n")
+    assert client.connection.state is State.DRAINING
+    assert client.connection.scope is None
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM], ids=os.strerror)
+def test_out_of_resources(number: int):
+    """Out of files or memory is the system's trouble: worth a pause."""
+    assert out_of_resources(OSError(number, ""))
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ECONNABORTED, ""), OSError(errno.EPROTO, ""), ConnectionResetError(), OSError("no number")]
+)
+def test_one_client_that_went_away(error: OSError):
+    """Any other failure to accept is one client's."""
+    assert not out_of_resources(error)

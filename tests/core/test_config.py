@@ -1,0 +1,133 @@
+"""Every limit and every timeout."""
+
+import ast
+import dataclasses
+import inspect
+import math
+from typing import Any
+
+import pytest
+
+from wscore import Config
+
+FIELDS = [field.name for field in dataclasses.fields(Config)]
+WHOLE = [
+    "max_head_size",
+    "max_headers",
+    "max_early_data",
+    "max_message_size",
+    "max_fragments",
+    "max_queue",
+    "max_queue_size",
+    "max_output_size",
+    "backlog",
+]
+SECONDS = ["handshake_timeout", "close_timeout", "accept_retry"]
+OPTIONAL_SECONDS = ["accept_timeout", "ping_interval", "ping_timeout", "lifespan_timeout"]
+RANGES = {"compression_window_bits": (9, 15), "compression_mem_level": (1, 9), "compression_level": (0, 9)}
+OTHERS = ["compression", "max_connections", "shutdown_code", "shutdown_grace", "root_path"]
+
+
+def refused(name: str, value: Any) -> None:
+    """The value is refused with an error that names it."""
+    with pytest.raises(ValueError, match=f"Config\\({name}="):
+        Config(**{name: value})
+
+
+def accepted(name: str, value: Any) -> None:
+    assert getattr(Config(**{name: value}), name) == value
+
+
+def test_every_field_is_tested_here():
+    """No limit is without its check: a new field belongs into one of these lists."""
+    assert sorted([*WHOLE, *SECONDS, *OPTIONAL_SECONDS, *RANGES, *OTHERS]) == sorted(FIELDS)
+
+
+def test_every_field_has_a_default_and_its_reason():
+    """Each field has a default, and a text below it that says why."""
+    Config()
+    [definition] = ast.parse(inspect.getsource(Config)).body
+    assert isinstance(definition, ast.ClassDef)
+    for field, below in zip(definition.body, definition.body[1:], strict=False):
+        if isinstance(field, ast.AnnAssign):
+            assert field.value is not None
+            assert isinstance(below, ast.Expr), ast.unparse(field)
+            assert isinstance(below.value, ast.Constant), ast.unparse(field)
+
+
+def test_immutable_and_by_keyword_only():
+    """One object serves all connections: it cannot be changed, and its fields have to be named."""
+    config = Config()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.max_queue = 1  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        Config(1)  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_whole_numbers(name: str):
+    """Sizes and counts are whole numbers, 1 or more."""
+    accepted(name, 1)
+    accepted(name, 2**40)
+    for value in (0, -1, 1.5, 2.0, True, "1", None, math.inf):
+        refused(name, value)
+
+
+@pytest.mark.parametrize("name", SECONDS)
+def test_durations(name: str):
+    """Times are finite seconds above 0."""
+    accepted(name, 0.001)
+    accepted(name, 5)
+    for value in (0, -1, math.inf, math.nan, True, "5", None):
+        refused(name, value)
+
+
+@pytest.mark.parametrize("name", OPTIONAL_SECONDS)
+def test_durations_that_can_be_switched_off(name: str):
+    """Some times may be None, and else are finite seconds above 0."""
+    accepted(name, None)
+    accepted(name, 0.5)
+    for value in (0, -1, math.inf, math.nan, True, "5"):
+        refused(name, value)
+
+
+@pytest.mark.parametrize("name", RANGES)
+def test_zlibs_ranges(name: str):
+    """What zlib is told lies in its ranges; a float would only fail on a connection."""
+    lowest, highest = RANGES[name]
+    accepted(name, lowest)
+    accepted(name, highest)
+    for value in (lowest - 1, highest + 1, float(lowest), None, "9"):
+        refused(name, value)
+
+
+def test_max_connections():
+    """The number of connections is 1 or more, or None."""
+    accepted("max_connections", None)
+    accepted("max_connections", 1)
+    for value in (0, -1, 1.0, True, "5"):
+        refused("max_connections", value)
+
+
+def test_shutdown_code():
+    """The shutdown's code is one that a close frame can carry."""
+    accepted("shutdown_code", 1001)
+    accepted("shutdown_code", 4000)
+    for value in (1005, 1006, 999, 5000, 1012.0, None, "1012"):
+        refused("shutdown_code", value)
+
+
+def test_shutdown_grace():
+    """The grace time may be 0: applications are cancelled at once."""
+    accepted("shutdown_grace", 0)
+    accepted("shutdown_grace", 2.5)
+    for value in (-1, math.inf, None, "1"):
+        refused("shutdown_grace", value)
+
+
+def test_root_path():
+    """The root path is empty, or begins with a slash and does not end with one."""
+    accepted("root_path", "")
+    accepted("root_path", "/api/v1")
+    for value in ("/", "api", "/api/"):
+        refused("root_path", value)

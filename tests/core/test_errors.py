@@ -1,0 +1,103 @@
+"""The exceptions, and what is not worth a log entry."""
+
+import pytest
+
+from wscore import ClientDisconnected, InvalidMessage, LocalProtocolError, StartupFailed, caused_by_disconnect
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (LocalProtocolError, RuntimeError),
+        (StartupFailed, RuntimeError),
+        (InvalidMessage, ValueError),
+        (ClientDisconnected, OSError),
+    ],
+)
+def test_the_tree(error: type[Exception], kind: type[Exception]):
+    """Each exception is directly one of Python's own, so that frameworks catch it without importing wscore."""
+    assert error.__bases__ == (kind,)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "text"),
+    [(1006, "", "the connection has ended: 1006"), (1001, "bye", "the connection has ended: 1001 (bye)")],
+)
+def test_client_disconnected_keeps_code_and_reason(code: int, reason: str, text: str):
+    """ClientDisconnected has the disconnect's code and reason, and says both."""
+    error = ClientDisconnected(code, reason)
+    assert (error.code, error.reason, str(error)) == (code, reason, text)
+
+
+GONE = ClientDisconnected(1006, "")
+
+
+def chained(error: BaseException, *, cause: BaseException | None = None, context: BaseException | None = None):
+    error.__cause__ = cause
+    error.__context__ = context
+    return error
+
+
+class Falsy(Exception):
+    """An exception may be falsy: one that counts its parts and has none."""
+
+    def __len__(self) -> int:
+        return 0
+
+
+CAUSED = {
+    "itself": GONE,
+    "from it": chained(KeyError(), cause=GONE),
+    "while it was handled": chained(KeyError(), context=GONE),
+    "from None while it was handled": chained(KeyError(), context=GONE),
+    "from another while it was handled": chained(KeyError(), cause=ValueError(), context=GONE),
+    "at the end of a chain": chained(KeyError(), context=chained(ValueError(), cause=chained(Falsy(), context=GONE))),
+    "a group of it": ExceptionGroup("", [GONE]),
+    "a group of nothing else": BaseExceptionGroup("", [GONE, chained(KeyError(), cause=GONE)]),
+    "a group in a group": ExceptionGroup("", [ExceptionGroup("", [GONE, GONE]), GONE]),
+    "a group raised while it was handled": chained(ExceptionGroup("", [KeyError()]), context=GONE),
+}
+NOT_CAUSED = {
+    "another": KeyError(),
+    "another that has lost its connection": ConnectionResetError(),
+    "from another": chained(KeyError(), cause=ValueError()),
+    "a group with another in it": ExceptionGroup("", [GONE, KeyError()]),
+    "a group in a group with another": ExceptionGroup("", [GONE, ExceptionGroup("", [GONE, KeyError()])]),
+}
+
+
+@pytest.mark.parametrize("error", CAUSED.values(), ids=CAUSED)
+def test_caused_by_a_disconnect(error: BaseException):
+    """The disconnect, what was raised while one was handled, and groups of nothing but those are no failures."""
+    assert caused_by_disconnect(error)
+
+
+@pytest.mark.parametrize("error", NOT_CAUSED.values(), ids=NOT_CAUSED)
+def test_not_caused_by_a_disconnect(error: BaseException):
+    """Any other error is the application's own, one beside a disconnect in a group included."""
+    assert not caused_by_disconnect(error)
+
+
+def test_a_circular_chain_ends():
+    """A chain that was made circular by hand is followed once around."""
+    first, second = KeyError(), ValueError()
+    first.__context__ = second
+    second.__cause__ = first
+    assert not caused_by_disconnect(first)
+
+
+def test_a_real_chain():
+    """What Python chains by itself is followed: an error in a handler, a finally, an exception group."""
+
+    def application() -> None:
+        try:
+            try:
+                raise ClientDisconnected(1006, "")
+            finally:
+                {}["clean up"]
+        except KeyError as error:
+            raise ExceptionGroup("tasks", [RuntimeError("again")]) from error
+
+    with pytest.raises(ExceptionGroup) as caught:
+        application()
+    assert caused_by_disconnect(caught.value)

@@ -1,0 +1,130 @@
+"""The public surface."""
+
+import inspect
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+import wscore
+
+PUBLIC = [
+    "Admission",
+    "Application",
+    "ClientDisconnected",
+    "Close",
+    "CloseInfo",
+    "Closing",
+    "Config",
+    "ConnectMessage",
+    "DisconnectMessage",
+    "Headers",
+    "InvalidMessage",
+    "Lifespan",
+    "LifespanMode",
+    "LifespanPhase",
+    "LocalProtocolError",
+    "Peer",
+    "ReceiveMessage",
+    "ReceivedMessage",
+    "Request",
+    "Response",
+    "Scope",
+    "ServerConnection",
+    "StartupFailed",
+    "State",
+    "Stats",
+    "TLSObject",
+    "admission",
+    "caused_by_disconnect",
+    "out_of_resources",
+    "tls_extension",
+]
+
+# The interface that ServerConnection is: a name that comes or goes is a change for everyone who embeds the core.
+CONNECTION = [
+    "access_lines",
+    "application_raised",
+    "application_returned",
+    "begin_shutdown",
+    "close_info",
+    "closing",
+    "config",
+    "connection_lost",
+    "data_to_send",
+    "expect_delivery",
+    "expect_message",
+    "from_request",
+    "handle_timeout",
+    "has_message",
+    "next_message",
+    "next_timeout",
+    "output_full",
+    "output_size",
+    "receive_data",
+    "receive_eof",
+    "response",
+    "scope",
+    "send",
+    "state",
+    "stats",
+    "turn_away",
+    "wants_read",
+]
+
+# What importing the core must not bring, neither directly nor through others.
+IMPURE = {"asyncio", "trio", "anyio", "socket", "_socket", "ssl", "_ssl", "threading", "random"}
+
+
+def test_the_public_names():
+    """`wscore` publishes exactly these names, and no other without an underscore but its modules."""
+    assert sorted(wscore.__all__) == sorted(PUBLIC)
+    others = {name for name in vars(wscore) if not name.startswith("_")} - set(PUBLIC)
+    assert all(inspect.ismodule(getattr(wscore, name)) for name in others)
+
+
+def test_the_connections_names():
+    """ServerConnection has exactly these public attributes."""
+    connection = wscore.ServerConnection(wscore.Config(), now=0)
+    assert [name for name in dir(connection) if not name.startswith("_")] == CONNECTION
+
+
+def documented(name: str, thing: Any) -> list[str]:
+    """The names in `thing`, itself included, that have no docstring of their own."""
+    missing = [] if (thing.__doc__ or "").strip() else [name]
+    if inspect.isclass(thing) and thing.__module__.startswith("wscore"):
+        for attribute, value in vars(thing).items():
+            function = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
+            written_here = inspect.isfunction(function) and getattr(function, "__module__", "").startswith("wscore")
+            if not attribute.startswith("_") and written_here and not (function.__doc__ or "").strip():
+                missing.append(f"{name}.{attribute}")
+    return missing
+
+
+ALIASES = {"Application", "Headers", "LifespanMode", "ReceivedMessage"}  # of types: they cannot carry one
+
+
+@pytest.mark.parametrize("name", [name for name in PUBLIC if name not in ALIASES])
+def test_everything_public_has_a_docstring(name: str):
+    """Each public class and function, and each public method, says what it is."""
+    missing = documented(name, getattr(wscore, name))
+    if name == "TLSObject":  # a protocol: its methods are Python's, and Python's to explain
+        missing = [each for each in missing if "." not in each]
+    assert missing == []
+
+
+def test_importing_the_core_brings_no_io():
+    """The core is pure: a program that imports it has no event loop, no socket, no thread and no randomness."""
+    program = (
+        f"import sys; before = set(sys.modules); import wscore; print(*({IMPURE!r} & (set(sys.modules) - before)))"
+    )
+    # Without `site`: what an environment loads at its start is not ours.
+    paths = [path for path in sys.path if path]
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", f"import sys; sys.path[:] = {paths!r}; {program}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == ""

@@ -1,0 +1,111 @@
+"""Messages for the application: bounded in bytes and in count, one disconnect and that last."""
+
+import pytest
+
+from wscore._asgi import ReceivedMessage
+from wscore._inbox import Inbox
+
+CONNECT: ReceivedMessage = {"type": "websocket.connect"}
+DISCONNECT: ReceivedMessage = {"type": "websocket.disconnect", "code": 1000, "reason": ""}
+
+
+def receive(text: str) -> ReceivedMessage:
+    return {"type": "websocket.receive", "text": text}
+
+
+def filled(count: int, size: int, *, max_count: int = 4, max_size: int = 100) -> Inbox:
+    inbox = Inbox(max_count, max_size)
+    for number in range(count):
+        inbox.put(receive(str(number)), size)
+    return inbox
+
+
+def test_an_empty_inbox():
+    """An empty inbox gives nothing and has room."""
+    inbox = Inbox(1, 1)
+    assert not inbox
+    assert inbox.take() is None
+    assert inbox.roomy
+    assert not inbox.full
+    assert not inbox.holds_messages
+
+
+def test_messages_come_out_in_their_order_and_are_counted_off():
+    """Messages are taken in the order in which they were put, and their bytes with them."""
+    inbox = filled(3, 10)
+    assert inbox.size == 30
+    assert [inbox.take() for _ in range(4)] == [receive("0"), receive("1"), receive("2"), None]
+    assert inbox.size == 0
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "full", "roomy"),
+    [
+        (2, 0, False, True),
+        (3, 0, False, False),
+        (4, 0, True, False),
+        (2, 25, False, True),
+        (2, 26, False, False),
+        (2, 50, True, False),
+        (1, 99, False, False),
+        (1, 100, True, False),
+    ],
+)
+def test_full_at_the_limit_and_roomy_at_half_of_it(count: int, size: int, full: bool, roomy: bool):
+    """Full is at either limit, in count or in bytes; roomy is at most half of both."""
+    inbox = filled(count, size)
+    assert (inbox.full, inbox.roomy) == (full, roomy)
+
+
+def test_one_message_may_overshoot_the_limit_in_bytes():
+    """A message that is larger than the limit can be put, and taken again."""
+    inbox = filled(1, 10_000)
+    assert inbox.full
+    assert inbox.take() == receive("0")
+    assert inbox.roomy
+
+
+def test_the_disconnect_is_the_last_and_once():
+    """The disconnect stays behind what is still put before it is taken, and after it there is nothing."""
+    inbox = Inbox(4, 100)
+    inbox.put_disconnect(DISCONNECT)
+    inbox.put(receive("late"), 4)
+    assert inbox
+    assert [inbox.take() for _ in range(3)] == [receive("late"), DISCONNECT, None]
+    assert not inbox
+
+
+def test_the_disconnect_takes_no_room():
+    """A disconnect alone does not make the inbox full, and holds nothing up."""
+    inbox = Inbox(1, 1)
+    inbox.put_disconnect(DISCONNECT)
+    assert inbox.roomy
+    assert not inbox.holds_messages
+
+
+def test_a_second_disconnect_is_a_bug_of_ours():
+    """Nobody may put two disconnects: the table has one on any path."""
+    inbox = Inbox(1, 1)
+    inbox.put_disconnect(DISCONNECT)
+    with pytest.raises(AssertionError):
+        inbox.put_disconnect(DISCONNECT)
+
+
+def test_drop_messages_leaves_the_disconnect():
+    """Dropping the messages leaves the disconnect to be taken."""
+    inbox = filled(4, 25)
+    inbox.put_disconnect(DISCONNECT)
+    inbox.drop_messages()
+    assert inbox.roomy
+    assert inbox.size == 0
+    assert [inbox.take(), inbox.take()] == [DISCONNECT, None]
+
+
+def test_connect_alone_holds_nothing_up():
+    """`websocket.connect` waits for nobody; a message behind it does."""
+    inbox = Inbox(4, 100)
+    inbox.put(CONNECT, 0)
+    assert inbox
+    assert not inbox.holds_messages
+    inbox.put(receive("a"), 1)
+    assert inbox.holds_messages

@@ -1,0 +1,27 @@
+"""The page on the API leaves no public name out."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import wscore
+import wscore_asyncio
+import wscore_trio
+
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "api.md").read_text()
+NAMES = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`]+)`", PAGE))))
+
+
+@pytest.mark.parametrize("module", [wscore, wscore_asyncio, wscore_trio], ids=lambda module: module.__name__)
+def test_every_public_name_is_on_the_page(module: object) -> None:
+    """docs/reference/api.md names whatever a package publishes."""
+    assert set(module.__all__) - NAMES == set()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "kind", [wscore.ServerConnection, wscore.Lifespan, wscore_asyncio.Server, wscore_trio.Server], ids=repr
+)
+def test_every_public_method_is_on_the_page(kind: type) -> None:
+    """docs/reference/api.md names each public method and property."""
+    assert {name for name in vars(kind) if not name.startswith("_")} - NAMES == set()

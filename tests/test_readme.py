@@ -1,0 +1,83 @@
+"""What the README shows works as it stands there."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+FIRST_SCREEN = README.partition("\n## ")[0]
+
+
+def _blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def _run(code: str, folder: Path) -> str:
+    result = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_the_first_screen_has_two_commands_of_one_line_each():
+    """One installs and runs the demo, one the tests; each makes its own virtual environment."""
+    demo, tests = _blocks("sh", FIRST_SCREEN)
+    for command, ends in ((demo, "bin/wscore demo"), (tests, "bin/pytest -q -n 2")):
+        assert command.count("\n") == 1
+        environment = command.split()[3]
+        assert command.startswith(f"python3 -m venv {environment} && {environment}/bin/pip install ")
+        assert command.strip().endswith(f"{environment}/{ends}")
+    assert demo.split()[3] != tests.split()[3]
+
+
+def test_the_embedding_example_prints_what_it_says(tmp_path):
+    """Each print has its output beside it, as a comment."""
+    (example,) = _blocks("python", FIRST_SCREEN)
+    promised = re.findall(r"^print\(.*?\)  # (.*)$", example, re.MULTILINE)
+    assert len(promised) == example.count("print(") > 0
+    assert _run(example, tmp_path).splitlines() == promised
+
+
+def test_the_application_serves(tmp_path):
+    """The application that the README shows echoes, with the command the README shows."""
+    from websockets.sync.client import connect
+
+    (app,) = [block for block in _blocks("python") if block.startswith("async def app(")]
+    assert "wscore run app:app\n" in _blocks("sh")
+    (tmp_path / "app.py").write_text(app)
+    arguments = ["run", "app:app", "--port", "0", "--app-dir", str(tmp_path)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "wscore", *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    with process:
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().partition(" on ")[2].partition(" (")[0]
+            with connect(url) as client:
+                client.send("hello")
+                assert client.recv(60) == "hello"
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("library", ["asyncio", "trio"])
+def test_the_programs_serve(tmp_path, library):
+    """The two programs with `serve` call the application. Their port is replaced by a free one."""
+    (program,) = [block for block in _blocks("python") if f"{library}.run(" in block]
+    assert ", 8000)" in program
+    (tmp_path / "app.py").write_text(
+        "import os\nasync def app(scope, receive, send):\n    print(scope['type'], flush=True)\n    os._exit(0)\n"
+    )
+    # Lifespan is the first thing an application is called with, so the program ends there.
+    assert _run(f"import sys; sys.path.insert(0, '.')\n{program.replace(', 8000)', ', 0)')}", tmp_path) == "lifespan\n"
+
+
+def test_every_option_that_is_named_exists():
+    """The README names no option that `wscore run` lacks."""
+    result = subprocess.run(
+        [sys.executable, "-m", "wscore", "run", "--help"], capture_output=True, text=True, check=True
+    )
+    for option in set(re.findall(r"`(--[a-z-]+)", README)):
+        assert option in result.stdout

@@ -268,6 +268,19 @@ async def test_the_state_before_the_accept_is_not_disconnected() -> None:
     assert ws.is_disconnected
 
 
+async def test_the_end_that_came_first_is_the_end() -> None:
+    """`close_code` and `close_reason` are those of the own close, though the server tells of another end after it."""
+    ws, _ = await accepted(disconnect(1006, "lost"))
+    assert (ws.close_code, ws.close_reason) == (1006, "")  # RFC 6455 7.1.5: as long as there was no close
+    await ws.close(4001, "bye")
+    await ws.receive()
+    assert (ws.close_code, ws.close_reason) == (4001, "bye")
+
+    ws, _ = await accepted()
+    await ws.send({"type": "websocket.close"})
+    assert (ws.close_code, ws.close_reason) == (1000, "")
+
+
 # -- iteration
 
 

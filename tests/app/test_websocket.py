@@ -17,6 +17,7 @@ from wscore import ClientDisconnected, InvalidMessage, LocalProtocolError
 from wscore.app import (
     URL,
     Address,
+    App,
     WebSocket,
     WebSocketDisconnect,
     WebSocketDisconnected,
@@ -427,3 +428,17 @@ async def test_a_denial_that_the_server_cannot_send_is_an_error_before_anything_
     assert str(caught.value) == "The server doesn't support the Websocket Denial Response extension."
     await ws.close(1008)
     assert server.sent == [{"type": "websocket.close", "code": 1008, "reason": ""}]
+
+
+async def test_a_forgotten_accept_in_an_app_is_an_error_of_the_handler() -> None:
+    """`App` is silent about a peer that left, and not about a connection that was used before its accept."""
+    app = App()
+
+    @app.websocket("/chat")
+    async def chat(websocket: WebSocket) -> None:
+        await websocket.receive_text()
+
+    server = Server([CONNECT, text("a")])
+    with pytest.raises(WebSocketDisconnected, match='Need to call "accept" first'):
+        await app(server.scope, server.receive, server.send)
+    assert server.sent == []

@@ -211,6 +211,8 @@ class App:
             async with AsyncExitStack() as stack:
                 await runner(Context(self._values(websocket, opened), stack))
         except WebSocketDisconnect:
+            if not websocket.is_disconnected:
+                raise  # used before its accept: the handler's mistake, and nobody's end
             return  # the peer is gone, and the handler did not mind
         except Exception:
             # Not every server closes for an application that failed; the error itself is the server's to log.

@@ -30,7 +30,7 @@ class Converter(NamedTuple):
 CONVERTERS: Final[dict[str, Converter]] = {
     "str": Converter("[^/]+", str, str),
     "int": Converter("[0-9]{1,640}", int, int),
-    "float": Converter(r"[0-9]{1,640}(?:\.[0-9]{1,640})?", float, float),
+    "float": Converter(r"[0-9]{1,300}(?:\.[0-9]{1,300})?", float, float),
     "path": Converter(".*", str, str),
     "uuid": Converter(
         "[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}", uuid.UUID, uuid.UUID

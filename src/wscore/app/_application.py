@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import anyio
 
@@ -57,6 +57,16 @@ class Route(NamedTuple):
     path: str
     endpoint: Any
     name: str | None = None
+
+
+class Routed(Protocol):
+    """An ASGI application that says which path it serves, as other frameworks' routes do."""
+
+    path: str
+
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+        """Serve a connection."""
+        ...
 
 
 class Mount(NamedTuple):
@@ -112,7 +122,7 @@ class App:
 
     def __init__(
         self,
-        routes: Iterable[Route | Mount] = (),
+        routes: Iterable[Route | Mount | Routed] = (),
         *,
         components: Iterable[Component | Callable[..., Any]] = (),
         registry: Registry | None = None,
@@ -129,15 +139,19 @@ class App:
 
     # -- registration
 
-    def add(self, route: Route | Mount) -> None:
-        """Add a route or a mount. Raises PathError or InjectionError for one that cannot work."""
+    def add(self, route: Route | Mount | Routed) -> None:
+        """Add a route, a mount, or an ASGI application that has a `path`.
+
+        Raises PathError or InjectionError for one that cannot work.
+        """
         if isinstance(route, Mount):
             app = route.app
             mounted: Application = app if callable(app) else App(app, registry=self.registry, injector=self._injector)
             self._mounts.append((compile_path(route.path, prefix=True), mounted))
         else:
             pattern = compile_path(route.path)
-            self._routes.append((pattern, self.recognise(route.endpoint, pattern.converters)))
+            endpoint = route.endpoint if isinstance(route, Route) else route
+            self._routes.append((pattern, self.recognise(endpoint, pattern.converters)))
 
     def recognise(self, endpoint: Any, path: Mapping[str, Converter]) -> Runner:
         """Say how an endpoint serves its connections; a subclass may know other kinds of handler than the four."""
@@ -208,6 +222,8 @@ class App:
             async with AsyncExitStack() as stack:
                 await runner(Context(self._values(websocket, opened), stack))
         except WebSocketDisconnect:
+            if not websocket.is_disconnected:
+                raise  # used before its accept: the handler's mistake, and nobody's end
             return  # the peer is gone, and the handler did not mind
         except Exception:
             # Not every server closes for an application that failed; the error itself is the server's to log.

@@ -286,7 +286,7 @@ async def _run(handler: Plan, hooks: list[Any], plans: list[dict[str, Plan]], co
             if "on_response" in each:
                 await call(hook.on_response, **await each["on_response"].bind(context))
     except _WebSocketDisconnect:
-        raise  # no error: the peer has gone
+        pass  # no error, and not always this connection's end
     except WebSocketException as error:
         if websocket.application_state is WebSocketState.CONNECTED:
             await websocket.close(error.status_code, _cut(error.detail))

@@ -356,7 +356,7 @@ async def _send(websocket: WebSocket, value: Any, type: str = "websocket.send") 
             await websocket.close(1000, data if isinstance(data, str) else None)
         case "websocket.send" if isinstance(data, bytes):
             await websocket.send_bytes(data)
-        case "websocket.send" if data is not None:
+        case "websocket.send" if isinstance(data, str):
             await websocket.send_text(data)
         case "websocket.send":
             pass  # None is nothing

@@ -15,10 +15,10 @@ from ._address import Address
 from ._disconnect import WebSocketDisconnect
 from ._handlers import Events, Runner, recognise
 from ._headers import Headers
-from ._injection import Component, Context, Injector, Lazy, PathParameters
+from ._injection import Component, Context, Injector, Lazy, Named, PathParameters
 from ._query import QueryParams
 from ._registry import Member, Registry
-from ._routing import Pattern, compile_path, route_path
+from ._routing import Converter, Pattern, compile_path, route_path
 from ._state import State
 from ._url import URL
 from ._websocket import WebSocket, WebSocketState
@@ -99,6 +99,13 @@ async def join(websocket: WebSocket, registry: Registry, opened: Opened) -> Asyn
         yield member
 
 
+def make_injector(
+    components: Iterable[Component | Callable[..., Any]] = (), by_name: Mapping[Any, Named] | None = None
+) -> Injector:
+    """Make the injector of an application: what every connection has, `components`, and values by parameter name."""
+    return Injector((join, *components), builtins=BUILTINS, by_name=by_name)
+
+
 class App:
     """An ASGI application.
 
@@ -123,7 +130,7 @@ class App:
         injector: Injector | None = None,
     ) -> None:
         self.registry = Registry() if registry is None else registry
-        self._injector = Injector((join, *components), builtins=BUILTINS) if injector is None else injector
+        self._injector = make_injector(components) if injector is None else injector
         self._lifespan = lifespan
         self._routes: list[tuple[Pattern, Runner]] = []
         self._mounts: list[tuple[Pattern, Application]] = []
@@ -144,7 +151,11 @@ class App:
         else:
             pattern = compile_path(route.path)
             endpoint = route.endpoint if isinstance(route, Route) else route
-            self._routes.append((pattern, recognise(endpoint, self._injector, pattern.converters)))
+            self._routes.append((pattern, self.recognise(endpoint, pattern.converters)))
+
+    def recognise(self, endpoint: Any, path: Mapping[str, Converter]) -> Runner:
+        """Say how an endpoint serves its connections; a subclass may know other kinds of handler than the four."""
+        return recognise(endpoint, self._injector, path)
 
     def websocket(self, path: str, *, name: str | None = None) -> Callable[[Endpoint], Endpoint]:
         """Serve `path` with what is decorated: `@app.websocket("/room/{name}/{n:int}")`."""

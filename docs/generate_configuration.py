@@ -1,4 +1,4 @@
-"""Writes reference/configuration.md from the fields and docstrings of Config: `python docs/generate_configuration.py`."""
+"""Writes reference/configuration.md from Config's fields and docstrings: `python docs/generate_configuration.py`."""
 
 from __future__ import annotations
 

@@ -15,8 +15,8 @@ def _blocks(language: str, text: str = README) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
-def _run(code: str, folder: Path) -> str:
-    result = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+def _run(code: str) -> str:
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     return result.stdout
 
@@ -32,12 +32,12 @@ def test_the_first_screen_has_two_commands_of_one_line_each():
     assert demo.split()[3] != tests.split()[3]
 
 
-def test_the_embedding_example_prints_what_it_says(tmp_path):
+def test_the_embedding_example_prints_what_it_says():
     """Each print has its output beside it, as a comment."""
     (example,) = _blocks("python", FIRST_SCREEN)
     promised = re.findall(r"^print\(.*?\)  # (.*)$", example, re.MULTILINE)
     assert len(promised) == example.count("print(") > 0
-    assert _run(example, tmp_path).splitlines() == promised
+    assert _run(example).splitlines() == promised
 
 
 def test_the_application_serves(tmp_path):
@@ -71,7 +71,8 @@ def test_the_programs_serve(tmp_path, library):
         "import os\nasync def app(scope, receive, send):\n    print(scope['type'], flush=True)\n    os._exit(0)\n"
     )
     # Lifespan is the first thing an application is called with, so the program ends there.
-    assert _run(f"import sys; sys.path.insert(0, '.')\n{program.replace(', 8000)', ', 0)')}", tmp_path) == "lifespan\n"
+    finds_app = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+    assert _run(finds_app + program.replace(", 8000)", ", 0)")) == "lifespan\n"
 
 
 def test_every_option_that_is_named_exists():

@@ -82,7 +82,7 @@ class Trigger(Enum):
     TIME_END = "time: end waited long enough"
     TIME_CLOSE = "time: closing overdue"
     OPERATOR_SHUTDOWN = "operator: shutdown"
-    OPERATOR_OVERLOAD = "operator: too many connections"
+    OPERATOR_OVERLOAD = "operator: turns a request away"
     TRANSPORT_LOST = "transport: connection lost"
 
 

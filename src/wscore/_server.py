@@ -145,6 +145,7 @@ class ServerConnection:
         self._denial: Denial | None = None
         self._as_value = False
         self._over_http2 = False
+        self._turned_away = False
         self._early = bytearray()  # what came before the accept
         self._codec: FrameCodec | None = None
         self._paused = False  # the inbox is full: no parsing, no reading
@@ -253,8 +254,10 @@ class ServerConnection:
                 self._feed(trigger, _Carried(accept=accept), now)
                 self._take_early_data(now)
             case Trigger.APP_CLOSE:
-                close = read_close(message)
-                if self._state is State.DECIDING:
+                deciding = self._state is State.DECIDING
+                # Before the accept the reason goes nowhere, and FastAPI gives a list of errors as one.
+                close = read_close({**message, "reason": None} if deciding else message)
+                if deciding:
                     self._feed(
                         trigger,
                         _Carried("application", reason="closed before the accept", response=refusal(403, "")),
@@ -329,11 +332,13 @@ class ServerConnection:
         self._after_our_close(now)
 
     def turn_away(self, *, now: float) -> None:
-        """Refuse the connection with 503 before it has sent anything, because there are too many."""
-        response = refusal(503, "too many connections")
-        self._feed(
-            Trigger.OPERATOR_OVERLOAD, _Carried("operator", reason="too many connections", response=response), now
-        )
+        """Answer the request with 503 once it has come, because there are too many connections.
+
+        Not before: an answer that overtakes the question confuses clients, and the end of the stream behind it makes
+        some report a lost connection instead of the 503.
+        """
+        del now
+        self._turned_away = True
 
     # -- outputs: levels, to be read after any input, in any order
 
@@ -496,7 +501,11 @@ class ServerConnection:
 
     def _judge(self, request: Request, now: float) -> None:
         verdict = judge(request, self.config)
-        if isinstance(verdict, Response):
+        if self._turned_away:
+            response = refusal(503, "too many connections")
+            carried = _Carried("operator", reason="too many connections", response=response)
+            self._feed(Trigger.OPERATOR_OVERLOAD, carried, now)
+        elif isinstance(verdict, Response):
             carried = _refused(verdict)
             if request.method == b"HEAD":  # RFC 9110 9.3.2: its answer has no content, whatever content-length says
                 carried = dataclasses.replace(carried, response=dataclasses.replace(verdict, body=b""))

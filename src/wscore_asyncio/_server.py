@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import os
 import socket
 import ssl as ssl_module
-import stat
 from collections.abc import Coroutine, Mapping
 from functools import partial
 from types import TracebackType
@@ -25,6 +22,7 @@ from wscore import (
     admission,
     out_of_resources,
 )
+from wscore.listening import Listeners
 
 from ._protocol import Connection
 
@@ -57,9 +55,6 @@ def serve(
 class Server:
     """A running server; made by `serve`, and an async context manager that ends gracefully."""
 
-    sockets: list[socket.socket]
-    """What it listens on."""
-
     def __init__(
         self,
         app: Application,
@@ -70,7 +65,7 @@ class Server:
         *,
         log_access: bool,
     ) -> None:
-        self.sockets = []
+        self._listeners = Listeners()
         self._app = app
         self._address = address
         self._ssl = ssl
@@ -89,18 +84,22 @@ class Server:
         self._closing = False
 
     @property
+    def sockets(self) -> list[socket.socket]:
+        """What it listens on."""
+        return self._listeners.sockets
+
+    @property
     def port(self) -> int | None:
-        """The TCP port of the first socket; None on a unix socket."""
-        name: Any = self.sockets[0].getsockname() if self.sockets else ""
-        return None if isinstance(name, str | bytes) else int(name[1])
+        """The TCP port; None on a unix socket."""
+        return self._listeners.port
 
     async def __aenter__(self) -> Self:
         """Listen, start the application, and accept connections."""
-        self.sockets = await _listen(*self._address)
+        self._listeners = await _listen(*self._address)
         try:
             await self._start_lifespan()
+            self._listeners.listen(self._config.backlog)
             for sock in self.sockets:
-                sock.listen(self._config.backlog)
                 self._watch(sock)
         except BaseException:
             self.abort()
@@ -232,11 +231,7 @@ class Server:
         for sock in self.sockets:
             if sock.fileno() >= 0:
                 asyncio.get_running_loop().remove_reader(sock)
-            path = sock.getsockname() if sock.family == socket.AF_UNIX and sock.fileno() >= 0 else None
-            sock.close()
-            if path and self._address[2] == path:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(path)
+        self._listeners.close()
 
     # -- lifespan
 
@@ -281,9 +276,8 @@ class Server:
         except Exception as error:
             error_log.debug("the application raised in its lifespan", exc_info=error)
             lifespan.application_raised(error)
-        else:
-            lifespan.application_returned()
         finally:
+            lifespan.application_returned()  # cancelled, too: nothing more will come
             self._lifespan_news.set()
 
 
@@ -297,43 +291,11 @@ async def _within(seconds: float | None, work: Coroutine[Any, Any, object]) -> b
     return True
 
 
-async def _listen(host: str | None, port: int, uds: str | None, sock: socket.socket | None) -> list[socket.socket]:
-    """Bind what is to be listened on; connections come in once the application has started."""
+async def _listen(host: str | None, port: int, uds: str | None, sock: socket.socket | None) -> Listeners:
     if sock is not None:
-        sock.setblocking(False)
-        return [sock]
-    sockets: list[socket.socket] = []
-    try:
-        if uds is not None:
-            with contextlib.suppress(FileNotFoundError):
-                if stat.S_ISSOCK(os.stat(uds).st_mode):
-                    os.unlink(uds)  # left behind by a server that was killed
-            sockets.append(_bind(socket.AF_UNIX, uds))
-            return sockets
-        infos = await asyncio.get_running_loop().getaddrinfo(
-            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        for family, _, _, _, address in dict.fromkeys(infos):
-            # A free port is chosen once: "localhost" is the same port on IPv4 and IPv6.
-            chosen = sockets[0].getsockname()[1] if sockets else port
-            sockets.append(_bind(family, (address[0], chosen, *address[2:])))
-    except BaseException:
-        for bound in sockets:
-            bound.close()
-        raise
-    return sockets
-
-
-def _bind(family: int, address: Any) -> socket.socket:
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setblocking(False)
-        if family != socket.AF_UNIX:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.bind(address)
-    except OSError as error:
-        sock.close()
-        raise OSError(error.errno, f"cannot listen on {address}: {error.strerror}") from None
-    return sock
+        return Listeners([sock])
+    if uds is not None:
+        return Listeners.unix(uds)
+    loop = asyncio.get_running_loop()
+    infos = await loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    return Listeners.tcp(infos)

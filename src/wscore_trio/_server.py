@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
 import socket
 import ssl as ssl_module
-import stat
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,6 +21,7 @@ from wscore import (
     admission,
     out_of_resources,
 )
+from wscore.listening import Listeners
 
 from ._connection import Connection, Stream
 
@@ -58,9 +56,6 @@ async def serve(
 class Server:
     """A running server: what `nursery.start` gives."""
 
-    sockets: list[trio.socket.SocketType]
-    """What it listens on."""
-
     def __init__(
         self,
         app: Application,
@@ -70,7 +65,7 @@ class Server:
         *,
         log_access: bool,
     ) -> None:
-        self.sockets = []
+        self._listeners = Listeners()
         self._app = app
         self._ssl = ssl
         self._config = config
@@ -83,10 +78,14 @@ class Server:
         self._close = trio.Event()
 
     @property
+    def sockets(self) -> list[socket.socket]:
+        """What it listens on."""
+        return self._listeners.sockets
+
+    @property
     def port(self) -> int | None:
-        """The TCP port of the first socket; None on a unix socket."""
-        name: Any = self.sockets[0].getsockname() if self.sockets else ""
-        return None if isinstance(name, str | bytes) else int(name[1])
+        """The TCP port; None on a unix socket."""
+        return self._listeners.port
 
     def close(self) -> None:
         """Begin the graceful end: stop accepting, ask every connection to end, give the applications their grace.
@@ -98,34 +97,29 @@ class Server:
     async def _run(
         self, address: tuple[str | None, int, str | None, socket.socket | None], started: trio.TaskStatus[Server]
     ) -> None:
-        uds = address[2]
-        listeners = await _listen(*address, backlog=self._config.backlog)
-        self.sockets = [listener.socket for listener in listeners]
+        self._listeners = await _listen(*address)
         try:
             async with trio.open_nursery() as lifespan:
                 await self._start_lifespan(lifespan)
                 if self._lifespan.phase is not LifespanPhase.FAILED:
-                    await self._serve_until_closed(listeners, started)
+                    await self._serve_until_closed(started)
                 lifespan.cancel_scope.cancel()
         finally:
-            for listener in listeners:
-                listener.socket.close()
-            if uds is not None:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(uds)
+            self._listeners.close()
         if self._lifespan.phase is LifespanPhase.FAILED:
             raise StartupFailed(self._lifespan.failure)
 
-    async def _serve_until_closed(self, listeners: list[trio.SocketListener], started: trio.TaskStatus[Server]) -> None:
+    async def _serve_until_closed(self, started: trio.TaskStatus[Server]) -> None:
+        self._listeners.listen(self._config.backlog)
         async with trio.open_nursery() as connections:
             async with trio.open_nursery() as accepting:
-                for listener in listeners:
+                for sock in self.sockets:
+                    listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
                     accepting.start_soon(self._accept, listener, connections)
                 started.started(self)
                 await self._close.wait()
                 accepting.cancel_scope.cancel()
-            for listener in listeners:
-                listener.socket.close()
+            self._listeners.close()
             last = trio.current_time() + self._config.shutdown_grace + self._config.close_timeout
             await self._end_connections(last)
             connections.cancel_scope.cancel()
@@ -258,31 +252,10 @@ class Server:
             self._lifespan_news.set()
 
 
-async def _listen(
-    host: str | None, port: int, uds: str | None, sock: socket.socket | None, *, backlog: int
-) -> list[trio.SocketListener]:
+async def _listen(host: str | None, port: int, uds: str | None, sock: socket.socket | None) -> Listeners:
     if sock is not None:
-        sock.listen(backlog)
-        return [trio.SocketListener(trio.socket.from_stdlib_socket(sock))]
-    if uds is None:
-        listeners = await trio.open_tcp_listeners(port, host=host, backlog=backlog)
-        if port == 0 and len(listeners) > 1:
-            # A free port is chosen once: "localhost" is the same port on IPv4 and IPv6.
-            chosen: int = listeners[0].socket.getsockname()[1]
-            for other in listeners[1:]:
-                address: str = other.socket.getsockname()[0]
-                other.socket.close()
-                listeners.remove(other)
-                listeners += await trio.open_tcp_listeners(chosen, host=address, backlog=backlog)
-        return listeners
-    with contextlib.suppress(FileNotFoundError):
-        if stat.S_ISSOCK(os.stat(uds).st_mode):
-            os.unlink(uds)  # left behind by a server that was killed
-    bound = trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        await bound.bind(uds)
-        bound.listen(backlog)
-    except OSError as error:
-        bound.close()
-        raise OSError(error.errno, f"cannot listen on {uds}: {error.strerror}") from None
-    return [trio.SocketListener(bound)]
+        return Listeners([sock])
+    if uds is not None:
+        return Listeners.unix(uds)
+    infos = await trio.socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    return Listeners.tcp(infos)

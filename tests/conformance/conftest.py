@@ -11,10 +11,6 @@ import pytest
 from .harness import TRANSPORTS, Records, Running, Transport, open_sockets, quick
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "uvloop_too: runs on asyncio, trio and uvloop; others leave uvloop out")
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "transport" in metafunc.fixturenames:
         names = ["asyncio", "trio"]

@@ -59,7 +59,7 @@ class Running:
     def _main(self) -> None:
         try:
             self.transport.run(self)
-        except BaseException as error:  # noqa: BLE001  # whatever it is, the test's thread shall see it
+        except BaseException as error:  # whatever it is, the test's thread shall see it
             self.failure = error
         finally:
             self._ready.set()

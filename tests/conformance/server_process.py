@@ -1,4 +1,4 @@
-"""A server in a process of its own, for what is measured on a process: `python server_process.py TRANSPORT APP OPTIONS`.
+"""A server in a process of its own, for what only a process has: `python server_process.py TRANSPORT APP OPTIONS`.
 
 Options are JSON: a configuration, and "nofile" for the limit on descriptors. It prints its port, serves until its
 standard input ends, and prints on standard error what is logged on wscore.error.

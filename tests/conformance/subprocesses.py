@@ -54,11 +54,6 @@ class ServerProcess:
         assert match
         return int(match[1]) / 1024
 
-    def cpu_seconds(self) -> float:
-        """Processor time used so far."""
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
     def end(self) -> str:
         """End the server, and give what it wrote on standard error."""
         self.clients.close()

@@ -189,6 +189,17 @@ def test_a7_close_before_accept(serve: Any) -> None:
     assert notes.next()["code"] == 1006
 
 
+def test_a7_reason_before_the_accept(serve: Any) -> None:
+    """A7: the reason of a close before the accept goes nowhere, so that its type is nobody's trouble."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.close", "code": 1008, "reason": [{"type": "missing"}]})
+
+    wire = serve(app).connect()
+    wire.send(request())
+    assert wire.read_refusal().status == 403
+
+
 def test_a8_denial_without_body(serve: Any) -> None:
     """A8: an application that starts a denial and returns before its body gives 500."""
 

@@ -1,4 +1,4 @@
-"""permessage-deflate with a peer that writes its own deflate: rows D1-D11 and X1-X11, as seen on the wire (RFC 7692)."""
+"""permessage-deflate with a peer that writes its own deflate: rows D1-D11 and X1-X11, on the wire (RFC 7692)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lifespan: the startup comes before any connection, the shutdown after the last, and failing is told (ASGI lifespan)."""
+"""Lifespan: the startup before any connection, the shutdown after the last, and failing is told (ASGI lifespan)."""
 
 from __future__ import annotations
 

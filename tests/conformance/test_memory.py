@@ -104,7 +104,7 @@ def test_d6_deflate_bomb(transport: Transport, report: Report) -> None:
 
 
 def test_d6_bomb_of_many_fragments(transport: Transport, report: Report) -> None:
-    """A bomb that is spread over many small messages is stopped by the queue: an application that reads not holds it."""
+    """A bomb spread over many small messages is held up by the queue where the application does not read."""
     with server_process(transport.name, "deaf", max_queue_size=2**20) as server:
         before = warm(server)
         wire = server.open(("Sec-WebSocket-Extensions", "permessage-deflate; client_no_context_takeover"))

@@ -51,7 +51,7 @@ def test_wss(serve: Any, server_side: ssl.SSLContext, client_side: ssl.SSLContex
     assert scope["scheme"] == "wss"
     assert scope["extensions"]["tls"]["tls_version"] == 0x0304
     assert scope["extensions"]["tls"]["client_cert_chain"] == []
-    assert tuple(scope["client"])[0] == "127.0.0.1"
+    assert scope["client"][0] == "127.0.0.1"
     for size in (0, 10, 100_000, 2**20):
         wire.send(frame(BINARY, bytes(size)))
         assert wire.read_binary() == bytes(size)

@@ -5,6 +5,7 @@ What a correct client would never send has to be sent, and what a library would 
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import ssl
@@ -84,6 +85,22 @@ def deflated(data: bytes, *, bits: int = 15, final: bool = False) -> bytes:
     return out + stream.flush(zlib.Z_FINISH) + b"\0" if final else (out + stream.flush(zlib.Z_SYNC_FLUSH))[:-4]
 
 
+def whole_frames(data: bytes) -> list[tuple[int, int]]:
+    """Split a server's bytes into (opcode, size); a half frame at the end fails."""
+    frames = []
+    while data:
+        assert len(data) >= 2, f"half a header: {data!r}"
+        size, head = data[1] & 0x7F, 2
+        if size == 126:
+            size, head = int.from_bytes(data[2:4]), 4
+        elif size == 127:
+            size, head = int.from_bytes(data[2:10]), 10
+        assert len(data) >= head + size, f"half a frame of {size} bytes: {len(data) - head} came"
+        frames.append((data[0] & 15, size))
+        data = data[head + size :]
+    return frames
+
+
 class Frame(NamedTuple):
     opcode: int
     payload: bytes
@@ -125,10 +142,12 @@ class Wire:
 
     def send_regardless(self, *pieces: bytes) -> None:
         """Send although the server may have ended the connection already."""
-        try:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self.sock.sendall(b"".join(pieces))
-        except (BrokenPipeError, ConnectionResetError):
-            pass
+
+    def send_for_ever(self, data: bytes) -> None:
+        while True:
+            self.sock.sendall(data)
 
     def send_bytewise(self, data: bytes) -> None:
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -159,11 +178,11 @@ class Wire:
         headers = [(name.lower(), value.strip()) for name, value in (line.split(":", 1) for line in lines)]
         return Response(int(match[1]), headers, raw)
 
-    def read_refusal(self) -> Response:
-        """Read a whole final response: its body as long as it says, and then the end of the stream."""
+    def read_refusal(self, *, content: bool = True) -> Response:
+        """Read a whole final response: its content as long as it says (to HEAD: none), then the end of the stream."""
         response = self.read_response()
         body = self.read_to_end()
-        assert len(body) == int(response.get("content-length") or 0), (response, body)
+        assert len(body) == (int(response.get("content-length") or 0) if content else 0), (response, body)
         return response
 
     def upgrade(self, *more: tuple[str, str] | bytes, target: str = "/") -> Response:

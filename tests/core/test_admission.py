@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from tests.core.peer import Client
+from tests.core.peer import Client, head
 from wscore import Admission, Config, State, admission, out_of_resources
 
 
@@ -30,10 +30,12 @@ def test_a_full_server_says_so_and_a_flooded_one_says_nothing(connections: int, 
     assert admission(Config(max_connections=10), connections) is verdict
 
 
-def test_turned_away_gets_503_before_it_says_anything():
-    """A connection that is turned away gets 503 at once, and its application is never started."""
+def test_turned_away_gets_503():
+    """A connection that is turned away gets 503 to its request, not before it, and its application is never started."""
     client = Client()
     client.connection.turn_away(now=0)
+    assert client.connection.data_to_send() == b""
+    client.sends(head())
     answer = client.reads_response()
     assert (answer.status, answer.body) == (503, b"too many connections\n")
     assert client.connection.state is State.DRAINING

@@ -44,8 +44,8 @@ SMALL = Config(
     max_output_size=400,
     handshake_timeout=5,
     accept_timeout=7,
-    ping_interval=20,
-    ping_timeout=8,
+    ping_interval=5,
+    ping_timeout=3,
     close_timeout=4,
 )
 ROOMY = Config(ping_interval=20, ping_timeout=8)

@@ -8,9 +8,10 @@ with is injected.
 from ._address import Address
 from ._application import App, Cookies, Mount, Path, Route
 from ._backplane import Backplane, Envelope, LocalBackplane
+from ._cookies import parse_cookies
 from ._disconnect import WebSocketDisconnect, WebSocketDisconnected, WrongFrameType
 from ._handlers import Events
-from ._headers import Headers
+from ._headers import Headers, MutableHeaders
 from ._injection import Component, InjectionError, Injector
 from ._outbox import SlowPolicy
 from ._query import QueryParams
@@ -35,6 +36,7 @@ __all__ = [
     "LocalBackplane",
     "Member",
     "Mount",
+    "MutableHeaders",
     "Path",
     "PathError",
     "QueryParams",
@@ -49,4 +51,5 @@ __all__ = [
     "WebSocketState",
     "WrongFrameType",
     "compile_path",
+    "parse_cookies",
 ]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import anyio
 
@@ -15,10 +15,10 @@ from ._address import Address
 from ._disconnect import WebSocketDisconnect
 from ._handlers import Events, Runner, recognise
 from ._headers import Headers
-from ._injection import Component, Context, Injector, Lazy, PathParameters
+from ._injection import Component, Context, Injector, Lazy, Named, PathParameters
 from ._query import QueryParams
 from ._registry import Member, Registry
-from ._routing import Pattern, compile_path, route_path
+from ._routing import Converter, Pattern, compile_path, route_path
 from ._state import State
 from ._url import URL
 from ._websocket import WebSocket, WebSocketState
@@ -59,6 +59,16 @@ class Route(NamedTuple):
     name: str | None = None
 
 
+class Routed(Protocol):
+    """An ASGI application that says which path it serves, as other frameworks' routes do."""
+
+    path: str
+
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+        """Serve a connection."""
+        ...
+
+
 class Mount(NamedTuple):
     """A path and the ASGI application, or the routes, that serve whatever lies below it."""
 
@@ -89,6 +99,13 @@ async def join(websocket: WebSocket, registry: Registry, opened: Opened) -> Asyn
         yield member
 
 
+def make_injector(
+    components: Iterable[Component | Callable[..., Any]] = (), by_name: Mapping[Any, Named] | None = None
+) -> Injector:
+    """Make the injector of an application: what every connection has, `components`, and values by parameter name."""
+    return Injector((join, *components), builtins=BUILTINS, by_name=by_name)
+
+
 class App:
     """An ASGI application.
 
@@ -105,7 +122,7 @@ class App:
 
     def __init__(
         self,
-        routes: Iterable[Route | Mount] = (),
+        routes: Iterable[Route | Mount | Routed] = (),
         *,
         components: Iterable[Component | Callable[..., Any]] = (),
         registry: Registry | None = None,
@@ -113,7 +130,7 @@ class App:
         injector: Injector | None = None,
     ) -> None:
         self.registry = Registry() if registry is None else registry
-        self._injector = Injector((join, *components), builtins=BUILTINS) if injector is None else injector
+        self._injector = make_injector(components) if injector is None else injector
         self._lifespan = lifespan
         self._routes: list[tuple[Pattern, Runner]] = []
         self._mounts: list[tuple[Pattern, Application]] = []
@@ -122,15 +139,23 @@ class App:
 
     # -- registration
 
-    def add(self, route: Route | Mount) -> None:
-        """Add a route or a mount. Raises PathError or InjectionError for one that cannot work."""
+    def add(self, route: Route | Mount | Routed) -> None:
+        """Add a route, a mount, or an ASGI application that has a `path`.
+
+        Raises PathError or InjectionError for one that cannot work.
+        """
         if isinstance(route, Mount):
             app = route.app
             mounted: Application = app if callable(app) else App(app, registry=self.registry, injector=self._injector)
             self._mounts.append((compile_path(route.path, prefix=True), mounted))
         else:
             pattern = compile_path(route.path)
-            self._routes.append((pattern, recognise(route.endpoint, self._injector, pattern.converters)))
+            endpoint = route.endpoint if isinstance(route, Route) else route
+            self._routes.append((pattern, self.recognise(endpoint, pattern.converters)))
+
+    def recognise(self, endpoint: Any, path: Mapping[str, Converter]) -> Runner:
+        """Say how an endpoint serves its connections; a subclass may know other kinds of handler than the four."""
+        return recognise(endpoint, self._injector, path)
 
     def websocket(self, path: str, *, name: str | None = None) -> Callable[[Endpoint], Endpoint]:
         """Serve `path` with what is decorated: `@app.websocket("/room/{name}/{n:int}")`."""

@@ -56,6 +56,10 @@ class Context:
         return self._made[provider]
 
 
+Named = Callable[[Context, str, Any], Any]
+"""Gives the value for a parameter by its name: of the context, the name and the default (`Parameter.empty`: none)."""
+
+
 class Plan(NamedTuple):
     """How to fill a function's parameters."""
 
@@ -95,7 +99,7 @@ class Injector:
     """Makes plans out of components and the built-in values of a connection.
 
     `builtins` are the annotations whose values a connection always has; `by_name` are those whose value also depends
-    on the parameter's name (`QueryParam`, say): a function of the context, the name and the default.
+    on the parameter's name (`QueryParam`, say).
     """
 
     def __init__(
@@ -103,7 +107,7 @@ class Injector:
         components: Iterable[Component | Callable[..., Any]] = (),
         *,
         builtins: Iterable[Any] = (),
-        by_name: Mapping[Any, Callable[[Context, str, Any], Any]] | None = None,
+        by_name: Mapping[Any, Named] | None = None,
     ) -> None:
         self._builtins = set(builtins)
         self._by_name = dict(by_name or {})

@@ -19,18 +19,13 @@ class QueryParams(Mapping[str, str]):
     """
 
     def __init__(self, query: str | bytes | Mapping[Any, Any] | Iterable[tuple[Any, Any]] = (), **params: Any) -> None:
-        pairs: Iterable[tuple[Any, Any]]
         if isinstance(query, bytes):
             query = query.decode("latin-1")
         if isinstance(query, str):
-            pairs = parse_qsl(query, keep_blank_values=True)
-        elif isinstance(query, QueryParams):
-            pairs = query.multi_items()
-        elif isinstance(query, Mapping):
-            given: Any = query
-            pairs = given.items()
+            pairs: Any = parse_qsl(query, keep_blank_values=True)
         else:
-            pairs = query
+            items = getattr(query, "multi_items", None) or getattr(query, "items", None)
+            pairs = query if items is None else items()
         self._list = [(str(name), str(value)) for name, value in (*pairs, *params.items())]
         self._dict = dict(self._list)
 

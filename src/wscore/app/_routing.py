@@ -26,10 +26,11 @@ class Converter(NamedTuple):
     type: type
 
 
+# A number of more digits than Python converts by any setting is no match: int() would raise at what a client sent.
 CONVERTERS: Final[dict[str, Converter]] = {
     "str": Converter("[^/]+", str, str),
-    "int": Converter("[0-9]+", int, int),
-    "float": Converter(r"[0-9]+(?:\.[0-9]+)?", float, float),
+    "int": Converter("[0-9]{1,640}", int, int),
+    "float": Converter(r"[0-9]{1,300}(?:\.[0-9]{1,300})?", float, float),
     "path": Converter(".*", str, str),
     "uuid": Converter(
         "[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}", uuid.UUID, uuid.UUID

@@ -21,7 +21,8 @@ _DEFAULT_PORTS: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 # RFC 3986 3.2.2, host and port as a Host header has them. Whatever else a client writes there (a slash, an "@", a
 # space) would become another part of the URL, and is not believed.
 _HOST: Final = re.compile(
-    r"(?:[a-z0-9._~%!$&'()*+,;=-]+|\[(?:(?P<ipv6>[0-9a-f:.]*:[0-9a-f:.]+)|v[0-9a-f]+\.[a-z0-9._~!$&'()*+,;=:-]+)\])"
+    r"(?:[a-z0-9._~%!$&'()*+,;=-]+"
+    r"|\[(?:(?P<ipv6>[0-9a-f:.]*:[0-9a-f:.]+)|(?-i:v)[0-9a-f]+\.[a-z0-9._~!$&'()*+,;=:-]+)\])"  # urlsplit: no "V"
     r"(?::(?P<port>[0-9]+))?",
     re.IGNORECASE,
 )

@@ -84,6 +84,9 @@ class WebSocket(Mapping[str, Any]):
 
     # -- the scope
 
+    def __class_getitem__(cls, item: Any) -> Any:
+        return cls  # `WebSocket[State]`, as an annotation
+
     def __getitem__(self, key: str) -> Any:
         return self.scope[key]
 
@@ -162,6 +165,27 @@ class WebSocket(Mapping[str, Any]):
         if router is None:
             raise RuntimeError("The `url_for` method can only be used inside a Starlette application or with a router.")
         return URL(str(router.url_path_for(name, **path_params).make_absolute_url(base_url=self.base_url)))
+
+    @property
+    def session(self) -> Any:
+        """What SessionMiddleware put into the scope."""
+        assert "session" in self.scope, "SessionMiddleware must be installed to access request.session"
+        session: Any = self.scope["session"]
+        if hasattr(session, "mark_accessed"):  # so it learns that the answer depends on the cookie
+            session.mark_accessed()
+        return session
+
+    @property
+    def auth(self) -> Any:
+        """The credentials that AuthenticationMiddleware put into the scope."""
+        assert "auth" in self.scope, "AuthenticationMiddleware must be installed to access request.auth"
+        return self.scope["auth"]
+
+    @property
+    def user(self) -> Any:
+        """The user that AuthenticationMiddleware put into the scope."""
+        assert "user" in self.scope, "AuthenticationMiddleware must be installed to access request.user"
+        return self.scope["user"]
 
     @property
     def is_disconnected(self) -> bool:
@@ -361,9 +385,9 @@ class WebSocket(Mapping[str, Any]):
         return WebSocketDisconnected(text, *self._known_end())
 
 
-def _end_of(disconnect: Message) -> tuple[int, str]:
+def _end_of(disconnect: Message) -> tuple[int, str | None]:
     code: int | None = disconnect.get("code")
-    return NO_STATUS if code is None else code, disconnect.get("reason") or ""
+    return NO_STATUS if code is None else code, disconnect.get("reason")
 
 
 def _check_mode(mode: str) -> None:

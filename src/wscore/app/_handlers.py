@@ -233,13 +233,11 @@ def _from_asgi2(application: Callable[..., Any]) -> Runner:
 async def run_hooks(context: Context, hooks: Hooks) -> None:
     """Serve a connection with its functions: accept, messages in their order, and the end, told once."""
     websocket: WebSocket = context.values[WebSocket]
-    opened = websocket.application_state is WebSocketState.CONNECTED
     last_words = anyio.CancelScope()
     try:
         first = await hooks.connect() if hooks.connect is not None else None
         if websocket.application_state is WebSocketState.CONNECTING:
             await websocket.accept()
-        opened = websocket.application_state is WebSocketState.CONNECTED
         await reply(websocket, first)
         while websocket.application_state is WebSocketState.CONNECTED:
             event = await websocket.receive()
@@ -261,7 +259,6 @@ async def run_hooks(context: Context, hooks: Hooks) -> None:
                 return  # while it was being sent to
             # A crash like any other, and not taken by those above for the end of this connection.
             error = RuntimeError(f"the function used another connection, and that had ended: {error!r}")
-        opened = opened or websocket.application_state is WebSocketState.CONNECTED
         if hooks.error is not None:
             with suppress(WebSocketDisconnect):
                 await reply(websocket, await hooks.error(error))
@@ -270,7 +267,7 @@ async def run_hooks(context: Context, hooks: Hooks) -> None:
                 await websocket.close(_INTERNAL_ERROR)
         raise error  # noqa: TRY201  # which may be another than the one that is handled here
     finally:
-        if hooks.close is not None and opened:
+        if hooks.close is not None and websocket.was_accepted:
             with last_words:
                 await hooks.close(websocket.close_code, websocket.close_reason)
 
@@ -320,5 +317,4 @@ def _read_json(event: Mapping[str, Any]) -> Any:
 
 def _wanted(plan: Plan, **values: Any) -> dict[str, Any]:
     """Keep what the function asks for by name; a hook may leave out what it does not need."""
-    parameters = inspect.signature(plan.function).parameters
-    return {name: value for name, value in values.items() if name in parameters}
+    return {name: value for name, value in values.items() if name in plan.given}

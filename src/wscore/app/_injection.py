@@ -66,6 +66,8 @@ class Plan(NamedTuple):
     function: Callable[..., Any]
     constants: tuple[tuple[str, Callable[[Context], Any]], ...]
     provided: tuple[tuple[str, _Provider], ...]
+    given: frozenset[str]
+    """The parameters that the caller fills, those of them that the function has."""
 
     async def bind(self, context: Context) -> dict[str, Any]:
         """Give the keyword arguments for a connection; they stay the same for as long as it lives."""
@@ -174,7 +176,8 @@ class Injector:
                     f"{name}: nobody provides parameter {parameter.name!r} {kind}; there are {', '.join(types)}"
                     + (f", and by name {', '.join(path)}" if path else "")
                 )
-        return Plan(function, tuple(constants), tuple(provided))
+        asked = given & {parameter.name for parameter in parameters}
+        return Plan(function, tuple(constants), tuple(provided), asked)
 
     def _prepared(self, provider: _Provider, path: Mapping[str, Converter], within: tuple[_Provider, ...]) -> _Provider:
         if provider in within:

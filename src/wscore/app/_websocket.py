@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import enum
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, MutableMapping
 from functools import cached_property
 from typing import Any, Final, Literal, NoReturn, TypeVar, cast
 
@@ -78,7 +78,8 @@ class WebSocket(Mapping[str, Any]):
         self._send = send or _no_send
         self.client_state = WebSocketState.CONNECTING
         self.application_state = WebSocketState.CONNECTING
-        self._accepted = False
+        self.was_accepted = False
+        """The connection was opened, whatever has become of it since."""
         self._receiving = False
         self._end: tuple[int, str] | None = None  # code and reason, from whichever side came first
 
@@ -261,7 +262,7 @@ class WebSocket(Mapping[str, Any]):
             self.application_state = before  # wscore's own servers then are where they were, too
             raise
         if message["type"] == "websocket.accept":
-            self._accepted = True
+            self.was_accepted = True
         elif message["type"] == "websocket.close":
             code = message.get("code")
             self._ended(1000 if code is None else code, message.get("reason"))
@@ -337,28 +338,17 @@ class WebSocket(Mapping[str, Any]):
             return json.loads(await self.receive_text())
         return json.loads((await self.receive_bytes()).decode())
 
-    def iter_text(self) -> AsyncGenerator[str, None]:
+    def iter_text(self) -> AsyncIterator[str]:
         """Iterate over text messages until the connection ends."""
-        return self._iterate(self.receive_text)
+        return _Messages(self, self.receive_text)
 
-    def iter_bytes(self) -> AsyncGenerator[bytes, None]:
+    def iter_bytes(self) -> AsyncIterator[bytes]:
         """Iterate over binary messages until the connection ends."""
-        return self._iterate(self.receive_bytes)
+        return _Messages(self, self.receive_bytes)
 
-    def iter_json(self) -> AsyncGenerator[Any, None]:
+    def iter_json(self) -> AsyncIterator[Any]:
         """Iterate over text messages, read as JSON, until the connection ends."""
-        return self._iterate(self.receive_json)
-
-    async def _iterate(self, receive: Callable[[], Awaitable[T]]) -> AsyncGenerator[T, None]:
-        while True:
-            try:
-                item = await receive()
-            except WebSocketDisconnect:
-                # An iteration over what never was open would end at once and hide a forgotten accept().
-                if not self._accepted:
-                    raise
-                return
-            yield item
+        return _Messages(self, self.receive_json)
 
     async def _receive_data(self, key: Literal["text", "bytes"]) -> Any:
         if self.application_state is not WebSocketState.CONNECTED:
@@ -388,6 +378,23 @@ class WebSocket(Mapping[str, Any]):
 def _end_of(disconnect: Message) -> tuple[int, str | None]:
     code: int | None = disconnect.get("code")
     return NO_STATUS if code is None else code, disconnect.get("reason")
+
+
+class _Messages(AsyncIterator[T]):
+    """What `iter_*` give. No generator: one that a loop leaves early would have to be closed by hand on trio."""
+
+    def __init__(self, websocket: WebSocket, receive: Callable[[], Awaitable[T]]) -> None:
+        self._websocket = websocket
+        self._receive = receive
+
+    async def __anext__(self) -> T:
+        try:
+            return await self._receive()
+        except WebSocketDisconnect:
+            # An iteration over what never was open would end at once and hide a forgotten accept().
+            if not self._websocket.was_accepted:
+                raise
+            raise StopAsyncIteration from None
 
 
 def _check_mode(mode: str) -> None:

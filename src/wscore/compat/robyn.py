@@ -15,7 +15,7 @@ import types
 import uuid
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, suppress
-from typing import Any, ClassVar, Final, TypeVar, Union, get_args, get_origin
+from typing import Any, Final, TypeVar, Union, get_args, get_origin
 
 import anyio
 import anyio.lowlevel
@@ -477,9 +477,6 @@ class SubRouter:
 class Robyn(SubRouter):
     """An application: ASGI, so that `wscore run module:app` or any other server serves it; `start` does as well."""
 
-    started: ClassVar[Robyn | None] = None
-    """The application that `start` serves: the command finds it here."""
-
     def __init__(self, file_object: str = "", *, registry: Registry | None = None) -> None:
         super().__init__(file_object)
         self._app = App(registry=registry)
@@ -500,9 +497,7 @@ class Robyn(SubRouter):
 
     def start(self, host: str = "127.0.0.1", port: int = 8080, *, backend: str = "asyncio") -> None:
         """Serve until a signal comes, on asyncio or trio; SystemExit where it cannot."""
-        Robyn.started = self
-        target = f"{__name__}:Robyn.started"
-        main = importlib.import_module("wscore.cli").main
-        status = main(["run", target, "--host", host, "--port", str(port), "--backend", backend])
+        serve = importlib.import_module("wscore.cli").serve
+        status = serve(self, "Robyn", host=host, port=port, backend=backend)
         if status:
             raise SystemExit(status)

@@ -1,0 +1,140 @@
+"""Servers as processes, on a core of their own. Whatever was started here is ended here, by its process id."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from bench.accounting import processes
+from bench.contenders import Contender
+
+__all__ = ["ROOT", "DoesNotStart", "Fleet", "Server", "share_cores"]
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+PATIENCE: Final = 20.0
+
+
+class DoesNotStart(Exception):
+    """A server ended, or does not answer; the message holds its last line of output."""
+
+
+def share_cores() -> tuple[int | None, int | None]:
+    """Take a core for the load, which runs in this process, and name the one for the servers: (servers, load).
+
+    (None, None) where there is only one core, and the figures are worth less.
+    """
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        return None, None
+    os.sched_setaffinity(0, {cores[1]})
+    return cores[0], cores[1]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """A process that serves a port of 127.0.0.1."""
+
+    def __init__(self, contender: Contender, python: Sequence[str], environment: dict[str, str], core: int | None):
+        self.contender = contender
+        self.port = free_port()
+        self._log = tempfile.TemporaryFile()
+        pin: Callable[[], None] | None = None if core is None else partial(os.sched_setaffinity, 0, {core})
+        self._process = subprocess.Popen(
+            [*python, "-m", f"bench.servers.{contender.module}", str(self.port), *contender.arguments],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+            start_new_session=True,  # Ctrl+C is for the benchmark, which then ends its servers
+            preexec_fn=pin,
+        )
+        self.pid = self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def wait_until_it_serves(self) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while self.alive and time.monotonic() < deadline:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
+                return
+            time.sleep(0.02)
+        raise DoesNotStart(self.last_words())
+
+    def last_words(self) -> str:
+        self._log.seek(0)
+        lines = self._log.read().decode(errors="replace").split("\n")
+        said = next((line.strip() for line in reversed(lines) if line.strip()), "without a word")
+        return f"ended with status {self._process.poll()}: {said}" if not self.alive else f"does not answer: {said}"
+
+    def ask_to_end(self) -> None:
+        self._family = processes(self.pid) if self.alive else []
+        for pid in self._family:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+
+    def end(self) -> None:
+        """Wait for the end that was asked for, and force it where it takes long."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(2)
+        # A descendant whose parent has ended is init's child now, but still in the session that began with the server.
+        for pid in self._family:
+            with contextlib.suppress(ProcessLookupError):
+                if os.getsid(pid) == self.pid:
+                    os.kill(pid, signal.SIGKILL)
+        self._process.wait()
+        self._log.close()
+
+
+class Fleet:
+    """The servers that run, each started when first asked for: `with Fleet(...) as fleet`."""
+
+    def __init__(self, python: Sequence[str], environment: dict[str, str], core: int | None) -> None:
+        self._python = python
+        self._environment = environment
+        self._core = core
+        self._servers: dict[Contender, Server] = {}
+
+    def __enter__(self) -> Fleet:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop(*self._servers)
+
+    def start(self, *contenders: Contender) -> None:
+        """Start those that do not run, all at the same time; whether they serve is asked later."""
+        for contender in contenders:
+            if contender in self._servers and not self._servers[contender].alive:
+                self.stop(contender)
+            if contender not in self._servers:
+                self._servers[contender] = Server(contender, self._python, self._environment, self._core)
+
+    def serving(self, contender: Contender) -> Server:
+        """Give a server that answers; DoesNotStart where it does not."""
+        self.start(contender)
+        server = self._servers[contender]
+        server.wait_until_it_serves()
+        return server
+
+    def stop(self, *contenders: Contender) -> None:
+        """End servers, by their process ids."""
+        ending = [self._servers.pop(each) for each in contenders if each in self._servers]
+        for server in ending:
+            server.ask_to_end()
+        for server in ending:
+            server.end()

@@ -34,6 +34,7 @@ def chart(results: Results, machine: Machine, environment: Environment, began: s
         parts.extend(_panel(mode, results, MARGIN + column * (WIDTH + MARGIN), y) for column, mode in enumerate(row))
         y += HEAD + max(len(results.figures[mode.name]) for mode in row) * (BAR + GAP) + MARGIN
     width = MARGIN + COLUMNS * (WIDTH + MARGIN)
+    y += MARGIN
     for line in _captions(machine, environment, began):
         parts.append(_text(MARGIN, y, line, "fill:#57606a"))
         y += 15

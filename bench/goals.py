@@ -56,8 +56,11 @@ GOALS: Final = (
 
 
 def judge(results: Results) -> list[Verdict]:
-    """Compare what was measured with the goals."""
-    return [Verdict(goal, _reached(goal, results)) for goal in GOALS]
+    """Compare what was measured with the goals; one for memory holds at 5,000 connections only, so in a full run."""
+    return [
+        Verdict(goal, _reached(goal, results) if goal.mode != "memory" or results.idle_connections >= 5000 else None)
+        for goal in GOALS
+    ]
 
 
 def _reached(goal: Goal, results: Results) -> float | None:

@@ -256,13 +256,12 @@ def broadcast(
     """Let the server send one payload to all connections, as `command` says; every one of them has to get it."""
     done = 0
     exchange = frame(command, 0x81, masked=True)
-    with opened(target, connections) as sockets, opened(target, 1, "/control") as (control,):
-        with watch:
-            deadline = time.perf_counter() + budget.seconds
-            while done == 0 or (done + connections <= budget.messages and time.perf_counter() < deadline):
-                control.sendall(exchange)
-                for sock in sockets:
-                    if receive_exactly(sock, len(reply)) != reply:
-                        raise WrongReply("a member got other bytes")
-                done += connections
+    with opened(target, connections) as sockets, opened(target, 1, "/control") as (control,), watch:
+        deadline = time.perf_counter() + budget.seconds
+        while done == 0 or (done + connections <= budget.messages and time.perf_counter() < deadline):
+            control.sendall(exchange)
+            for sock in sockets:
+                if receive_exactly(sock, len(reply)) != reply:
+                    raise WrongReply("a member got other bytes")
+            done += connections
     return done

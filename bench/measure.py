@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Final
@@ -65,6 +65,8 @@ class Results:
     """By mode, then by server."""
     skipped: dict[str, dict[str, str]] = field(default_factory=dict)
     """Reasons, by mode, then by server; mode "" is for servers that take no part at all."""
+    idle_connections: int = 0
+    """How many connections memory was measured with."""
 
     def best(self, mode: str, server: str) -> float | None:
         """Give the figure to compare by."""
@@ -102,9 +104,9 @@ class Progress:
 
 def measure(
     modes: Sequence[Mode], contenders: set[str], environment: Environment, pace: Pace, core: int | None
-) -> Iterator[Results]:
+) -> Generator[Results, None, None]:
     """Run all rounds; gives the results first, and fills them while it is iterated, one step per group of modes."""
-    results = Results()
+    results = Results(idle_connections=pace.idle_connections)
     yield results
     takes_part = {
         mode: [each for each in mode.contenders if each.name in contenders and _there(each, mode, environment, results)]
@@ -164,9 +166,7 @@ def _rounds(
                 figure.rate.append(done / watch.wall)
 
 
-def _memory(
-    fleet: Fleet, contenders: Sequence[Contender], pace: Pace, results: Results, progress: Progress
-) -> None:
+def _memory(fleet: Fleet, contenders: Sequence[Contender], pace: Pace, results: Results, progress: Progress) -> None:
     for contender in contenders:
         progress.step(MEMORY.title, contender.name)
         try:

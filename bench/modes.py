@@ -92,9 +92,7 @@ MODES: Final = (
         for name, size in SIZES.items()
         for kind in KINDS
     ),
-    Mode(
-        "deflate", f"{FRAMES} x 1 KiB JSON per write, compressed", partial(load.compressed, frames=FRAMES), 10_240
-    ),
+    Mode("deflate", f"{FRAMES} x 1 KiB JSON per write, compressed", partial(load.compressed, frames=FRAMES), 10_240),
     Mode("connect", "connect and close", load.connects, 960, "connection"),
     MEMORY,
     *(

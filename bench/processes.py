@@ -9,12 +9,10 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from bench.accounting import processes
 from bench.contenders import Contender
 
 __all__ = ["ROOT", "DoesNotStart", "Fleet", "Server", "share_cores"]
@@ -39,6 +37,17 @@ def share_cores() -> tuple[int | None, int | None]:
     return cores[0], cores[1]
 
 
+@contextlib.contextmanager
+def on_core(core: int | None) -> Iterator[None]:
+    """Let what is started meanwhile run on `core`: a process has its parent's, and so have all that it starts."""
+    own = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, own if core is None else {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, own)
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
@@ -50,18 +59,17 @@ class Server:
     def __init__(self, contender: Contender, python: Sequence[str], environment: dict[str, str], core: int | None):
         self.contender = contender
         self.port = free_port()
-        self._log = tempfile.TemporaryFile()
-        pin: Callable[[], None] | None = None if core is None else partial(os.sched_setaffinity, 0, {core})
-        self._process = subprocess.Popen(
-            [*python, "-m", f"bench.servers.{contender.module}", str(self.port), *contender.arguments],
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=self._log,
-            start_new_session=True,  # Ctrl+C is for the benchmark, which then ends its servers
-            preexec_fn=pin,
-        )
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
+        with on_core(core):
+            self._process = subprocess.Popen(
+                [*python, "-m", f"bench.servers.{contender.module}", str(self.port), *contender.arguments],
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=self._log,
+                stderr=self._log,
+                start_new_session=True,  # Ctrl+C is for the benchmark, which then ends its servers
+            )
         self.pid = self._process.pid
 
     @property
@@ -82,23 +90,28 @@ class Server:
         said = next((line.strip() for line in reversed(lines) if line.strip()), "without a word")
         return f"ended with status {self._process.poll()}: {said}" if not self.alive else f"does not answer: {said}"
 
-    def ask_to_end(self) -> None:
-        self._family = processes(self.pid) if self.alive else []
-        for pid in self._family:
+    def signal(self, number: signal.Signals) -> None:
+        for pid in in_session(self.pid):
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
+                os.kill(pid, number)
 
     def end(self) -> None:
-        """Wait for the end that was asked for, and force it where it takes long."""
+        """Wait for the end that SIGTERM asked for, and force it where it takes long."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(2)
-        # A descendant whose parent has ended is init's child now, but still in the session that began with the server.
-        for pid in self._family:
-            with contextlib.suppress(ProcessLookupError):
-                if os.getsid(pid) == self.pid:
-                    os.kill(pid, signal.SIGKILL)
+        self.signal(signal.SIGKILL)
         self._process.wait()
         self._log.close()
+
+
+def in_session(leader: int) -> list[int]:
+    """Give the processes of the session that began with a server: what it started, also where it has ended itself."""
+    found = []
+    for entry in filter(str.isdecimal, os.listdir("/proc")):
+        with contextlib.suppress(ProcessLookupError):
+            if os.getsid(int(entry)) == leader:
+                found.append(int(entry))
+    return found
 
 
 class Fleet:
@@ -135,6 +148,6 @@ class Fleet:
         """End servers, by their process ids."""
         ending = [self._servers.pop(each) for each in contenders if each in self._servers]
         for server in ending:
-            server.ask_to_end()
+            server.signal(signal.SIGTERM)
         for server in ending:
             server.end()

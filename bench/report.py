@@ -25,7 +25,10 @@ def table(rows: Iterable[Sequence[str]]) -> str:
     """Align: the first column to the left, the others to the right."""
     rows = list(rows)
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join((row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True)))) for row in rows]
+    lines = [
+        "  ".join((row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))))
+        for row in rows
+    ]
     return "\n".join((lines[0], "-" * len(lines[0]), *lines[1:]))
 
 
@@ -38,12 +41,19 @@ def figures(results: Results) -> str:
     parts = []
     for mode in _measured(results):
         by_cost = sorted(results.figures[mode.name].items(), key=lambda item: item[1].best)
+        rows: list[tuple[str, ...]]
         if mode is MEMORY:
-            rows = [(mode.title, "KiB"), *((name, number(figure.best)) for name, figure in by_cost)]
+            rows = [
+                (mode.title, f"KiB, at {results.idle_connections:,}"),
+                *((name, number(figure.best)) for name, figure in by_cost),
+            ]
         else:
             rows = [
                 (mode.title, f"CPU us per {mode.thing}: best", "median", "max/min", f"{mode.thing}s/s, best"),
-                *((name, number(f.best), number(f.median), f"{f.spread:.2f}", number(max(f.rate))) for name, f in by_cost),
+                *(
+                    (name, number(f.best), number(f.median), f"{f.spread:.2f}", number(max(f.rate)))
+                    for name, f in by_cost
+                ),
             ]
         parts.append(table(rows))
     return "\n\n".join(parts)
@@ -54,7 +64,7 @@ def ratios(results: Results) -> str:
     parts = []
     for ours in (each for each in CONTENDERS if each.role == "ours"):
         peers = [each for each in CONTENDERS if each.loop == ours.loop and each.role != "ours"]
-        peers = [each for each in peers if any(each.name in of.keys() for of in results.figures.values())]
+        peers = [each for each in peers if any(each.name in of for of in results.figures.values())]
         rows = [_ratios(mode, ours, peers, results) for mode in _measured(results)]
         rows = [row for row in rows if any(cell != "-" for cell in row[1:])]
         if rows:
@@ -69,22 +79,28 @@ def _ratios(mode: Mode, ours: Contender, peers: Sequence[Contender], results: Re
 
 
 def goals(results: Results) -> str:
-    """Show for each goal what was reached."""
+    """Show for each goal what was reached; those that nothing was measured for are counted only."""
     titles = {mode.name: mode.title for mode in MODES}
     rows = [("goal", "wscore on", "against", "at most", "reached", "met")]
-    for verdict in judge(results):
+    verdicts = judge(results)
+    for verdict in verdicts:
         goal = verdict.goal
+        if verdict.reached is None:
+            continue
         rows.append(
             (
                 titles[goal.mode],
                 goal.ours.removeprefix("wscore-"),
                 goal.against or "(KiB)",
                 f"{goal.limit:g}",
-                "not measured" if verdict.reached is None else f"{verdict.reached:.2f}",
-                {True: "yes", False: "NO", None: "-"}[verdict.met],
+                f"{verdict.reached:.2f}",
+                "yes" if verdict.met else "NO",
             )
         )
-    return table(rows)
+    met = sum(verdict.met is True for verdict in verdicts)
+    return (
+        table(rows) + "\n\n" if len(rows) > 1 else ""
+    ) + f"{met} of {len(rows) - 1} met; {len(verdicts) - len(rows) + 1} not measured in this run"
 
 
 def skipped(results: Results) -> str:

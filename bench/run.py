@@ -22,7 +22,7 @@ from bench.modes import MODES
 from bench.processes import share_cores
 
 FULL = Pace(rounds=5, seconds=0.4, idle_connections=5000)
-QUICK = Pace(rounds=3, seconds=0.1, idle_connections=1000)
+QUICK = Pace(rounds=3, seconds=0.06, idle_connections=1000)
 SMOKE = Pace(rounds=1, seconds=0.02, idle_connections=10, share=0.005)
 
 

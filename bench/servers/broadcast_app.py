@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.servers.payload import PAYLOAD
 from wscore.app import Registry, WebSocket
+
+from bench.servers.payload import PAYLOAD
 
 __all__ = ["app"]
 

@@ -48,6 +48,23 @@ def on_core(core: int | None) -> Iterator[None]:
         os.sched_setaffinity(0, own)
 
 
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Hold Ctrl+C and SIGTERM back until the block has ended: between a start and a list nothing may get lost."""
+    held: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _: held.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if held:
+            signal.raise_signal(held[0])
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
@@ -127,7 +144,8 @@ class Fleet:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop(*self._servers)
+        with undisturbed():
+            self.stop(*self._servers)
 
     def start(self, *contenders: Contender) -> None:
         """Start those that do not run, all at the same time; whether they serve is asked later."""
@@ -135,7 +153,8 @@ class Fleet:
             if contender in self._servers and not self._servers[contender].alive:
                 self.stop(contender)
             if contender not in self._servers:
-                self._servers[contender] = Server(contender, self._python, self._environment, self._core)
+                with undisturbed():
+                    self._servers[contender] = Server(contender, self._python, self._environment, self._core)
 
     def serving(self, contender: Contender) -> Server:
         """Give a server that answers; DoesNotStart where it does not."""

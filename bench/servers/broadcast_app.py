@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from wscore.app import Registry, WebSocket
-
 from bench.servers.payload import PAYLOAD
+from wscore.app import Registry, WebSocket
 
 __all__ = ["app"]
 

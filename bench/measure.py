@@ -30,6 +30,8 @@ class Pace:
     seconds: float
     """The most that one round of one server takes."""
     idle_connections: int
+    minutes: float
+    """After which every mode that is left gets one round only."""
     share: float = 1.0
     """Of the messages that a round of each mode may have."""
 
@@ -67,6 +69,8 @@ class Results:
     """Reasons, by mode, then by server; mode "" is for servers that take no part at all."""
     idle_connections: int = 0
     """How many connections memory was measured with."""
+    hurried: list[str] = field(default_factory=list)
+    """Modes that had fewer rounds, because the time was up."""
 
     def best(self, mode: str, server: str) -> float | None:
         """Give the figure to compare by."""
@@ -97,6 +101,10 @@ class Progress:
         self._last = title
         self._done += 1
 
+    @property
+    def minutes(self) -> float:
+        return (time.monotonic() - self._began) / 60
+
     def end(self) -> None:
         if self._terminal:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
@@ -112,7 +120,8 @@ def measure(
         mode: [each for each in mode.contenders if each.name in contenders and _there(each, mode, environment, results)]
         for mode in modes
     }
-    progress = Progress(sum((1 if mode is MEMORY else 1 + pace.rounds) * len(takes_part[mode]) for mode in modes) or 1)
+    rounds = {mode: 1 if mode is MEMORY else mode.warm_up + pace.rounds for mode in modes}
+    progress = Progress(sum(rounds[mode] * len(takes_part[mode]) for mode in modes) or 1)
     with Fleet(environment.python, environment.variables, core) as fleet:
         before: Sequence[Contender] = ()
         for _, group in groupby(modes, key=lambda mode: mode.together or mode.name):
@@ -144,7 +153,13 @@ def _rounds(
     fleet: Fleet, turns: Sequence[tuple[Mode, Contender]], pace: Pace, results: Results, progress: Progress
 ) -> None:
     for number in range(pace.rounds + 1):
+        late = progress.minutes > pace.minutes
+        if late and number > 1:
+            results.hurried.extend(dict.fromkeys(mode.title for mode, _ in turns))
+            break
         for mode, contender in turns:
+            if not number and (late or not mode.warm_up):
+                continue
             progress.step(mode.title, f"{contender.name}, round {number} of {pace.rounds}" if number else "warming up")
             if contender.name in results.skipped.get(mode.name, {}):
                 continue

@@ -39,6 +39,8 @@ class Mode:
     """Who is measured in it."""
     together: str = ""
     """Modes of the same group take turns within a round: they are compared with each other."""
+    warm_up: bool = True
+    """False where a round takes long, or opening its connections warms the server up."""
 
 
 @lru_cache(maxsize=2)  # a burst of 1 MiB frames takes 128 MiB
@@ -88,6 +90,7 @@ MODES: Final = (
             f"{FRAMES} x {name.replace('K', ' K').replace('M', ' M').replace('2B', '2 B')} {kind} per write",
             partial(_bursts, kind, size),
             {32: 40_960, 2**10: 20_480, 2**16: 1_024, 2**20: 64}[size],
+            warm_up=size < 2**20,
         )
         for name, size in SIZES.items()
         for kind in KINDS
@@ -103,6 +106,7 @@ MODES: Final = (
             20_000,
             contenders=BROADCAST,
             together="broadcast",
+            warm_up=False,
         )
         for name, title, command in (
             ("broadcast", "Registry.broadcast", b"broadcast"),

@@ -132,6 +132,7 @@ def as_json(results: Results, machine: Machine, environment: Environment, pace: 
             for mode in _measured(results)
         ],
         "skipped": results.skipped,
+        "hurried": results.hurried,
         "goals": [
             {**dataclasses.asdict(verdict.goal), "reached": verdict.reached, "met": verdict.met}
             for verdict in judge(results)

@@ -21,9 +21,9 @@ from bench.measure import Pace, measure
 from bench.modes import MODES
 from bench.processes import share_cores
 
-FULL = Pace(rounds=5, seconds=0.4, idle_connections=5000)
-QUICK = Pace(rounds=3, seconds=0.06, idle_connections=1000)
-SMOKE = Pace(rounds=1, seconds=0.02, idle_connections=10, share=0.005)
+FULL = Pace(rounds=5, seconds=0.4, idle_connections=5000, minutes=20)
+QUICK = Pace(rounds=3, seconds=0.06, idle_connections=1000, minutes=3)
+SMOKE = Pace(rounds=1, seconds=0.02, idle_connections=10, minutes=1, share=0.005)
 
 
 def arguments() -> argparse.Namespace:
@@ -95,6 +95,8 @@ def main() -> int:
     ):
         if text:
             print(f"\n## {title}\n\n{text}")
+    if results.hurried:
+        print(f"\nThe time was up; fewer rounds than {pace.rounds}: {', '.join(results.hurried)}")
     if given.json:
         given.json.write_text(json.dumps(report.as_json(results, on, environment, pace, began), indent=1) + "\n")
     if given.svg and any(results.figures.values()):

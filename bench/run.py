@@ -22,7 +22,7 @@ from bench.modes import MODES
 from bench.processes import share_cores
 
 FULL = Pace(rounds=5, seconds=0.4, idle_connections=5000, minutes=20)
-QUICK = Pace(rounds=3, seconds=0.06, idle_connections=1000, minutes=3)
+QUICK = Pace(rounds=3, seconds=0.06, idle_connections=1000, minutes=2.5)
 SMOKE = Pace(rounds=1, seconds=0.02, idle_connections=10, minutes=1, share=0.005)
 
 

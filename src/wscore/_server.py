@@ -8,7 +8,7 @@ path of messages, pings and pongs, which change no state.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any, Final, Literal, Self
 
@@ -37,8 +37,10 @@ from ._close import (
     is_sendable,
 )
 from ._config import Config
+from ._deflate import Deflate
 from ._errors import ClientDisconnected, LocalProtocolError
 from ._frames import FrameCodec, Ping, Pong, Violation
+from ._frames.native import NativeCodec
 from ._frames.wsproto import WsprotoCodec
 from ._handshake import Denial, HeadReader, Opening, Request, Response, judge, refusal
 from ._inbox import Inbox
@@ -461,7 +463,7 @@ class ServerConnection:
                 assert carried.accept is not None
                 assert self._opening is not None
                 self._answer(self._opening.accept(carried.accept))
-                self._codec = WsprotoCodec(self.config, self._opening.deflate)
+                self._codec = _ENGINES[self.config.engine](self.config, self._opening.deflate)
             case Effect.HOLD_RESPONSE:
                 assert carried.start is not None
                 self._early.clear()
@@ -706,6 +708,10 @@ DURATIONS: Final = {
 }
 """The field of `Config` that says how long each timer runs; the reference is generated from it."""
 
+_ENGINES: Final[Mapping[str, Callable[[Config, Deflate | None], FrameCodec]]] = {
+    "native": NativeCodec,
+    "wsproto": WsprotoCodec,
+}
 _ENDING: Final = frozenset({State.CLOSE_SENT, State.DRAINING, State.CLOSED})
 _READING_FRAMES: Final = frozenset({State.OPEN, State.CLOSE_SENT})
 _CLOSING: Final = {State.DRAINING: Closing.AFTER_FLUSH, State.CLOSED: Closing.NOW}

@@ -1,10 +1,10 @@
 """Our own engine: one parse loop over one buffer.
 
-The fast path takes a message that came whole, in one small uncompressed frame, which is what nearly all are: it needs
-no state but the place in the buffer, and makes no object but the message. Everything else takes the slow path, which
-is the RFC read from top to bottom: the header is judged before any payload is kept, and the payload of a data frame is
-unmasked, inflated and checked as it comes, however little of it is there. So bad UTF-8 shows at the byte that makes it
-bad, and a large message is never copied from a growing buffer to a larger one.
+The fast path takes a message that came whole, in one uncompressed frame of less than 64 KiB, which is what nearly all
+are: it needs no state but the place in the buffer, and makes no object but the message. Everything else takes the slow
+path, which is the RFC read from top to bottom: the header is judged before any payload is kept, and the payload of a
+data frame is unmasked, inflated and checked as it comes, however little of it is there. So bad UTF-8 shows at the byte
+that makes it bad, and a large message is never copied from a growing buffer to a larger one.
 
 Violations are found in the order in which the `wsproto` engine finds them, so that both give the same code to a peer
 that breaks several rules at once.
@@ -13,13 +13,14 @@ that breaks several rules at once.
 from __future__ import annotations
 
 import codecs
-from typing import Final
+from typing import Any, Final
 
-from .._close import INVALID_PAYLOAD, PROTOCOL_ERROR, TOO_BIG, Close, MalformedClose, close_payload, read_close_payload
+from .._close import INVALID_PAYLOAD, PROTOCOL_ERROR, Close, MalformedClose, close_payload, read_close_payload
 from .._config import Config
-from .._deflate import CorruptDeflate, Deflate, Deflater, Inflater, TooLarge
+from .._deflate import Deflate
 from . import Event, Ping, Pong, Violation
-from ._mask import mask
+from ._mask import mask, unmask
+from ._messages import Failure, Messages
 
 __all__ = ["NativeCodec"]
 
@@ -33,89 +34,79 @@ _OPCODES: Final = frozenset({_CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG
 _FIN: Final = 0x80
 _RSV1: Final = 0x40
 _RSV: Final = 0x70
+_MASKED: Final = 0x80
 _WHOLE_TEXT: Final = _FIN | _TEXT
 _WHOLE_BINARY: Final = _FIN | _BINARY
-_WHOLE: Final = (_WHOLE_TEXT, _WHOLE_BINARY)
+
+_MANY: Final = 1024  # parts of a message; of a byte each they weigh fifty times what they hold
 
 _new_decoder = codecs.getincrementaldecoder("utf-8")
-
-
-class _Failure(Exception):
-    """The peer broke a rule; caught where the event is given."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(code)
-        self.code = code
 
 
 class NativeCodec:
     """A `FrameCodec` for the server's end of a connection."""
 
     def __init__(self, config: Config, deflate: Deflate | None) -> None:
+        self._messages = Messages(config, deflate)
+        self._compresses = deflate is not None
         self._limit = config.max_message_size
-        self._max_fragments = config.max_fragments
-        self._fast_limit = min(125, config.max_message_size)
-        self._inflater: Inflater | None = None
-        self._deflater: Deflater | None = None
-        if deflate is not None:
-            self._inflater = Inflater(
-                window_bits=deflate.client_window_bits, context_takeover=not deflate.client_no_context_takeover
-            )
-            self._deflater = Deflater(
-                window_bits=deflate.server_window_bits,
-                context_takeover=not deflate.server_no_context_takeover,
-                level=config.compression_level,
-                mem_level=config.compression_mem_level,
-            )
-        self._over = False
         self._buffer = b""
         self._at = 0  # what stands before it in the buffer was read
-        # The data frame being read: its payload may be here in part.
+        self._between = True  # no message is being read, and none has failed
+        self._over = False
+        # The data frame being read; its payload may be here in part.
         self._key = b""  # turned as the payload comes; empty between frames
         self._left: int = 0
         self._final = False
         # The message being read, of one frame or more.
-        self._opcode = _CONTINUATION  # none
-        self._compressed = False
-        self._fragments = 0
-        self._wire_size = 0
-        self._size = 0
-        self._parts: list[bytes] = []
-        self._text: list[str] = []
+        self._nothing: str | bytes = b""  # of its kind
         self._decoder = _new_decoder()
+        self._parts: list[Any] = []  # of its kind
+        self._joined: list[Any] = []
 
     def receive_data(self, data: bytes | bytearray | memoryview) -> None:
         """Take bytes from the peer."""
-        rest = self._buffer[self._at :]
-        self._buffer = rest + data if rest else bytes(data)
+        if self._at < len(self._buffer):
+            self._buffer = self._buffer[self._at :] + data
+        else:
+            self._buffer = bytes(data)
         self._at = 0
 
     def next_event(self) -> Event | None:
         """Give the next message, control frame or failure."""
         buffer, at = self._buffer, self._at
-        # The fast path: a whole message in one frame of at most 125 bytes, no reserved bit set, all of it here. What it
-        # leaves out cannot occur then: fragments, extended lengths, inflating, a decoder across pieces.
-        if len(buffer) - at >= 6 and not self._key and not self._opcode and not self._over:
-            first, size = buffer[at], buffer[at + 1] - 0x80
-            if first in _WHOLE and 0 <= size <= self._fast_limit:
-                end = at + 6 + size
-                if end <= len(buffer):
+        # The fast path: a whole message in one frame, no reserved bit set, its length in 7 or 16 bits, all of it here.
+        # Left out is what cannot occur then: fragments, inflating, a decoder across pieces. Whatever breaks a rule or
+        # a limit is left, untouched, to the slow path.
+        if self._between and at + 6 <= len(buffer):
+            first, size, start = buffer[at], buffer[at + 1] - _MASKED, at + 6
+            if size == 126:
+                size, start = buffer[at + 2] << 8 | buffer[at + 3], at + 8
+                whole = 126 <= size <= self._limit
+            else:
+                whole = 0 <= size < 126 and size <= self._limit
+            end = start + size
+            if whole and end <= len(buffer):
+                if first == _WHOLE_TEXT:
                     self._at = end
-                    payload = mask(buffer[at + 6 : end], buffer[at + 2 : at + 6])
-                    if first == _WHOLE_BINARY:
-                        return payload
                     try:
-                        return payload.decode()
+                        return unmask(buffer, start, end).decode()
                     except UnicodeDecodeError:
-                        self._over = True
-                        return Violation(INVALID_PAYLOAD)
+                        return self._fail(INVALID_PAYLOAD)
+                if first == _WHOLE_BINARY:
+                    self._at = end
+                    return unmask(buffer, start, end)
         if self._over:
             return None
         try:
             return self._read()
-        except _Failure as failure:
-            self._over = True
-            return Violation(failure.code)
+        except Failure as failure:
+            return self._fail(failure.code)
+
+    def _fail(self, code: int) -> Violation:
+        self._over = True
+        self._between = False
+        return Violation(code)
 
     def _read(self) -> Event | None:
         """Take the slow path to the next event."""
@@ -125,13 +116,16 @@ class NativeCodec:
                 if control is not None:
                     return control
                 if not self._key:
-                    return None
+                    break
             self._read_payload()
             if self._left:
-                return None
+                break
             self._key = b""
+            rest = self._messages.finish_frame(final=self._final)
             if self._final:
-                return self._end_message()
+                return self._end_message(rest)
+        self._buffer, self._at = self._buffer[self._at :], 0  # an idle connection holds no read that was used up
+        return None
 
     # -- headers
 
@@ -144,10 +138,10 @@ class NativeCodec:
         first, second = buffer[at], buffer[at + 1]
         opcode, size, header = first & 0x0F, second & 0x7F, 2
         if opcode not in _OPCODES:
-            raise _Failure(PROTOCOL_ERROR)
+            raise Failure(PROTOCOL_ERROR)
         control = opcode >= _CLOSE
         if control and (not first & _FIN or size > 125):  # RFC 6455 5.5
-            raise _Failure(PROTOCOL_ERROR)
+            raise Failure(PROTOCOL_ERROR)
         if size > 125:
             header = 4 if size == 126 else 10
             if here < header:
@@ -155,38 +149,30 @@ class NativeCodec:
             shortest = 126 if size == 126 else 1 << 16
             size = int.from_bytes(buffer[at + 2 : at + header])
             if size < shortest or size >> 63:  # RFC 6455 5.2: the shortest form, and the top bit clear
-                raise _Failure(PROTOCOL_ERROR)
-        if not control:
-            self._judge_data(first, opcode, size)
-        if first & _RSV & ~(_RSV1 if not control and opcode and self._inflater is not None else 0):
-            raise _Failure(PROTOCOL_ERROR)
-        if not second & 0x80:  # RFC 6455 5.1
-            raise _Failure(PROTOCOL_ERROR)
+                raise Failure(PROTOCOL_ERROR)
+        allowed = 0
+        if not control and self._messages.open_frame(
+            continues=opcode == _CONTINUATION, rsv1=bool(first & _RSV1), size=size
+        ):
+            allowed = _RSV1
+        if first & _RSV & ~allowed:
+            raise Failure(PROTOCOL_ERROR)
+        if not second & _MASKED:  # RFC 6455 5.1
+            raise Failure(PROTOCOL_ERROR)
         start = at + header + 4
-        if len(buffer) < start + (size if control else 0):
-            return None
-        key = buffer[start - 4 : start]
         if control:
+            if len(buffer) < start + size:
+                return None
             self._at = start + size
-            return self._control(opcode, mask(buffer[start : start + size], key))
+            return self._control(opcode, unmask(buffer, start, self._at))
+        if len(buffer) < start:
+            return None
         self._at = start
-        self._key, self._left, self._final = key, size, bool(first & _FIN)
-        self._wire_size += size
-        self._fragments += 1
-        if opcode:
-            self._opcode = opcode
-            self._compressed = bool(first & _RSV1)
+        self._key, self._left, self._final = buffer[start - 4 : start], size, bool(first & _FIN)
+        if opcode != _CONTINUATION:
+            self._between = False
+            self._nothing = "" if opcode == _TEXT else b""
         return None
-
-    def _judge_data(self, first: int, opcode: int, size: int) -> None:
-        """Judge a data frame's place and size before its payload is read. It may be asked again: it notes nothing."""
-        if (opcode == _CONTINUATION) is (self._opcode == _CONTINUATION):  # RFC 6455 5.4
-            raise _Failure(PROTOCOL_ERROR)
-        compressed = self._compressed if opcode == _CONTINUATION else first & _RSV1 and self._inflater is not None
-        # Incompressible data grows a little; what it inflates to is what counts.
-        limit = self._limit + self._limit // 8 + 1024 if compressed else self._limit
-        if self._wire_size + size > limit or self._fragments >= self._max_fragments:
-            raise _Failure(TOO_BIG)
 
     def _control(self, opcode: int, payload: bytes) -> Event:
         if opcode == _PING:
@@ -196,8 +182,9 @@ class NativeCodec:
         try:
             close = read_close_payload(payload)
         except MalformedClose as failure:
-            raise _Failure(failure.code) from None
+            raise Failure(failure.code) from None
         self._over = True
+        self._between = False
         return close
 
     # -- payload
@@ -212,65 +199,43 @@ class NativeCodec:
         key = self._key
         turn = len(piece) % 4
         self._key = key[turn:] + key[:turn]
-        self._take(mask(piece, key))
-
-    def _take(self, piece: bytes) -> None:
-        if self._compressed:
-            assert self._inflater is not None  # else RSV1 is a violation
-            try:
-                piece = self._inflater.inflate(piece, self._limit - self._size)
-            except TooLarge:
-                raise _Failure(TOO_BIG) from None
-            except CorruptDeflate:
-                raise _Failure(INVALID_PAYLOAD) from None
-        self._keep(piece)
+        self._keep(self._messages.content(mask(piece, key)))
 
     def _keep(self, piece: bytes, *, last: bool = False) -> None:
-        self._size += len(piece)
-        if self._opcode == _BINARY:
-            self._parts.append(piece)
-            if len(self._parts) >= 1024:  # a hundred thousand parts of a byte each weigh megabytes
-                self._parts = [b"".join(self._parts)]
-            return
-        try:
-            self._text.append(self._decoder.decode(piece, last))
-        except UnicodeDecodeError:
-            raise _Failure(INVALID_PAYLOAD) from None
-        if len(self._text) >= 1024:
-            self._text = ["".join(self._text)]
-
-    def _end_message(self) -> str | bytes:
-        rest = b""
-        if self._compressed:
-            assert self._inflater is not None
+        """Keep a piece of the message, and judge its UTF-8 (RFC 6455 8.1)."""
+        part: str | bytes = piece
+        if self._nothing == "":
             try:
-                rest = self._inflater.end_message(self._limit - self._size)
-            except TooLarge:
-                raise _Failure(TOO_BIG) from None
-            except CorruptDeflate:
-                raise _Failure(INVALID_PAYLOAD) from None
+                part = self._decoder.decode(piece, last)
+            except UnicodeDecodeError:
+                raise Failure(INVALID_PAYLOAD) from None
+        if part:
+            self._parts.append(part)
+            if len(self._parts) == _MANY:  # each is joined once here, and once at the end: no quadratic copying
+                self._joined.append(self._nothing.join(self._parts))
+                self._parts.clear()
+
+    def _end_message(self, rest: bytes) -> str | bytes:
         self._keep(rest, last=True)
-        message = b"".join(self._parts) if self._opcode == _BINARY else "".join(self._text)
-        self._parts, self._text = [], []
-        self._opcode = _CONTINUATION
-        self._compressed = False
-        self._fragments = self._wire_size = self._size = 0
+        message: str | bytes = self._nothing.join(self._joined + self._parts)
+        self._parts.clear()
+        self._joined.clear()
+        self._between = True
         return message
 
     # -- writing
 
     def text(self, payload: bytes) -> bytes:
         """Write a text message."""
-        return self._data(_WHOLE_TEXT, payload)
+        return self._data(_WHOLE_TEXT, payload) if self._compresses else _frame(_WHOLE_TEXT, payload)
 
     def binary(self, payload: bytes) -> bytes:
         """Write a binary message."""
-        return self._data(_WHOLE_BINARY, payload)
+        return self._data(_WHOLE_BINARY, payload) if self._compresses else _frame(_WHOLE_BINARY, payload)
 
     def _data(self, first: int, payload: bytes) -> bytes:
-        if self._deflater is not None:
-            return _frame(first | _RSV1, self._deflater.deflate(payload))
-        return _frame(first, payload)
+        compressed, payload = self._messages.payload(payload)
+        return _frame(first | _RSV1 if compressed else first, payload)
 
     def ping(self, payload: bytes) -> bytes:
         """Write a ping."""
@@ -289,7 +254,7 @@ def _frame(first: int, payload: bytes) -> bytes:
     """Put a header before a payload, in the shortest form (RFC 6455 5.2); a server does not mask."""
     size = len(payload)
     if size < 126:
-        return bytes((first, size)) + payload
+        return b"%c%c%b" % (first, size, payload)
     if size < 1 << 16:
-        return bytes((first, 126)) + size.to_bytes(2) + payload
-    return bytes((first, 127)) + size.to_bytes(8) + payload
+        return b"%c\x7e%b%b" % (first, size.to_bytes(2), payload)
+    return b"%c\x7f%b%b" % (first, size.to_bytes(8), payload)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["mask", "unmask"]
+__all__ = ["ACCELERATED", "mask", "unmask"]
+
+ACCELERATED = False
 
 # The key, repeated to a payload's length, is the key times 1 + 2^32 + 2^64 ..., cut off at that length.
 _REPEAT: Final = [int.from_bytes(b"\1\0\0\0" * ((size + 3) // 4), "little") for size in range(126)]

@@ -13,6 +13,7 @@ that breaks several rules at once.
 from __future__ import annotations
 
 import codecs
+import struct
 from typing import Any, Final
 
 from .._close import INVALID_PAYLOAD, PROTOCOL_ERROR, Close, MalformedClose, close_payload, read_close_payload
@@ -66,27 +67,25 @@ class NativeCodec:
 
     def receive_data(self, data: bytes | bytearray | memoryview) -> None:
         """Take bytes from the peer."""
-        if self._at < len(self._buffer):
-            self._buffer = self._buffer[self._at :] + data
-        else:
-            self._buffer = bytes(data)
+        self._buffer = self._buffer[self._at :] + data if self._buffer else bytes(data)
         self._at = 0
 
     def next_event(self) -> Event | None:
         """Give the next message, control frame or failure."""
         buffer, at = self._buffer, self._at
+        here = len(buffer)
         # The fast path: a whole message in one frame, no reserved bit set, its length in 7 or 16 bits, all of it here.
-        # Left out is what cannot occur then: fragments, inflating, a decoder across pieces. Whatever breaks a rule or
-        # a limit is left, untouched, to the slow path.
-        if self._between and at + 6 <= len(buffer):
-            first, size, start = buffer[at], buffer[at + 1] - _MASKED, at + 6
-            if size == 126:
-                size, start = buffer[at + 2] << 8 | buffer[at + 3], at + 8
-                whole = 126 <= size <= self._limit
-            else:
-                whole = 0 <= size < 126 and size <= self._limit
+        # Left out is what cannot occur then: fragments, inflating, a decoder across pieces. Whatever else there is, a
+        # broken rule or limit among it, is left untouched to the slow path.
+        if self._between and at + 6 <= here:
+            first, size, start = buffer[at], buffer[at + 1] ^ _MASKED, at + 6
+            if size > 125:
+                start = at + 8
+                size = buffer[at + 2] << 8 | buffer[at + 3] if size == 126 else 0
+                if size < 126:  # not in its shortest form; in 64 bits; or not masked
+                    size = here
             end = start + size
-            if whole and end <= len(buffer):
+            if end <= here and size <= self._limit:
                 if first == _WHOLE_TEXT:
                     self._at = end
                     try:
@@ -96,6 +95,9 @@ class NativeCodec:
                 if first == _WHOLE_BINARY:
                     self._at = end
                     return unmask(buffer, start, end)
+        if at == here:
+            self._buffer, self._at = b"", 0  # an idle connection holds no read that was used up
+            return None
         if self._over:
             return None
         try:
@@ -124,7 +126,7 @@ class NativeCodec:
             rest = self._messages.finish_frame(final=self._final)
             if self._final:
                 return self._end_message(rest)
-        self._buffer, self._at = self._buffer[self._at :], 0  # an idle connection holds no read that was used up
+        self._buffer, self._at = self._buffer[self._at :], 0
         return None
 
     # -- headers
@@ -254,7 +256,16 @@ def _frame(first: int, payload: bytes) -> bytes:
     """Put a header before a payload, in the shortest form (RFC 6455 5.2); a server does not mask."""
     size = len(payload)
     if size < 126:
-        return b"%c%c%b" % (first, size, payload)
+        return _SHORT[first][size] + payload
     if size < 1 << 16:
-        return b"%c\x7e%b%b" % (first, size.to_bytes(2), payload)
-    return b"%c\x7f%b%b" % (first, size.to_bytes(8), payload)
+        return _MEDIUM.pack(first, 126, size) + payload
+    return _LONG.pack(first, 127, size) + payload
+
+
+# The headers that most frames have are made once; none holds anything of a connection.
+_SHORT: Final = {
+    _FIN | bits: [bytes((_FIN | bits, size)) for size in range(126)]
+    for bits in (_TEXT, _BINARY, _RSV1 | _TEXT, _RSV1 | _BINARY, _CLOSE, _PING, _PONG)
+}
+_MEDIUM: Final = struct.Struct("!BBH")
+_LONG: Final = struct.Struct("!BBQ")

@@ -1,15 +1,16 @@
 """Masking (RFC 6455 5.3): payload and key, each byte xor the key's, which repeats every four.
 
-Three ways in pure Python, each the fastest at some size. Masking and unmasking are the same.
+`mask` and `unmask` are C where that was built, and else Python: three ways, each the fastest at some size. They do the
+same. WSCORE_PURE=1 in the environment leaves the C part out, when it is built as when it would be imported.
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from typing import Final
 
-__all__ = ["ACCELERATED", "mask", "unmask"]
-
-ACCELERATED = False
+__all__ = ["ACCELERATED", "mask", "python_mask", "python_unmask", "unmask"]
 
 # The key, repeated to a payload's length, is the key times 1 + 2^32 + 2^64 ..., cut off at that length.
 _REPEAT: Final = [int.from_bytes(b"\1\0\0\0" * ((size + 3) // 4), "little") for size in range(126)]
@@ -21,7 +22,7 @@ _LARGE: Final = 1024  # from here on four strided translations beat one xor of l
 _to_int = int.from_bytes
 
 
-def mask(data: bytes, key: bytes) -> bytes:
+def python_mask(data: bytes, key: bytes) -> bytes:
     """Mask or unmask `data`, beginning at the key's first byte."""
     size = len(data)
     if size < _LARGE:
@@ -32,10 +33,23 @@ def mask(data: bytes, key: bytes) -> bytes:
     return bytes(masked)
 
 
-def unmask(buffer: bytes, start: int, end: int) -> bytes:
+def python_unmask(buffer: bytes, start: int, end: int) -> bytes:
     """Unmask the payload that stands in `buffer` from `start` to `end`, its key in the four bytes before it."""
     size = end - start
     if size < 126:  # key and payload are read as one number: the key is its lowest four bytes
         both = _to_int(buffer[start - 4 : end], "little")
         return (both >> 32 ^ (both & 0xFFFFFFFF) * _REPEAT[size] & _CUT[size]).to_bytes(size, "little")
-    return mask(buffer[start:end], buffer[start - 4 : start])
+    return python_mask(buffer[start:end], buffer[start - 4 : start])
+
+
+mask: Callable[[bytes, bytes], bytes] = python_mask
+unmask: Callable[[bytes, int, int], bytes] = python_unmask
+ACCELERATED = False
+
+if not os.environ.get("WSCORE_PURE"):
+    try:
+        from ._speedups import mask, unmask
+    except ImportError:
+        pass  # not built: no compiler was there
+    else:
+        ACCELERATED = True

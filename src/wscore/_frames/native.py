@@ -1,7 +1,7 @@
 """Our own engine: one parse loop over one buffer.
 
-The fast path takes a message that came whole, in one uncompressed frame of less than 64 KiB, which is what nearly all
-are: it needs no state but the place in the buffer, and makes no object but the message. Everything else takes the slow
+The fast path takes a message that came whole, in one uncompressed frame, which is what nearly all are: it needs no
+state but the place in the buffer, and makes no object but the message. Everything else takes the slow
 path, which is the RFC read from top to bottom: the header is judged before any payload is kept, and the payload of a
 data frame is unmasked, inflated and checked as it comes, however little of it is there. So bad UTF-8 shows at the byte
 that makes it bad, and a large message is never copied from a growing buffer to a larger one.
@@ -41,8 +41,6 @@ _WHOLE_BINARY: Final = _FIN | _BINARY
 
 _MANY: Final = 1024  # parts of a message; of a byte each they weigh fifty times what they hold
 
-_new_decoder = codecs.getincrementaldecoder("utf-8")
-
 
 class NativeCodec:
     """A `FrameCodec` for the server's end of a connection."""
@@ -61,7 +59,7 @@ class NativeCodec:
         self._final = False
         # The message being read, of one frame or more.
         self._nothing: str | bytes = b""  # of its kind
-        self._decoder = _new_decoder()
+        self._tail = b""  # the beginning of a code point, cut off by the end of a piece
         self._parts: list[Any] = []  # of its kind
         self._joined: list[Any] = []
 
@@ -74,18 +72,20 @@ class NativeCodec:
         """Give the next message, control frame or failure."""
         buffer, at = self._buffer, self._at
         here = len(buffer)
-        # The fast path: a whole message in one frame, no reserved bit set, its length in 7 or 16 bits, all of it here.
-        # Left out is what cannot occur then: fragments, inflating, a decoder across pieces. Whatever else there is, a
-        # broken rule or limit among it, is left untouched to the slow path.
+        # The fast path: a whole message in one frame, no reserved bit set, all of it here. Left out is what cannot
+        # occur then: fragments, inflating, UTF-8 across pieces. Whatever else there is, a broken rule or limit among
+        # it, is left untouched to the slow path.
         if self._between and at + 6 <= here:
-            first, size, start = buffer[at], buffer[at + 1] ^ _MASKED, at + 6
+            first, size, start, shortest = buffer[at], buffer[at + 1] ^ _MASKED, at + 6, 0
             if size > 125:
-                start = at + 8
-                size = buffer[at + 2] << 8 | buffer[at + 3] if size == 126 else 0
-                if size < 126:  # not in its shortest form; in 64 bits; or not masked
-                    size = here
+                if size == 126:
+                    size, start, shortest = buffer[at + 2] << 8 | buffer[at + 3], at + 8, 126
+                elif size == 127:
+                    size, start, shortest = int.from_bytes(buffer[at + 2 : at + 10]), at + 14, 1 << 16
+                else:
+                    size = -1  # not masked
             end = start + size
-            if end <= here and size <= self._limit:
+            if end <= here and shortest <= size <= self._limit:
                 if first == _WHOLE_TEXT:
                     self._at = end
                     try:
@@ -207,10 +207,12 @@ class NativeCodec:
         """Keep a piece of the message, and judge its UTF-8 (RFC 6455 8.1)."""
         part: str | bytes = piece
         if self._nothing == "":
+            piece = self._tail + piece if self._tail else piece
             try:
-                part = self._decoder.decode(piece, last)
+                part, read = codecs.utf_8_decode(piece, "strict", last)
             except UnicodeDecodeError:
                 raise Failure(INVALID_PAYLOAD) from None
+            self._tail = piece[read:]
         if part:
             self._parts.append(part)
             if len(self._parts) == _MANY:  # each is joined once here, and once at the end: no quadratic copying

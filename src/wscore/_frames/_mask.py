@@ -44,12 +44,11 @@ def python_unmask(buffer: bytes, start: int, end: int) -> bytes:
 
 mask: Callable[[bytes, bytes], bytes] = python_mask
 unmask: Callable[[bytes, int, int], bytes] = python_unmask
-ACCELERATED = False
 
 if not os.environ.get("WSCORE_PURE"):
     try:
         from ._speedups import mask, unmask
     except ImportError:
         pass  # not built: no compiler was there
-    else:
-        ACCELERATED = True
+
+ACCELERATED: Final = mask is not python_mask

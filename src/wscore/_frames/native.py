@@ -1,10 +1,10 @@
 """Our own engine: one parse loop over one buffer.
 
 The fast path takes a message that came whole, in one uncompressed frame, which is what nearly all are: it needs no
-state but the place in the buffer, and makes no object but the message. Everything else takes the slow
-path, which is the RFC read from top to bottom: the header is judged before any payload is kept, and the payload of a
-data frame is unmasked, inflated and checked as it comes, however little of it is there. So bad UTF-8 shows at the byte
-that makes it bad, and a large message is never copied from a growing buffer to a larger one.
+state but the place in the buffer, and makes no object but the message. Everything else takes the slow path, which is
+the RFC read from top to bottom: the header is judged before any payload is kept, and the payload of a data frame is
+unmasked, inflated and checked as it comes, however little of it is there. So bad UTF-8 shows at the byte that makes it
+bad, and a large message is never copied from a growing buffer to a larger one.
 
 Violations are found in the order in which the `wsproto` engine finds them, so that both give the same code to a peer
 that breaks several rules at once.

@@ -6,6 +6,7 @@ same. WSCORE_PURE=1 in the environment leaves the C part out, when it is built a
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from typing import Final
@@ -46,9 +47,9 @@ mask: Callable[[bytes, bytes], bytes] = python_mask
 unmask: Callable[[bytes, int, int], bytes] = python_unmask
 
 if not os.environ.get("WSCORE_PURE"):
-    try:
-        from ._speedups import mask, unmask
-    except ImportError:
-        pass  # not built: no compiler was there
+    with contextlib.suppress(ImportError):  # not built: no compiler was there
+        from . import _speedups
+
+        mask, unmask = _speedups.mask, _speedups.unmask
 
 ACCELERATED: Final = mask is not python_mask

@@ -39,7 +39,10 @@ class SpeedupsHook(BuildHookInterface):  # type: ignore[type-arg]
             self.app.display_warning(f"wscore is built without its C part, which is optional: {error}")
             return
         if version == "editable":  # imports come from the source tree, so it has to be there
-            shutil.copy(built, (Path(self.root) / SOURCE).with_name(built.name))
+            target = (Path(self.root) / SOURCE).with_name(built.name)
+            # Renamed into its place: whoever has the old one loaded keeps it, where writing into it would kill them.
+            fresh = shutil.copy(built, target.with_name(f"{target.name}.{os.getpid()}"))
+            os.replace(fresh, target)
         else:
             build_data["force_include"][str(built)] = f"wscore/_frames/{built.name}"
         build_data["pure_python"] = False

@@ -243,10 +243,11 @@ class ServerConnection:
         kind = message_type(message)
         if self._state is _OPEN and kind == "websocket.send":  # the fast path
             payload, is_text = read_send(message)
-            assert self._codec is not None
-            self._write(self._codec.text(payload) if is_text else self._codec.binary(payload))
-            self.stats.messages_sent += 1
-            self.stats.bytes_sent += len(payload)
+            codec, stats = self._codec, self.stats
+            assert codec is not None
+            self._write(codec.text(payload) if is_text else codec.binary(payload))
+            stats.messages_sent += 1
+            stats.bytes_sent += len(payload)
             return
         trigger = TRIGGERS[kind]
         if follow(self._state, trigger) is None:
@@ -580,8 +581,9 @@ class ServerConnection:
         else:
             size = len(message)
             self._inbox.put({"type": "websocket.receive", "bytes": message}, size)
-        self.stats.messages_received += 1
-        self.stats.bytes_received += size
+        stats = self.stats
+        stats.messages_received += 1
+        stats.bytes_received += size
 
     def _answer_ping(self, payload: bytes) -> None:
         if self._state is not State.OPEN:  # nothing follows our close frame (I4)

@@ -1,11 +1,14 @@
 """What the README shows works as it stands there."""
 
+import contextlib
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from websockets.sync.client import connect
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 FIRST_SCREEN = README.partition("\n## ")[0]
@@ -40,26 +43,45 @@ def test_the_embedding_example_prints_what_it_says():
     assert _run(example).splitlines() == promised
 
 
-def test_the_application_serves(tmp_path):
-    """The application that the README shows echoes, with the command the README shows."""
-    from websockets.sync.client import connect
-
-    (app,) = [block for block in _blocks("python") if block.startswith("async def app(")]
-    assert "wscore run app:app\n" in _blocks("sh")
-    (tmp_path / "app.py").write_text(app)
-    arguments = ["run", "app:app", "--port", "0", "--app-dir", str(tmp_path)]
+@contextlib.contextmanager
+def _served(program: str, file: Path) -> Iterator[str]:
+    """Serve a program's `app` with `wscore run`, and give its address."""
+    file.write_text(program)
+    arguments = ["run", f"{file.stem}:app", "--port", "0", "--app-dir", str(file.parent)]
     process = subprocess.Popen(
         [sys.executable, "-m", "wscore", *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
     with process:
         try:
             assert process.stdout is not None
-            url = process.stdout.readline().partition(" on ")[2].partition(" (")[0]
-            with connect(url) as client:
-                client.send("hello")
-                assert client.recv(60) == "hello"
+            yield process.stdout.readline().partition(" on ")[2].partition(" (")[0]
         finally:
             process.kill()
+
+
+def test_the_application_serves(tmp_path):
+    """The application that the README shows echoes, with the command the README shows."""
+    (app,) = [block for block in _blocks("python") if block.startswith("async def app(")]
+    assert "wscore run app:app\n" in _blocks("sh")
+    with _served(app, tmp_path / "app.py") as url, connect(url) as client:
+        client.send("hello")
+        assert client.recv(60) == "hello"
+
+
+def test_the_rooms_serve(tmp_path):
+    """What one client of the README's chat says, everybody in its room hears, and nobody elsewhere."""
+    (rooms,) = [block for block in _blocks("python") if "class Chat" in block]
+    assert "`wscore run rooms:app`" in README
+    with (
+        _served(rooms, tmp_path / "rooms.py") as url,
+        connect(f"{url}/chat/a") as first,
+        connect(f"{url}/chat/a") as second,
+        connect(f"{url}/chat/b") as elsewhere,
+    ):
+        first.send("hello")
+        assert first.recv(60) == second.recv(60) == "hello"
+        elsewhere.send("alone")
+        assert elsewhere.recv(60) == "alone"
 
 
 @pytest.mark.parametrize("library", ["asyncio", "trio"])

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+import wscore
 from wscore import State
 
-SRC = Path(__file__).parent.parent / "src"
+SRC = Path(wscore.__file__).parents[1]  # where the packages are, installed or not
 TRANSPORTS = ["wscore_asyncio", "wscore_trio"]
 FILES = [path for transport in TRANSPORTS for path in sorted((SRC / transport).glob("*.py"))]
 

@@ -23,7 +23,7 @@ from ._cli._serving import Service
 if TYPE_CHECKING:
     import io
 
-__all__ = ["main"]
+__all__ = ["main", "serve"]
 
 _LOG_LEVELS: Final = {"critical": 50, "error": 40, "warning": 30, "info": 20, "debug": 10, "trace": 5}
 
@@ -31,8 +31,21 @@ _LOG_LEVELS: Final = {"critical": 50, "error": 40, "warning": 30, "info": 20, "d
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with `arguments` (those of the process, unless given) and return the exit status."""
     options = _parser().parse_args(arguments)
+    return _status(lambda: options.command(options))
+
+
+def serve(app: Any, name: str, *, host: str = "127.0.0.1", port: int = 8000, backend: str = "asyncio") -> int:
+    """Serve an application that is there already as `wscore run` does, and return the exit status.
+
+    `name` is what the line that says the address calls it. It takes SIGINT and SIGTERM for the time.
+    """
+    options = _parser().parse_args(["run", name, "--host", host, "--port", str(port), "--backend", backend])
+    return _status(lambda: _serve(app, options))
+
+
+def _status(work: Callable[[], None]) -> int:
     try:
-        options.command(options)
+        work()
     except Failure as failure:
         print(f"wscore: {failure}", file=sys.stderr)
         return failure.status
@@ -45,6 +58,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> None:
+    _serve(None, options)
+
+
+def _serve(app: Any, options: argparse.Namespace) -> None:
+    """Serve `app`, or with None what the options name."""
     config = _config(options)
     if options.loop == "uvloop" and options.backend == "trio":
         raise Failure(
@@ -53,7 +71,8 @@ def _run(options: argparse.Namespace) -> None:
     if options.ssl_keyfile is not None and options.ssl_certfile is None:
         raise Failure("--ssl-keyfile needs --ssl-certfile: the certificate the key belongs to", status=WRONG_USAGE)
     _set_up_logging(options.log_level)
-    app = load(options.app, app_dir=options.app_dir, factory=options.factory)
+    if app is None:
+        app = load(options.app, app_dir=options.app_dir, factory=options.factory)
     place = Place(
         host=options.host,
         port=options.port,

@@ -23,7 +23,7 @@ PROGRAMS = {
 @pytest.mark.parametrize("page", PROGRAMS)
 def test_the_python_on_each_page_runs(page: str) -> None:
     """All Python blocks of a page, one after the other, are a program that runs; its assertions hold."""
-    exec(compile(PROGRAMS[page], page, "exec"), {"__name__": "example"})
+    exec(compile(PROGRAMS[page], page, "exec"), {"__name__": "example", "__file__": page})
 
 
 async def _application(scope: Any, receive: Any, send: Any) -> None:

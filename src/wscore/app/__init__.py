@@ -1,0 +1,55 @@
+"""The application's side: pure ASGI, on any server.
+
+`App` serves routes; a route's handler is a function of the connection, a function of each message, a class, or
+`Events`. `WebSocket` is a connection, `Registry` knows who is connected, and what a handler's parameters are annotated
+with is injected.
+"""
+
+from ._address import Address
+from ._application import App, Cookies, Mount, Path, Route
+from ._backplane import Backplane, Envelope, LocalBackplane
+from ._cookies import parse_cookies
+from ._disconnect import WebSocketDisconnect, WebSocketDisconnected, WrongFrameType
+from ._handlers import Events
+from ._headers import Headers, MutableHeaders
+from ._injection import Component, InjectionError, Injector
+from ._outbox import SlowPolicy
+from ._query import QueryParams
+from ._registry import Member, Registry
+from ._routing import PathError, compile_path
+from ._state import State
+from ._url import URL
+from ._websocket import WebSocket, WebSocketClose, WebSocketState
+
+__all__ = [
+    "URL",
+    "Address",
+    "App",
+    "Backplane",
+    "Component",
+    "Cookies",
+    "Envelope",
+    "Events",
+    "Headers",
+    "InjectionError",
+    "Injector",
+    "LocalBackplane",
+    "Member",
+    "Mount",
+    "MutableHeaders",
+    "Path",
+    "PathError",
+    "QueryParams",
+    "Registry",
+    "Route",
+    "SlowPolicy",
+    "State",
+    "WebSocket",
+    "WebSocketClose",
+    "WebSocketDisconnect",
+    "WebSocketDisconnected",
+    "WebSocketState",
+    "WrongFrameType",
+    "compile_path",
+    "parse_cookies",
+]

@@ -1,0 +1,59 @@
+"""What an application catches when a connection is over, or is not what it expected.
+
+    Exception
+    └── WebSocketDisconnect          the connection has ended: `except` this one
+        └── WebSocketDisconnected    and was used nevertheless (also a RuntimeError)
+    TypeError, KeyError
+    └── WrongFrameType               a text message where a binary one was asked for, or the other way round
+
+Whoever catches `WebSocketDisconnect` need not know by which way the end was learnt: by a message, by a failed send, or
+by using a connection that had ended before.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["ABNORMAL", "NO_STATUS", "WebSocketDisconnect", "WebSocketDisconnected", "WrongFrameType"]
+
+NO_STATUS: Final = 1005  # RFC 6455 7.1.5: a close without a code; the default of ASGI's websocket.disconnect
+ABNORMAL: Final = 1006  # RFC 6455 7.1.5: no close frame was seen
+
+
+class WebSocketDisconnect(Exception):
+    """The connection has ended. `code` and `reason` are those of its end (RFC 6455 7.1.5, 7.1.6)."""
+
+    def __init__(self, code: int = 1000, reason: str | None = None) -> None:
+        self.code = code
+        self.reason = reason or ""
+
+    @property
+    def status_code(self) -> int:
+        """The code, under the name that apistar has for it."""
+        return self.code
+
+    @property
+    def detail(self) -> str:
+        """The reason in words, never empty."""
+        return self.reason or "WebSocket has been disconnected"
+
+
+class WebSocketDisconnected(WebSocketDisconnect, RuntimeError):
+    """A connection was used that is not open: not yet, or no more.
+
+    `code` and `reason` say how it ended, where that is known; otherwise `code` is 1006.
+    """
+
+    def __init__(self, message: str = "", code: int = ABNORMAL, reason: str | None = None) -> None:
+        super().__init__(code, reason)
+        self.args = (message,)  # so that its text is the message, as with any RuntimeError
+
+
+class WrongFrameType(TypeError, KeyError):
+    """A text message came where a binary one was asked for, or the other way round. The message is lost.
+
+    Also a KeyError, which is what Starlette raises here on servers that leave the other key out.
+    """
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""  # KeyError would show the text as a quoted key

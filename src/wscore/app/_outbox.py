@@ -1,0 +1,135 @@
+"""Messages for one connection from others: a bounded queue, and the task that sends what is in it.
+
+Putting a message in never waits. A receiver that reads too slowly fills its own queue and nobody else's; what happens
+then is the policy's affair.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from contextlib import suppress
+from typing import Any, Final, Literal
+
+import anyio
+
+from ._disconnect import WebSocketDisconnect
+from ._websocket import WebSocket
+
+__all__ = ["Outbox", "SlowPolicy", "payload_size"]
+
+log = logging.getLogger("wscore.app")
+
+SlowPolicy = Literal["skip", "close"]
+"""What happens to a receiver whose queue is full: it misses the message, or is closed with 1013 (try again later)."""
+
+_TRY_AGAIN_LATER: Final = 1013
+
+
+class Outbox:
+    """The queue of one connection. `opened` is set once it was accepted; nothing is sent before."""
+
+    def __init__(
+        self, websocket: WebSocket, opened: anyio.Event, *, max_count: int, max_size: int, slow: SlowPolicy
+    ) -> None:
+        self.skipped = 0
+        """Messages that the receiver missed because its queue was full."""
+        self._websocket = websocket
+        self._opened = opened
+        self._max_count = max_count
+        self._max_size = max_size
+        self._slow = slow
+        self._messages: deque[tuple[dict[str, Any], int]] = deque()
+        self._size = 0
+        self._news = anyio.Event()  # there is something to send
+        self._progress = anyio.Event()  # something was sent
+        self._too_slow = anyio.Event()
+        self._closing = False  # a close is the last message in the queue
+        self._gone = False
+
+    def offer(self, message: dict[str, Any], size: int) -> bool:
+        """Queue somebody else's message, or deal with a receiver that is too slow; False where it misses it."""
+        if self._gone or self._closing or self._too_slow.is_set():
+            return False
+        if not self._full:
+            self._put(message, size)
+            return True
+        if self._slow == "close":
+            self._too_slow.set()
+        else:
+            if not self.skipped:
+                log.warning("client %s reads too slowly and misses messages", self._websocket.client)
+            self.skipped += 1
+        return False
+
+    async def put(self, message: dict[str, Any], size: int) -> None:
+        """Queue the connection's own message behind what is there; waits while the queue is full.
+
+        WebSocketDisconnect once the connection is gone or is being closed: a task that only sends must hear of it.
+        """
+        while self._full and not self._gone:
+            await self._progress.wait()
+        if self._closing:
+            await self.flush()  # so that who hears of the end finds the connection at its end
+        if self._gone or self._closing:
+            raise WebSocketDisconnect(self._websocket.close_code, self._websocket.close_reason)
+        self._put(message, size)
+
+    def close(self, code: int, reason: str) -> None:
+        """Queue a close behind what is there, however much that is; nothing is queued behind it."""
+        if not self._closing:
+            self._put({"type": "websocket.close", "code": code, "reason": reason}, 0)
+            self._closing = True
+
+    async def flush(self) -> None:
+        """Wait until everything was sent, or the connection is gone; one that was never opened gets nothing."""
+        while self._messages and self._opened.is_set() and not self._gone:
+            await self._progress.wait()
+
+    async def send_all(self) -> None:
+        """Send what comes, until the connection is gone."""
+        try:
+            await self._opened.wait()
+            while True:
+                while self._messages:
+                    message, size = self._messages[0]
+                    await self._websocket.send(message)
+                    self._messages.popleft()
+                    self._size -= size
+                    self._progress.set()
+                    self._progress = anyio.Event()
+                self._news = anyio.Event()
+                await self._news.wait()
+        except WebSocketDisconnect:
+            pass  # the handler hears of it from its own receive
+        finally:
+            self._gone = True
+            self._messages.clear()
+            self._size = 0
+            self._progress.set()
+
+    async def close_when_too_slow(self) -> None:
+        """Close the connection once its queue was full, where that is the policy."""
+        await self._too_slow.wait()
+        log.warning("client %s reads too slowly and is closed", self._websocket.client)
+        with suppress(WebSocketDisconnect):
+            await self._websocket.close(_TRY_AGAIN_LATER, "reads too slowly")
+
+    @property
+    def _full(self) -> bool:
+        return len(self._messages) >= self._max_count or self._size >= self._max_size
+
+    def _put(self, message: dict[str, Any], size: int) -> None:
+        if not self._gone:
+            self._messages.append((message, size))
+            self._size += size
+            self._news.set()
+
+
+def payload_size(data: str | bytes) -> int:
+    """Count the bytes of a message's payload. TypeError and UnicodeEncodeError for what cannot be sent."""
+    if isinstance(data, bytes):
+        return len(data)
+    if not isinstance(data, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may not be typed
+        raise TypeError(f"expected str or bytes to send, not {type(data).__name__}")
+    return len(data) if data.isascii() else len(data.encode())

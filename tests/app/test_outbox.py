@@ -1,0 +1,177 @@
+"""Outboxes: bounded, never waited for by others, in order, and told of the end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import pytest
+
+from wscore import ClientDisconnected
+from wscore.app import SlowPolicy, WebSocket, WebSocketDisconnect
+from wscore.app._outbox import Outbox, payload_size
+
+from .memory import scope_for, settled
+
+pytestmark = pytest.mark.anyio
+
+
+class Wire:
+    """A client that reads when it is told to."""
+
+    def __init__(self) -> None:
+        self.got: list[Any] = []
+        self.gone = False
+        self.reads = anyio.Event()
+
+    async def send(self, message: Any) -> None:
+        if message["type"] == "websocket.send":
+            await self.reads.wait()
+        if self.gone:
+            raise ClientDisconnected(1006, "")
+        if message["type"] != "websocket.accept":
+            self.got.append(message.get("text", message.get("code")))
+
+
+@asynccontextmanager
+async def outbox_on(
+    wire: Wire, *, slow: SlowPolicy = "skip", max_count: int = 3, max_size: int = 100, opened: bool = True
+) -> AsyncIterator[Outbox]:
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    websocket = WebSocket(scope_for(), receive, wire.send)
+    event = anyio.Event()
+    if opened:
+        await websocket.accept()
+        event.set()
+    outbox = Outbox(websocket, event, max_count=max_count, max_size=max_size, slow=slow)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(outbox.send_all)
+        tasks.start_soon(outbox.close_when_too_slow)
+        with anyio.fail_after(20):
+            yield outbox
+        tasks.cancel_scope.cancel()
+
+
+def message(text: str) -> dict[str, Any]:
+    return {"type": "websocket.send", "text": text}
+
+
+async def test_messages_leave_in_their_order() -> None:
+    """First in, first out, whoever put them in."""
+    wire = Wire()
+    wire.reads.set()
+    async with outbox_on(wire) as outbox:
+        assert outbox.offer(message("a"), 1)
+        await outbox.put(message("b"), 1)
+        assert outbox.offer(message("c"), 1)
+        await outbox.flush()
+        assert wire.got == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(("max_count", "max_size"), [(3, 1000), (1000, 3)])
+async def test_a_full_queue_skips_and_counts(max_count: int, max_size: int, caplog: pytest.LogCaptureFixture) -> None:
+    """By count or by bytes: what others offer is missed, counted, and warned of once."""
+    wire = Wire()
+    async with outbox_on(wire, max_count=max_count, max_size=max_size) as outbox:
+        assert [outbox.offer(message(str(i)), 1) for i in range(6)] == [True] * 3 + [False] * 3
+        assert outbox.skipped == 3
+        wire.reads.set()
+        await outbox.flush()
+        assert outbox.offer(message("later"), 1)
+        await outbox.flush()
+        assert wire.got == ["0", "1", "2", "later"]
+    assert len(caplog.records) == 1
+    assert "misses messages" in caplog.text
+
+
+async def test_one_message_may_be_larger_than_the_queue() -> None:
+    """Or no large message would ever arrive."""
+    wire = Wire()
+    wire.reads.set()
+    async with outbox_on(wire, max_size=10) as outbox:
+        assert outbox.offer(message("x" * 1000), 1000)
+        await outbox.flush()
+        assert len(wire.got[0]) == 1000
+
+
+async def test_a_connections_own_message_waits_for_room() -> None:
+    """Backpressure is its own affair: it does not miss its own messages."""
+    wire = Wire()
+    async with outbox_on(wire) as outbox, anyio.create_task_group() as tasks:
+        for i in range(3):
+            outbox.offer(message(str(i)), 1)
+        tasks.start_soon(outbox.put, message("own"), 1)
+        await settled()
+        assert not outbox.offer(message("other"), 1)
+        wire.reads.set()
+        while len(wire.got) < 4:
+            await settled()
+        assert wire.got == ["0", "1", "2", "own"]
+
+
+async def test_the_close_policy_closes_with_1013() -> None:
+    """A receiver whose queue is full is closed at once, and gets nothing more."""
+    wire = Wire()
+    async with outbox_on(wire, slow="close") as outbox:
+        for i in range(4):
+            outbox.offer(message(str(i)), 1)
+        assert not outbox.offer(message("more"), 1)
+        await settled()
+        assert wire.got == [1013]
+
+
+async def test_nothing_is_sent_before_the_connection_is_open() -> None:
+    """It waits in the queue; flushing does not wait for what will never be."""
+    wire = Wire()
+    wire.reads.set()
+    async with outbox_on(wire, opened=False) as outbox:
+        outbox.offer(message("early"), 1)
+        await settled()
+        await outbox.flush()
+        assert wire.got == []
+
+
+async def test_a_close_is_the_last_message() -> None:
+    """It goes behind what is queued, even on a full queue; nothing goes behind it, and a second is nothing."""
+    wire = Wire()
+    async with outbox_on(wire) as outbox:
+        for i in range(3):
+            outbox.offer(message(str(i)), 1)
+        outbox.close(4000, "enough")
+        outbox.close(4001, "again")
+        assert not outbox.offer(message("late"), 1)
+        wire.reads.set()
+        with pytest.raises(WebSocketDisconnect) as end:
+            await outbox.put(message("own"), 1)
+        assert (end.value.code, end.value.reason) == (4000, "enough")
+        assert wire.got == ["0", "1", "2", 4000]
+
+
+async def test_who_only_sends_hears_of_the_end() -> None:
+    """`put` raises once the connection is gone; flushing returns; others' messages are dropped."""
+    wire = Wire()
+    async with outbox_on(wire) as outbox:
+        await outbox.put(message("x"), 1)
+        wire.gone = True
+        wire.reads.set()
+        await outbox.flush()
+        assert not outbox.offer(message("other"), 1)
+        with pytest.raises(WebSocketDisconnect):
+            await outbox.put(message("own"), 1)
+
+
+@pytest.mark.parametrize(("data", "size"), [("", 0), ("abc", 3), ("é", 2), (b"\xff\0", 2)])
+def test_sizes_are_bytes(data: str | bytes, size: int) -> None:
+    """Of the payload, in UTF-8."""
+    assert payload_size(data) == size
+
+
+@pytest.mark.parametrize("data", [5, None, bytearray(b"x"), ["x"]])
+def test_what_is_no_message_is_refused(data: Any) -> None:
+    """A TypeError at the sender."""
+    with pytest.raises(TypeError, match="expected str or bytes to send"):
+        payload_size(data)

@@ -17,7 +17,10 @@ class Inbox:
     takes uvicorn a fifth of its time.
     """
 
-    __slots__ = ("_disconnect", "_max_count", "_max_size", "_messages", "_size")
+    __slots__ = ("_disconnect", "_max_count", "_max_size", "_messages", "_size", "full")
+
+    full: bool
+    """No further message should be put. An attribute, as it is asked for before each message."""
 
     def __init__(self, max_count: int, max_size: int) -> None:
         self._messages: deque[tuple[ReceivedMessage, int]] = deque()
@@ -25,11 +28,13 @@ class Inbox:
         self._max_count = max_count
         self._max_size = max_size
         self._disconnect: ReceivedMessage | None = None
+        self.full = False
 
     def put(self, message: ReceivedMessage, size: int) -> None:
         """Queue a message whose payload takes `size` bytes."""
         self._messages.append((message, size))
         self._size += size
+        self.full = len(self._messages) >= self._max_count or self._size >= self._max_size
 
     def put_disconnect(self, message: ReceivedMessage) -> None:
         """Queue the last message; it stays behind whatever is still put before it is taken."""
@@ -41,6 +46,8 @@ class Inbox:
         if self._messages:
             message, size = self._messages.popleft()
             self._size -= size
+            if self.full:
+                self.full = len(self._messages) >= self._max_count or self._size >= self._max_size
             return message
         last, self._disconnect = self._disconnect, None
         return last
@@ -49,6 +56,7 @@ class Inbox:
         """Forget all messages but the disconnect."""
         self._messages.clear()
         self._size = 0
+        self.full = False
 
     @property
     def holds_messages(self) -> bool:
@@ -63,11 +71,6 @@ class Inbox:
     def size(self) -> int:
         """Bytes of payload held."""
         return self._size
-
-    @property
-    def full(self) -> bool:
-        """No further message should be put."""
-        return len(self._messages) >= self._max_count or self._size >= self._max_size
 
     @property
     def roomy(self) -> bool:

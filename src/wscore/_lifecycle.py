@@ -45,7 +45,15 @@ from typing import Final, NamedTuple
 __all__ = ["ARMED", "LATER", "TRANSITIONS", "Effect", "State", "Step", "Timer", "Trigger", "follow"]
 
 
-class State(Enum):
+class _Name(Enum):
+    """Base of this file's enums. A member equals itself alone, so its identity is its hash; Enum's own, of the member's
+    name, is Python code, and these are keys of every table.
+    """
+
+    __hash__ = object.__hash__
+
+
+class State(_Name):
     """Where a connection is in its life."""
 
     AWAITING_REQUEST = "the request head is being read"
@@ -58,7 +66,7 @@ class State(Enum):
     CLOSED = "over"
 
 
-class Trigger(Enum):
+class Trigger(_Name):
     """What happened. The value is the label in the diagram; its prefix says who did it."""
 
     PEER_REQUEST = "peer: opening handshake"
@@ -86,7 +94,7 @@ class Trigger(Enum):
     TRANSPORT_LOST = "transport: connection lost"
 
 
-class Effect(Enum):
+class Effect(_Name):
     """What follows. `ServerConnection` has one method for each."""
 
     START_APPLICATION = "start the application"
@@ -102,7 +110,7 @@ class Effect(Enum):
     QUEUE_DISCONNECT = "queue the application's last message"
 
 
-class Timer(Enum):
+class Timer(_Name):
     """What is being waited for. The value is the trigger that follows when it was in vain."""
 
     HANDSHAKE = Trigger.TIME_HANDSHAKE  # how long a peer may take to send its request head

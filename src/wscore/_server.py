@@ -8,7 +8,7 @@ path of messages, pings and pongs, which change no state.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any, Final, Literal, Self
 
@@ -37,8 +37,10 @@ from ._close import (
     is_sendable,
 )
 from ._config import Config
+from ._deflate import Deflate
 from ._errors import ClientDisconnected, LocalProtocolError
 from ._frames import FrameCodec, Ping, Pong, Violation
+from ._frames.native import NativeCodec
 from ._frames.wsproto import WsprotoCodec
 from ._handshake import Denial, HeadReader, Opening, Request, Response, judge, refusal
 from ._inbox import Inbox
@@ -191,7 +193,9 @@ class ServerConnection:
         if not data or self._eof:
             return
         if self._codec is not None:
-            if self._timers.running(Timer.PONG):  # any sign of life will do; pongs queue behind large messages
+            if self._ping is not None and self._timers.running(
+                Timer.PONG
+            ):  # any sign of life will do; pongs queue behind large messages
                 self._await_pong(now)
             if not self._input_over and self._state in _READING_FRAMES:
                 self._codec.receive_data(data)
@@ -237,12 +241,13 @@ class ServerConnection:
         refused has changed nothing.
         """
         kind = message_type(message)
-        if self._state is State.OPEN and kind == "websocket.send":  # the fast path
+        if self._state is _OPEN and kind == "websocket.send":  # the fast path
             payload, is_text = read_send(message)
-            assert self._codec is not None
-            self._write(self._codec.text(payload) if is_text else self._codec.binary(payload))
-            self.stats.messages_sent += 1
-            self.stats.bytes_sent += len(payload)
+            codec, stats = self._codec, self.stats
+            assert codec is not None
+            self._write(codec.text(payload) if is_text else codec.binary(payload))
+            stats.messages_sent += 1
+            stats.bytes_sent += len(payload)
             return
         trigger = TRIGGERS[kind]
         if follow(self._state, trigger) is None:
@@ -387,14 +392,14 @@ class ServerConnection:
         """False: stop reading from the socket, until it is True again."""
         if self._eof or self._paused:
             return False
-        if self._state is State.DECIDING:
+        if self._state is _DECIDING:
             return len(self._early) < self.config.max_early_data
-        return self._state is not State.CLOSED
+        return self._state is not _CLOSED
 
     @property
     def closing(self) -> Closing:
         """What to do about the end of the TCP connection."""
-        return _CLOSING.get(self._state, Closing.NO)
+        return _CLOSING[self._state]
 
     @property
     def state(self) -> State:
@@ -461,7 +466,7 @@ class ServerConnection:
                 assert carried.accept is not None
                 assert self._opening is not None
                 self._answer(self._opening.accept(carried.accept))
-                self._codec = WsprotoCodec(self.config, self._opening.deflate)
+                self._codec = _ENGINES[self.config.engine](self.config, self._opening.deflate)
             case Effect.HOLD_RESPONSE:
                 assert carried.start is not None
                 self._early.clear()
@@ -536,32 +541,38 @@ class ServerConnection:
         While the application is `answering`, with a message in its hands that came before those bytes, an end waits
         until it asks for the next (F32).
         """
-        assert self._codec is not None
+        codec, inbox = self._codec, self._inbox
+        assert codec is not None
         while not self._input_over:
-            keeping = self._state is not State.CLOSE_SENT  # what comes after our close frame is thrown away
-            if keeping and self._inbox.full:
+            keeping = self._state is not _CLOSE_SENT  # what comes after our close frame is thrown away
+            if keeping and inbox.full:
                 self._pause()
                 return
-            event = self._codec.next_event()
-            if event is None:
+            event = codec.next_event()
+            if isinstance(event, (str, bytes)):
+                if keeping:
+                    self._keep(event)
+            elif event is not None:
+                self._take(event, now, answering=answering)
+            else:
                 return
-            match event:
-                case str() | bytes():
-                    if keeping:
-                        self._keep(event)
-                case Ping(payload):
-                    self._answer_ping(payload)
-                case Pong(payload):
-                    self._take_pong(payload, now)
-                case Close(code, reason):
-                    self._input_over = True
-                    self._close_received = event
-                    seen = NO_STATUS if code is None else code
-                    self._end(Trigger.PEER_CLOSE, _Carried("peer", seen, reason, event), now, answering=answering)
-                case Violation(code):
-                    self._input_over = True
-                    carried = _Carried("violation", code, event.reason, Close(code, event.reason))
-                    self._end(Trigger.PEER_VIOLATION, carried, now, answering=answering)
+
+    def _take(self, event: Ping | Pong | Close | Violation, now: float, *, answering: bool) -> None:
+        """Take what is no message."""
+        match event:
+            case Ping(payload):
+                self._answer_ping(payload)
+            case Pong(payload):
+                self._take_pong(payload, now)
+            case Close(code, reason):
+                self._input_over = True
+                self._close_received = event
+                seen = NO_STATUS if code is None else code
+                self._end(Trigger.PEER_CLOSE, _Carried("peer", seen, reason, event), now, answering=answering)
+            case Violation(code):
+                self._input_over = True
+                carried = _Carried("violation", code, event.reason, Close(code, event.reason))
+                self._end(Trigger.PEER_VIOLATION, carried, now, answering=answering)
 
     def _keep(self, message: str | bytes) -> None:
         if isinstance(message, str):
@@ -570,8 +581,9 @@ class ServerConnection:
         else:
             size = len(message)
             self._inbox.put({"type": "websocket.receive", "bytes": message}, size)
-        self.stats.messages_received += 1
-        self.stats.bytes_received += size
+        stats = self.stats
+        stats.messages_received += 1
+        stats.bytes_received += size
 
     def _answer_ping(self, payload: bytes) -> None:
         if self._state is not State.OPEN:  # nothing follows our close frame (I4)
@@ -706,9 +718,21 @@ DURATIONS: Final = {
 }
 """The field of `Config` that says how long each timer runs; the reference is generated from it."""
 
+_ENGINES: Final[Mapping[str, Callable[[Config, Deflate | None], FrameCodec]]] = {
+    "native": NativeCodec,
+    "wsproto": WsprotoCodec,
+}
 _ENDING: Final = frozenset({State.CLOSE_SENT, State.DRAINING, State.CLOSED})
 _READING_FRAMES: Final = frozenset({State.OPEN, State.CLOSE_SENT})
-_CLOSING: Final = {State.DRAINING: Closing.AFTER_FLUSH, State.CLOSED: Closing.NOW}
+_CLOSING: Final = dict.fromkeys(State, Closing.NO) | {
+    State.DRAINING: Closing.AFTER_FLUSH,
+    State.CLOSED: Closing.NOW,
+}
+# For what is asked on every message: looking a member up in its class takes Python 3.11 as long as unmasking a word.
+_DECIDING: Final = State.DECIDING
+_OPEN: Final = State.OPEN
+_CLOSE_SENT: Final = State.CLOSE_SENT
+_CLOSED: Final = State.CLOSED
 
 
 def _refused(response: Response) -> _Carried:

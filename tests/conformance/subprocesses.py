@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from wscore import Config
+
 from .wire import PATIENCE, Wire
 
 
@@ -70,6 +72,7 @@ def server_process(transport: str, app: str, **options: Any) -> Iterator[ServerP
     with contextlib.ExitStack() as stack:
         script = Path(__file__).with_name("server_process.py")
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        options = {"engine": Config().engine} | options  # as in the tests' own process: tests/conftest.py
         log = stack.enter_context(tempfile.TemporaryFile("w+"))  # not a pipe, which a flood of errors could fill
         process = subprocess.Popen(
             [sys.executable, str(script), transport, app, json.dumps(options)],

@@ -44,7 +44,7 @@ DECLINED = {
 @pytest.mark.parametrize("case", DECLINED)
 def test_declined_offers(case: str, serve: Any) -> None:
     """A bad offer is declined, and the connection works without compression."""
-    wire = serve(echo).connect()
+    wire = serve(echo, config=quick(compression_min_size=0)).connect()
     assert wire.upgrade(("Sec-WebSocket-Extensions", DECLINED[case])).get("sec-websocket-extensions") is None
     wire.send(frame(TEXT, "plain"))
     assert wire.read_text() == "plain"
@@ -69,7 +69,7 @@ TAKEN = {
 def test_taken_offers(case: str, serve: Any) -> None:
     """A good offer is answered with what it asked for, and nothing left over from another one."""
     offer, expected = TAKEN[case]
-    wire = serve(echo).connect()
+    wire = serve(echo, config=quick(compression_min_size=0)).connect()
     answer = wire.upgrade(("Sec-WebSocket-Extensions", offer)).get("sec-websocket-extensions")
     assert answer is not None
     name, *parameters = [part.strip() for part in answer.split(";")]
@@ -83,7 +83,7 @@ def test_taken_offers(case: str, serve: Any) -> None:
 
 def test_client_context_takeover_is_not_refused_unasked(serve: Any) -> None:
     """The client's context takeover is never refused unasked."""
-    answer = serve(echo).connect().upgrade(OFFER).get("sec-websocket-extensions")
+    answer = serve(echo, config=quick(compression_min_size=0)).connect().upgrade(OFFER).get("sec-websocket-extensions")
     assert answer is not None
     assert "client_no_context_takeover" not in answer
 
@@ -98,7 +98,7 @@ def test_switched_off(serve: Any) -> None:
 
 def test_d1_ping_between_two_compressed_fragments(serve: Any) -> None:
     """D1: a ping between two compressed fragments is answered, and the message stays whole."""
-    wire = serve(echo).open(OFFER)
+    wire = serve(echo, config=quick(compression_min_size=0)).open(OFFER)
     text = b"fragmented and compressed " * 50
     data = deflated(text)
     wire.send(frame(TEXT, data[:20], fin=False, rsv=RSV1), frame(PING, b"p" * 40), frame(CONTINUATION, data[20:]))
@@ -126,7 +126,7 @@ def test_failures(case: str, serve: Any) -> None:
     """What is no deflate data, or too much of it, fails with the right code and nothing but that."""
     data, code = FAILS[case]
     app = Noting()
-    wire = serve(app, config=quick(max_message_size=1000)).open(OFFER)
+    wire = serve(app, config=quick(compression_min_size=0, max_message_size=1000)).open(OFFER)
     wire.send(data)
     assert wire.read_close().code == code
     assert wire.read_to_end() == b""
@@ -135,7 +135,7 @@ def test_failures(case: str, serve: Any) -> None:
 
 def test_d4_empty_messages(serve: Any) -> None:
     """D4: an empty compressed message is "", also from a client that sends no byte for the second one."""
-    wire = serve(echo).open(OFFER)
+    wire = serve(echo, config=quick(compression_min_size=0)).open(OFFER)
     inflating = Inflating()
     for payload in (b"\0", b"\0", b""):
         wire.send(frame(TEXT, payload, rsv=RSV1))
@@ -144,7 +144,7 @@ def test_d4_empty_messages(serve: Any) -> None:
 
 def test_d5_final_block(serve: Any) -> None:
     """D5: a message that ends in a BFINAL=1 block, then another compressed message: both arrive."""
-    wire = serve(echo).open(OFFER)
+    wire = serve(echo, config=quick(compression_min_size=0)).open(OFFER)
     inflating = Inflating()
     wire.send(frame(TEXT, deflated(b"one", final=True), rsv=RSV1), frame(TEXT, deflated(b"two"), rsv=RSV1))
     assert [inflating.read(wire), inflating.read(wire)] == [b"one", b"two"]
@@ -153,7 +153,7 @@ def test_d5_final_block(serve: Any) -> None:
 def test_d6_bomb(serve: Any) -> None:
     """D6: 64 KiB on the wire that inflate to 64 MiB fail with 1009."""
     app = Noting()
-    wire = serve(app, config=quick(max_message_size=2**20)).open(OFFER)
+    wire = serve(app, config=quick(compression_min_size=0, max_message_size=2**20)).open(OFFER)
     wire.send_regardless(frame(BINARY, deflated(bytes(2**26)), rsv=RSV1))
     assert wire.read_close().code == 1009
     assert wire.read_to_end() == b""
@@ -163,7 +163,7 @@ def test_d6_bomb(serve: Any) -> None:
 @pytest.mark.parametrize("size", [999, 1000])
 def test_d7_up_to_the_limit(size: int, serve: Any) -> None:
     """D7: a message that inflates to just the limit passes."""
-    wire = serve(echo, config=quick(max_message_size=1000)).open(OFFER)
+    wire = serve(echo, config=quick(compression_min_size=0, max_message_size=1000)).open(OFFER)
     wire.send(frame(BINARY, deflated(b"x" * size), rsv=RSV1))
     assert Inflating().read(wire) == b"x" * size
 
@@ -171,14 +171,14 @@ def test_d7_up_to_the_limit(size: int, serve: Any) -> None:
 def test_d8_uncompressed_message(serve: Any) -> None:
     """D8: an uncompressed message on a compressed connection is delivered."""
     app = Noting()
-    wire = serve(app).open(OFFER)
+    wire = serve(app, config=quick(compression_min_size=0)).open(OFFER)
     wire.send(frame(TEXT, "plain"), frame(TEXT, deflated(b"squeezed"), rsv=RSV1))
     assert [app.messages.next()["text"] for _ in range(2)] == ["plain", "squeezed"]
 
 
 def test_d9_context_takeover(serve: Any) -> None:
     """D9: both directions keep their context over messages: a repetition costs a few bytes."""
-    server = serve(echo)
+    server = serve(echo, config=quick(compression_min_size=0))
     wire = server.open(OFFER)
     squeeze = zlib.compressobj(wbits=-12)
     inflating = Inflating()
@@ -197,7 +197,9 @@ def test_d9_context_takeover(serve: Any) -> None:
 
 def test_d9_no_context_takeover(serve: Any) -> None:
     """D9: with server_no_context_takeover every message can be inflated for itself."""
-    wire = serve(echo).open(("Sec-WebSocket-Extensions", "permessage-deflate; server_no_context_takeover"))
+    wire = serve(echo, config=quick(compression_min_size=0)).open(
+        ("Sec-WebSocket-Extensions", "permessage-deflate; server_no_context_takeover")
+    )
     for _ in range(3):
         wire.send(frame(TEXT, deflated(b"again and again " * 10), rsv=RSV1))
         assert Inflating().read(wire) == b"again and again " * 10
@@ -206,7 +208,9 @@ def test_d9_no_context_takeover(serve: Any) -> None:
 def test_d10_larger_window_than_agreed(serve: Any) -> None:
     """D10: a client that compresses with a larger window than agreed fails with 1007."""
     app = Noting()
-    wire = serve(app).open(("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits=9"))
+    wire = serve(app, config=quick(compression_min_size=0)).open(
+        ("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits=9")
+    )
     block = os.urandom(4000)
     wire.send(frame(BINARY, deflated(block + block, bits=15), rsv=RSV1))
     assert wire.read_close().code == 1007
@@ -215,7 +219,7 @@ def test_d10_larger_window_than_agreed(serve: Any) -> None:
 
 def test_d11_code_point_over_chunks(serve: Any) -> None:
     """D11: code points that lie across inflated chunks are fine."""
-    wire = serve(echo).open(OFFER)
+    wire = serve(echo, config=quick(compression_min_size=0)).open(OFFER)
     text = ("x" + "€ä😀" * 40_000).encode()
     wire.send(frame(TEXT, deflated(text), rsv=RSV1), close_frame(1000))
     assert Inflating().read(wire) == text

@@ -209,6 +209,17 @@ def test_a_short_offer_of_any_configured_window_is_kept_to() -> None:
         assert inflater.decompress(written.payload + b"\0\0\xff\xff") == noise * 2
 
 
+@pytest.mark.parametrize(("size", "smallest"), [(63, 64), (64, 64), (0, 0), (1, 0), (1, 1), (99, 100), (100, 100)])
+def test_messages_too_small_to_gain_go_out_as_they_are(size: int, smallest: int) -> None:
+    """RFC 7692 6: RSV1 says of each message whether it is compressed; one of exactly `compression_min_size` is."""
+    client = Client(Config(compression_min_size=smallest))
+    client.opens_compressed()
+    client.app_sends("websocket.send", text="x" * size)
+    client.app_sends("websocket.send", bytes=b"x" * size)
+    client.connection.send({"type": "websocket.send", "text": "again " * 99}, now=0.0)
+    assert [frame.rsv1 for frame in client.reads_frames()] == [size >= smallest, size >= smallest, True]
+
+
 # -- D1-D11: messages
 
 

@@ -25,7 +25,15 @@ WHOLE = [
 SECONDS = ["handshake_timeout", "close_timeout", "accept_retry"]
 OPTIONAL_SECONDS = ["accept_timeout", "ping_interval", "ping_timeout", "lifespan_timeout"]
 RANGES = {"compression_window_bits": (9, 15), "compression_mem_level": (1, 9), "compression_level": (0, 9)}
-OTHERS = ["compression", "max_connections", "shutdown_code", "shutdown_grace", "root_path"]
+OTHERS = [
+    "engine",
+    "compression",
+    "compression_min_size",
+    "max_connections",
+    "shutdown_code",
+    "shutdown_grace",
+    "root_path",
+]
 
 
 def refused(name: str, value: Any) -> None:
@@ -99,6 +107,22 @@ def test_zlibs_ranges(name: str):
     accepted(name, highest)
     for value in (lowest - 1, highest + 1, float(lowest), None, "9"):
         refused(name, value)
+
+
+def test_engine():
+    """There are two engines."""
+    accepted("engine", "native")
+    accepted("engine", "wsproto")
+    for value in ("", "Native", None, True):
+        refused("engine", value)
+
+
+def test_compression_min_size():
+    """A size is a whole number; at 0 every message is compressed."""
+    accepted("compression_min_size", 0)
+    accepted("compression_min_size", 2**40)
+    for value in (-1, 1.0, True, None):
+        refused("compression_min_size", value)
 
 
 def test_max_connections():

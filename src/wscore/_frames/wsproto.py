@@ -21,8 +21,9 @@ from wsproto.frame_protocol import (
 
 from .._close import NO_CODE, Close, MalformedClose, read_close_payload
 from .._config import Config
-from .._deflate import CorruptDeflate, Deflate, Deflater, Inflater, TooLarge
+from .._deflate import Deflate
 from . import Event, Ping, Pong, Violation
+from ._messages import Failure, Messages
 
 __all__ = ["WsprotoCodec"]
 
@@ -33,7 +34,7 @@ class WsprotoCodec:
     """A `FrameCodec` for the server's end of a connection."""
 
     def __init__(self, config: Config, deflate: Deflate | None) -> None:
-        rules = _MessageRules(config, deflate)
+        rules = _MessageRules(Messages(config, deflate))
         self._decoder = FrameDecoder(client=False, extensions=[rules])
         self._messages = MessageDecoder()
         self._writer = FrameProtocol(client=False, extensions=[rules])
@@ -115,35 +116,13 @@ def _join(parts: list[str] | list[bytes]) -> str | bytes:
 
 
 class _MessageRules(Extension):
-    """Limits judged on the frame's header, and permessage-deflate (RFC 7692), in the shape of a wsproto extension.
-
-    wsproto calls `frame_inbound_header` a second time for a header whose masking key had not arrived, so that hook
-    only notes what it sees.
-    """
+    """What all engines hold of a message, in the shape of a wsproto extension: limits, and permessage-deflate."""
 
     name = "wscore"
 
-    def __init__(self, config: Config, deflate: Deflate | None) -> None:
-        self._limit = config.max_message_size
-        self._max_fragments = config.max_fragments
-        self._inflater: Inflater | None = None
-        self._deflater: Deflater | None = None
-        if deflate is not None:
-            self._inflater = Inflater(
-                window_bits=deflate.client_window_bits, context_takeover=not deflate.client_no_context_takeover
-            )
-            self._deflater = Deflater(
-                window_bits=deflate.server_window_bits,
-                context_takeover=not deflate.server_no_context_takeover,
-                level=config.compression_level,
-                mem_level=config.compression_mem_level,
-            )
+    def __init__(self, messages: Messages) -> None:
+        self._messages = messages
         self._control = False  # the frame being read is a control frame
-        self._compressed = False  # the message being read is compressed; a control frame between does not touch it
-        self._wire_size = 0  # payload bytes of the message's finished frames
-        self._frame_size = 0  # of the frame being read
-        self._size = 0  # what the message has come to
-        self._fragments = 0
 
     def enabled(self) -> bool:
         return True
@@ -158,56 +137,38 @@ class _MessageRules(Extension):
         self._control = opcode.iscontrol()
         if self._control:
             return _NO_RSV
-        first = opcode is not Opcode.CONTINUATION
-        if first is (self._fragments > 0):
-            # RFC 6455 5.4. wsproto sees it too, but after a byte of payload, which would be inflated first.
-            return CloseReason.PROTOCOL_ERROR
-        if first:
-            self._compressed = rsv.rsv1 and self._inflater is not None
-        self._frame_size = payload_length
-        limit = self._limit
-        if self._compressed:
-            limit += limit // 8 + 1024  # incompressible data grows a little; what it inflates to is what counts
-        if self._wire_size + payload_length > limit or self._fragments >= self._max_fragments:
-            return CloseReason.MESSAGE_TOO_BIG
-        return RsvBits(first and self._compressed, False, False)
+        # wsproto would see a misplaced frame too, but after a byte of payload, which would be inflated first.
+        try:
+            takes_rsv1 = self._messages.open_frame(
+                continues=opcode is Opcode.CONTINUATION, rsv1=rsv.rsv1, size=payload_length
+            )
+        except Failure as failure:
+            return CloseReason(failure.code)
+        return RsvBits(takes_rsv1, False, False)
 
     def frame_inbound_payload_data(self, proto: FrameDecoder | FrameProtocol, data: bytes) -> bytes | CloseReason:
         del proto
-        if self._control or not self._compressed:
+        if self._control:
             return data
-        return self._inflate(data)
+        try:
+            return self._messages.content(data)
+        except Failure as failure:
+            return CloseReason(failure.code)
 
     def frame_inbound_complete(self, proto: FrameDecoder | FrameProtocol, fin: bool) -> bytes | CloseReason | None:
         del proto
         if self._control:
             return None
-        self._wire_size += self._frame_size
-        self._fragments += 1
-        if not fin:
-            return None
-        rest = self._inflate(None) if self._compressed else None
-        self._wire_size = self._size = self._fragments = 0
-        self._compressed = False
-        return rest
+        try:
+            return self._messages.finish_frame(final=fin)
+        except Failure as failure:
+            return CloseReason(failure.code)
 
     def frame_outbound(
         self, proto: FrameDecoder | FrameProtocol, opcode: Opcode, rsv: RsvBits, data: bytes, fin: bool
     ) -> tuple[RsvBits, bytes]:
         del proto, fin  # we write whole messages
-        if self._deflater is None or opcode.iscontrol():
+        if opcode.iscontrol():
             return rsv, data
-        return RsvBits(True, False, False), self._deflater.deflate(data)
-
-    def _inflate(self, data: bytes | None) -> bytes | CloseReason:
-        """Inflate a piece of the message, or with None its end."""
-        assert self._inflater is not None  # else no message is taken for compressed
-        room = self._limit - self._size
-        try:
-            inflated = self._inflater.end_message(room) if data is None else self._inflater.inflate(data, room)
-        except TooLarge:
-            return CloseReason.MESSAGE_TOO_BIG
-        except CorruptDeflate:
-            return CloseReason.INVALID_FRAME_PAYLOAD_DATA
-        self._size += len(inflated)
-        return inflated
+        compressed, payload = self._messages.payload(data)
+        return RsvBits(compressed, False, False), payload

@@ -1,0 +1,249 @@
+"""Time the frame engines without sockets: `python bench/micro.py`.
+
+What is timed is an echo: take the bytes of one read, give its messages, write the replies. "engine" is the engine
+alone; "connection" is a whole `ServerConnection`, from `receive_data` through `next_message` and `send` to
+`data_to_send`. Each competitor runs in a process of its own, and they take turns, A B C A B C, so that all see the same
+machine. The time is the thread's CPU time. Believe the ratios, and the spread: the machine is never idle.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+SIZES = {"32 B": 32, "1 KiB": 1024, "64 KiB": 65536, "1 MiB": 1 << 20}
+FRAMES = (1, 64)
+PIECES = {"4 MiB in 4 KiB pieces": 1 << 22, "16 MiB in 4 KiB pieces": 1 << 24}
+MASK = bytes.fromhex("37fa213d")
+
+COMPETITORS: dict[str, tuple[str, str, bool]] = {
+    "wsproto": ("bare", "", False),
+    "wscore on wsproto": ("engine", "wsproto", True),
+    "native, pure": ("engine", "native", True),
+    "native, C": ("engine", "native", False),
+    "connection on wsproto": ("connection", "wsproto", True),
+    "connection, pure": ("connection", "native", True),
+    "connection, C": ("connection", "native", False),
+}
+"""What runs, on which engine, and whether without the C part. The ratios are to the first of its kind."""
+
+
+def frame(opcode: int, payload: bytes) -> bytes:
+    """Write a client's frame."""
+    size = len(payload)
+    if size < 126:
+        header = bytes([0x80 | opcode, 0x80 | size])
+    elif size < 1 << 16:
+        header = bytes([0x80 | opcode, 0xFE]) + size.to_bytes(2)
+    else:
+        header = bytes([0x80 | opcode, 0xFF]) + size.to_bytes(8)
+    key = int.from_bytes((MASK * (size // 4 + 1))[:size])
+    return header + MASK + (int.from_bytes(payload) ^ key).to_bytes(size)
+
+
+def read_of(case: dict[str, Any]) -> tuple[bytes, bytes]:
+    """Give a read, and what an echo answers."""
+    payload = (b"grow old along with me; the best " * (case["size"] // 32 + 1))[: case["size"]]
+    opcode = 1 if case["text"] else 2
+    size = len(payload)
+    header = bytes([0x80 | opcode])
+    header += (
+        bytes([size]) if size < 126 else b"\x7e" + size.to_bytes(2) if size < 1 << 16 else b"\x7f" + size.to_bytes(8)
+    )
+    return frame(opcode, payload) * case["frames"], (header + payload) * case["frames"]
+
+
+# -- the competitors: each a function that takes a read and gives the replies
+
+
+def bare(_: str) -> Callable[[bytes], bytes]:
+    """wsproto as it comes."""
+    from wsproto.connection import Connection, ConnectionType
+    from wsproto.events import BytesMessage, Message, TextMessage
+
+    connection = Connection(ConnectionType.SERVER)
+    parts: list[Any] = []
+
+    def echo(data: bytes) -> bytes:
+        connection.receive_data(data)
+        replies = []
+        for event in connection.events():
+            assert isinstance(event, Message)
+            parts.append(event.data)
+            if event.message_finished:
+                kind = TextMessage if isinstance(event, TextMessage) else BytesMessage
+                whole = parts[0] if len(parts) == 1 else type(parts[0])().join(parts)
+                replies.append(connection.send(kind(whole)))
+                parts.clear()
+        return b"".join(replies)
+
+    return echo
+
+
+def engine(name: str) -> Callable[[bytes], bytes]:
+    """One of wscore's engines."""
+    from wscore import Config
+    from wscore._frames.native import NativeCodec
+    from wscore._frames.wsproto import WsprotoCodec
+
+    codec = (NativeCodec if name == "native" else WsprotoCodec)(Config(), None)
+    receive, next_event, text, binary = codec.receive_data, codec.next_event, codec.text, codec.binary
+
+    def echo(data: bytes) -> bytes:
+        receive(data)
+        replies = []
+        while (event := next_event()) is not None:
+            replies.append(text(event.encode()) if isinstance(event, str) else binary(event))  # type: ignore[arg-type]
+        return b"".join(replies)
+
+    return echo
+
+
+def connection(name: str) -> Callable[[bytes], bytes]:
+    """A connection of wscore's, its application an echo that reads until nothing is left."""
+    from wscore import Config, Request, ServerConnection
+
+    key = (b"sec-websocket-key", b"dGhlIHNhbXBsZSBub25jZQ==")
+    headers = [(b"host", b"h"), (b"upgrade", b"websocket"), (b"connection", b"upgrade"), key]
+    request = Request(b"GET", b"/", [*headers, (b"sec-websocket-version", b"13")])
+    config = Config(engine=name, max_queue=100, max_queue_size=1 << 30)  # type: ignore[arg-type]
+    core: Any = ServerConnection.from_request(request, config, now=0.0)
+    core.next_message(now=0.0)
+    core.send({"type": "websocket.accept"}, now=0.0)
+    core.data_to_send()
+
+    def echo(data: bytes) -> bytes:
+        core.receive_data(data, now=1.0)
+        while (message := core.next_message(now=1.0)) is not None:
+            text = message.get("text")
+            if text is not None:
+                core.send({"type": "websocket.send", "text": text}, now=1.0)
+            else:
+                core.send({"type": "websocket.send", "bytes": message["bytes"]}, now=1.0)
+        replies: bytes = core.data_to_send()
+        return replies
+
+    return echo
+
+
+def work(kind: str, name: str) -> None:
+    """Time what is asked for on standard input, a case a line, and answer nanoseconds per message."""
+    make: Callable[[str], Callable[[bytes], bytes]] = globals()[kind]
+    for line in sys.stdin:
+        case = json.loads(line)
+        data, expected = read_of(case)
+        reads = [data[at : at + case["cut"]] for at in range(0, len(data), case["cut"])]
+        echo = make(name)
+        assert b"".join(map(echo, reads)) == expected, "wrong replies"
+        rounds, spent = 0, 0
+        while spent < case["ns"]:
+            start = time.thread_time_ns()
+            for _ in range(case["batch"]):
+                for read in reads:
+                    echo(read)
+            spent += time.thread_time_ns() - start
+            rounds += case["batch"]
+        print(spent / rounds / case["frames"], flush=True)
+
+
+# -- the rounds
+
+
+class Worker:
+    """A competitor's process."""
+
+    def __init__(self, kind: str, name: str, pure: bool) -> None:
+        """Start it."""
+        environment = os.environ | ({"WSCORE_PURE": "1"} if pure else {})
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, "--work", kind, name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+
+    def time(self, case: dict[str, Any]) -> float:
+        """Run a case; nanoseconds per message."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(case) + "\n")
+        self._process.stdin.flush()
+        return float(self._process.stdout.readline())
+
+    def end(self) -> None:
+        """End it."""
+        self._process.communicate()
+
+
+def accelerated() -> bool:
+    """Tell whether the C part is there."""
+    from wscore._frames import _mask
+
+    return _mask.ACCELERATED
+
+
+def cases(sizes: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give what is to be timed: its name, and what `work` needs to know."""
+    for label in sizes:
+        whole = 1 << 30
+        for text, frames in itertools.product((True, False), FRAMES if label in SIZES else (1,)):
+            size, cut = (SIZES[label], whole) if label in SIZES else (PIECES[label], 4096)
+            if size * frames <= 1 << 24:
+                name = f"{label} {'text' if text else 'binary'}, {frames} a read"
+                yield name, {"size": size, "text": text, "frames": frames, "cut": cut}
+
+
+def main() -> None:
+    """Print a table of nanoseconds per message, and of ratios."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=41)
+    parser.add_argument("--ms", type=float, default=4.0, help="time of a case in a round")
+    parser.add_argument("--only", help="competitors whose name holds this, beside wsproto")
+    parser.add_argument("--sizes", nargs="*", choices=[*SIZES, *PIECES], default=[*SIZES, *PIECES])
+    parser.add_argument("--json", help="write the figures to this file as well")
+    options = parser.parse_args()
+    chosen = {
+        name: how
+        for name, how in COMPETITORS.items()
+        if ("C" not in name.split() or accelerated())
+        and (not options.only or name == "wsproto" or options.only in name)
+    }
+    workers = {name: Worker(*how) for name, how in chosen.items()}
+    print(f"Python {sys.version.split()[0]}, load {os.getloadavg()[0]:.1f}, {options.rounds} rounds; ns per message")
+    print("best (median / best); how many times faster than wsproto: best over best, median of the rounds")
+    results = []
+    for label, case in cases(options.sizes):
+        case |= {"ns": options.ms * 1e6, "batch": max(1, (1 << 15) // ((case["size"] // 16 + 32) * case["frames"]))}
+        times: dict[str, list[float]] = {name: [] for name in workers}
+        for _ in range(options.rounds if case["size"] < 1 << 21 else min(options.rounds, 3)):
+            for name, worker in workers.items():
+                times[name].append(worker.time(case))
+        print(f"\n{label}")
+        base = times["wsproto"]
+        for name, each in times.items():
+            best, median = min(each), statistics.median(each)
+            ratio = min(base) / best
+            median_ratio = statistics.median(b / e for b, e in zip(base, each, strict=True))
+            print(f"  {name:24}{best:14,.0f}  (x{median / best:.2f})  {ratio:6.1f} {median_ratio:6.1f}", flush=True)
+            results.append({**case, "label": label, "name": name, "best": best, "median": median})
+    for worker in workers.values():
+        worker.end()
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump({"python": sys.version, "load": os.getloadavg(), "results": results}, file, indent=1)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--work"]:
+        work(sys.argv[2], sys.argv[3])
+    else:
+        main()

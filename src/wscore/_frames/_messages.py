@@ -1,0 +1,108 @@
+"""What a message may be, whichever engine reads it: the order of its frames, its limits, and permessage-deflate.
+
+An engine reads headers and payload; it asks here what they mean to the message, so that all engines give the same
+code to the same fault. The limits act on a header, before any of its payload is kept.
+"""
+
+from __future__ import annotations
+
+from .._close import INVALID_PAYLOAD, PROTOCOL_ERROR, TOO_BIG
+from .._config import Config
+from .._deflate import CorruptDeflate, Deflate, Deflater, Inflater, TooLarge
+
+__all__ = ["Failure", "Messages"]
+
+
+class Failure(Exception):
+    """The peer broke a rule; `code` is what to fail the connection with. No engine lets it out."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Messages:
+    """The messages of one connection, frame by frame.
+
+    For each data frame an engine calls `open_frame`, then `content` with its payload, cut in any way, and then
+    `finish_frame`. Control frames are no part of a message, wherever they stand.
+    """
+
+    def __init__(self, config: Config, deflate: Deflate | None) -> None:
+        """Keep the limits, and the two halves of permessage-deflate where that was agreed on."""
+        self._limit = config.max_message_size
+        self._max_fragments = config.max_fragments
+        self._min_compressed = config.compression_min_size
+        self._inflater: Inflater | None = None
+        self._deflater: Deflater | None = None
+        if deflate is not None:
+            self._inflater = Inflater(
+                window_bits=deflate.client_window_bits, context_takeover=not deflate.client_no_context_takeover
+            )
+            self._deflater = Deflater(
+                window_bits=deflate.server_window_bits,
+                context_takeover=not deflate.server_no_context_takeover,
+                level=config.compression_level,
+                mem_level=config.compression_mem_level,
+            )
+        self._compressed = False  # the message being read is
+        self._frame_size = 0  # announced by the header of the frame being read
+        self._wire_size = 0  # of the message's finished frames
+        self._size = 0  # what the message has come to
+        self._fragments = 0  # finished; no message is being read while there is none
+
+    # -- reading
+
+    def open_frame(self, *, continues: bool, rsv1: bool, size: int) -> bool:
+        """Judge a data frame by its header; tell whether its RSV1 means something. Raises Failure.
+
+        It may be called again for the same frame: an engine may not have the whole header yet.
+        """
+        if continues is (self._fragments == 0):  # RFC 6455 5.4
+            raise Failure(PROTOCOL_ERROR)
+        if not continues:
+            self._compressed = rsv1 and self._inflater is not None
+        self._frame_size = size
+        # Incompressible data grows a little; what it inflates to is what counts.
+        limit = self._limit + self._limit // 8 + 1024 if self._compressed else self._limit
+        if self._wire_size + size > limit or self._fragments >= self._max_fragments:
+            raise Failure(TOO_BIG)
+        return self._compressed and not continues
+
+    def content(self, piece: bytes) -> bytes:
+        """Give what a piece of payload means: itself, or what it inflates to. Raises Failure."""
+        if not self._compressed:
+            return piece
+        return self._inflate(piece)
+
+    def finish_frame(self, *, final: bool) -> bytes:
+        """End the frame, and with a final one the message; give what was left of that. Raises Failure."""
+        if not final:
+            self._wire_size += self._frame_size
+            self._fragments += 1
+            return b""
+        rest = self._inflate(None) if self._compressed else b""
+        self._wire_size = self._size = self._fragments = 0
+        self._compressed = False
+        return rest
+
+    def _inflate(self, piece: bytes | None) -> bytes:
+        """Inflate a piece of the message, or with None its end."""
+        assert self._inflater is not None  # else no message is taken for compressed
+        room = self._limit - self._size
+        try:
+            inflated = self._inflater.end_message(room) if piece is None else self._inflater.inflate(piece, room)
+        except TooLarge:
+            raise Failure(TOO_BIG) from None
+        except CorruptDeflate:
+            raise Failure(INVALID_PAYLOAD) from None
+        self._size += len(inflated)
+        return inflated
+
+    # -- writing
+
+    def payload(self, message: bytes) -> tuple[bool, bytes]:
+        """Give a message's payload on the wire, and whether it is compressed; RSV1 says so (RFC 7692 6)."""
+        if self._deflater is None or len(message) < self._min_compressed:
+            return False, message
+        return True, self._deflater.deflate(message)

@@ -1,0 +1,273 @@
+"""Our own engine: one parse loop over one buffer.
+
+The fast path takes a message that came whole, in one uncompressed frame, which is what nearly all are: it needs no
+state but the place in the buffer, and makes no object but the message. Everything else takes the slow path, which is
+the RFC read from top to bottom: the header is judged before any payload is kept, and the payload of a data frame is
+unmasked, inflated and checked as it comes, however little of it is there. So bad UTF-8 shows at the byte that makes it
+bad, and a large message is never copied from a growing buffer to a larger one.
+
+Violations are found in the order in which the `wsproto` engine finds them, so that both give the same code to a peer
+that breaks several rules at once.
+"""
+
+from __future__ import annotations
+
+import codecs
+import struct
+from typing import Any, Final
+
+from .._close import INVALID_PAYLOAD, PROTOCOL_ERROR, Close, MalformedClose, close_payload, read_close_payload
+from .._config import Config
+from .._deflate import Deflate
+from . import Event, Ping, Pong, Violation
+from ._mask import mask, unmask
+from ._messages import Failure, Messages
+
+__all__ = ["NativeCodec"]
+
+_CONTINUATION: Final = 0x0
+_TEXT: Final = 0x1
+_BINARY: Final = 0x2
+_CLOSE: Final = 0x8
+_PING: Final = 0x9
+_PONG: Final = 0xA
+_OPCODES: Final = frozenset({_CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG})
+_FIN: Final = 0x80
+_RSV1: Final = 0x40
+_RSV: Final = 0x70
+_MASKED: Final = 0x80
+_WHOLE_TEXT: Final = _FIN | _TEXT
+_WHOLE_BINARY: Final = _FIN | _BINARY
+
+_MANY: Final = 1024  # parts of a message; of a byte each they weigh fifty times what they hold
+
+
+class NativeCodec:
+    """A `FrameCodec` for the server's end of a connection."""
+
+    def __init__(self, config: Config, deflate: Deflate | None) -> None:
+        self._messages = Messages(config, deflate)
+        self._compresses = deflate is not None
+        self._limit = config.max_message_size
+        self._buffer = b""
+        self._at = 0  # what stands before it in the buffer was read
+        self._between = True  # no message is being read, and none has failed
+        self._over = False
+        # The data frame being read; its payload may be here in part.
+        self._key = b""  # turned as the payload comes; empty between frames
+        self._left: int = 0
+        self._final = False
+        # The message being read, of one frame or more.
+        self._nothing: str | bytes = b""  # of its kind
+        self._tail = b""  # the beginning of a code point, cut off by the end of a piece
+        self._parts: list[Any] = []  # of its kind
+        self._joined: list[Any] = []
+
+    def receive_data(self, data: bytes | bytearray | memoryview) -> None:
+        """Take bytes from the peer."""
+        self._buffer = self._buffer[self._at :] + data if self._buffer else bytes(data)
+        self._at = 0
+
+    def next_event(self) -> Event | None:
+        """Give the next message, control frame or failure."""
+        buffer, at = self._buffer, self._at
+        here = len(buffer)
+        # The fast path: a whole message in one frame, no reserved bit set, all of it here. Left out is what cannot
+        # occur then: fragments, inflating, UTF-8 across pieces. Whatever else there is, a broken rule or limit among
+        # it, is left untouched to the slow path.
+        if self._between and at + 6 <= here:
+            first, size, start, shortest = buffer[at], buffer[at + 1] ^ _MASKED, at + 6, 0
+            if size > 125:
+                if size == 126:
+                    size, start, shortest = buffer[at + 2] << 8 | buffer[at + 3], at + 8, 126
+                elif size == 127:
+                    size, start, shortest = int.from_bytes(buffer[at + 2 : at + 10]), at + 14, 1 << 16
+                else:
+                    size = -1  # not masked
+            end = start + size
+            if end <= here and shortest <= size <= self._limit:
+                if first == _WHOLE_TEXT:
+                    self._at = end
+                    try:
+                        return unmask(buffer, start, end).decode()
+                    except UnicodeDecodeError:
+                        return self._fail(INVALID_PAYLOAD)
+                if first == _WHOLE_BINARY:
+                    self._at = end
+                    return unmask(buffer, start, end)
+        if at == here:
+            self._buffer, self._at = b"", 0  # an idle connection holds no read that was used up
+            return None
+        if self._over:
+            return None
+        try:
+            return self._read()
+        except Failure as failure:
+            return self._fail(failure.code)
+
+    def _fail(self, code: int) -> Violation:
+        self._over = True
+        self._between = False
+        return Violation(code)
+
+    def _read(self) -> Event | None:
+        """Take the slow path to the next event."""
+        while True:
+            if not self._key:
+                control = self._read_header()
+                if control is not None:
+                    return control
+                if not self._key:
+                    break
+            self._read_payload()
+            if self._left:
+                break
+            self._key = b""
+            rest = self._messages.finish_frame(final=self._final)
+            if self._final:
+                return self._end_message(rest)
+        self._buffer, self._at = self._buffer[self._at :], 0
+        return None
+
+    # -- headers
+
+    def _read_header(self) -> Event | None:
+        """Read a frame's header; a control frame is read whole, and given. Nothing is read while it is not all here."""
+        buffer, at = self._buffer, self._at
+        here = len(buffer) - at
+        if here < 2:
+            return None
+        first, second = buffer[at], buffer[at + 1]
+        opcode, size, header = first & 0x0F, second & 0x7F, 2
+        if opcode not in _OPCODES:
+            raise Failure(PROTOCOL_ERROR)
+        control = opcode >= _CLOSE
+        if control and (not first & _FIN or size > 125):  # RFC 6455 5.5
+            raise Failure(PROTOCOL_ERROR)
+        if size > 125:
+            header = 4 if size == 126 else 10
+            if here < header:
+                return None
+            shortest = 126 if size == 126 else 1 << 16
+            size = int.from_bytes(buffer[at + 2 : at + header])
+            if size < shortest or size >> 63:  # RFC 6455 5.2: the shortest form, and the top bit clear
+                raise Failure(PROTOCOL_ERROR)
+        allowed = 0
+        if not control and self._messages.open_frame(
+            continues=opcode == _CONTINUATION, rsv1=bool(first & _RSV1), size=size
+        ):
+            allowed = _RSV1
+        if first & _RSV & ~allowed:
+            raise Failure(PROTOCOL_ERROR)
+        if not second & _MASKED:  # RFC 6455 5.1
+            raise Failure(PROTOCOL_ERROR)
+        start = at + header + 4
+        if control:
+            if len(buffer) < start + size:
+                return None
+            self._at = start + size
+            return self._control(opcode, unmask(buffer, start, self._at))
+        if len(buffer) < start:
+            return None
+        self._at = start
+        self._key, self._left, self._final = buffer[start - 4 : start], size, bool(first & _FIN)
+        if opcode != _CONTINUATION:
+            self._between = False
+            self._nothing = "" if opcode == _TEXT else b""
+        return None
+
+    def _control(self, opcode: int, payload: bytes) -> Event:
+        if opcode == _PING:
+            return Ping(payload)
+        if opcode == _PONG:
+            return Pong(payload)
+        try:
+            close = read_close_payload(payload)
+        except MalformedClose as failure:
+            raise Failure(failure.code) from None
+        self._over = True
+        self._between = False
+        return close
+
+    # -- payload
+
+    def _read_payload(self) -> None:
+        """Take what is here of the data frame's payload."""
+        piece = self._buffer[self._at : self._at + self._left]
+        if not piece:
+            return
+        self._at += len(piece)
+        self._left -= len(piece)
+        key = self._key
+        turn = len(piece) % 4
+        self._key = key[turn:] + key[:turn]
+        self._keep(self._messages.content(mask(piece, key)))
+
+    def _keep(self, piece: bytes, *, last: bool = False) -> None:
+        """Keep a piece of the message, and judge its UTF-8 (RFC 6455 8.1)."""
+        part: str | bytes = piece
+        if self._nothing == "":
+            piece = self._tail + piece if self._tail else piece
+            try:
+                part, read = codecs.utf_8_decode(piece, "strict", last)
+            except UnicodeDecodeError:
+                raise Failure(INVALID_PAYLOAD) from None
+            self._tail = piece[read:]
+        if part:
+            self._parts.append(part)
+            if len(self._parts) == _MANY:  # each is joined once here, and once at the end: no quadratic copying
+                self._joined.append(self._nothing.join(self._parts))
+                self._parts.clear()
+
+    def _end_message(self, rest: bytes) -> str | bytes:
+        self._keep(rest, last=True)
+        message: str | bytes = self._nothing.join(self._joined + self._parts)
+        self._parts.clear()
+        self._joined.clear()
+        self._between = True
+        return message
+
+    # -- writing
+
+    def text(self, payload: bytes) -> bytes:
+        """Write a text message."""
+        return self._data(_WHOLE_TEXT, payload) if self._compresses else _frame(_WHOLE_TEXT, payload)
+
+    def binary(self, payload: bytes) -> bytes:
+        """Write a binary message."""
+        return self._data(_WHOLE_BINARY, payload) if self._compresses else _frame(_WHOLE_BINARY, payload)
+
+    def _data(self, first: int, payload: bytes) -> bytes:
+        compressed, payload = self._messages.payload(payload)
+        return _frame(first | _RSV1 if compressed else first, payload)
+
+    def ping(self, payload: bytes) -> bytes:
+        """Write a ping."""
+        return _frame(_FIN | _PING, payload)
+
+    def pong(self, payload: bytes) -> bytes:
+        """Write a pong."""
+        return _frame(_FIN | _PONG, payload)
+
+    def close(self, close: Close) -> bytes:
+        """Write a close frame."""
+        return _frame(_FIN | _CLOSE, close_payload(close))
+
+
+def _frame(first: int, payload: bytes) -> bytes:
+    """Put a header before a payload, in the shortest form (RFC 6455 5.2); a server does not mask."""
+    size = len(payload)
+    if size < 126:
+        return _SHORT[first][size] + payload
+    if size < 1 << 16:
+        return _MEDIUM.pack(first, 126, size) + payload
+    return _LONG.pack(first, 127, size) + payload
+
+
+# The headers that most frames have are made once; none holds anything of a connection.
+_SHORT: Final = {
+    _FIN | bits: [bytes((_FIN | bits, size)) for size in range(126)]
+    for bits in (_TEXT, _BINARY, _RSV1 | _TEXT, _RSV1 | _BINARY, _CLOSE, _PING, _PONG)
+}
+_MEDIUM: Final = struct.Struct("!BBH")
+_LONG: Final = struct.Struct("!BBQ")

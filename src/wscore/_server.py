@@ -131,6 +131,8 @@ class ServerConnection:
         self.config = config
         self.stats = Stats()
         self.access_lines: list[str] = []
+        self.revision = 0
+        """Changes when any output but messages and bytes may have: a transport that has seen it need not look again."""
         self._peer = peer
         self._app_state: Mapping[str, Any] = {} if state is None else state
         self._opened_at = now
@@ -212,12 +214,14 @@ class ServerConnection:
                     self._early += rest
                     self._judge(request, now)
         elif self._state is State.DECIDING:
+            self.revision += 1
             self._early += data
 
     def receive_eof(self, *, now: float) -> None:
         """Take the end of the peer's stream. A second one is nothing new."""
         if self._eof:
             return
+        self.revision += 1
         self._eof = True
         if self._waiting_end is None and not self._input_over:
             self._end(Trigger.PEER_EOF, _Carried("peer", reason="end of stream without a close frame"), now)
@@ -426,6 +430,7 @@ class ServerConnection:
         step = follow(self._state, trigger)
         if step is None:
             return
+        self.revision += 1
         ends = carried.cause is not None and step.state in _ENDING
         if ends and self._ended_by is None:
             self._ended_by = carried
@@ -602,6 +607,7 @@ class ServerConnection:
 
     def _take_pong(self, payload: bytes, now: float) -> None:
         if payload == self._ping and self._state is State.OPEN:
+            self.revision += 1
             self._ping = None
             self.stats.latency = now - self._ping_sent_at
             self._timers.stop(Timer.PONG)
@@ -619,10 +625,12 @@ class ServerConnection:
         self._timers.stop(Timer.PONG)
 
     def _pause(self) -> None:
+        self.revision += 1
         self._paused = True
         self._timers.stop(Timer.PONG)
 
     def _resume(self, now: float) -> None:
+        self.revision += 1
         self._paused = False
         if self._ping is not None and self._state is State.OPEN:
             self._await_pong(now)
@@ -634,6 +642,7 @@ class ServerConnection:
         """Feed a peer's close, violation or end of stream, now or when the messages before it were taken (F32)."""
         behind_messages = self._inbox.holds_messages or self._paused or answering
         if self._state is State.OPEN and behind_messages:
+            self.revision += 1
             self._waiting_end = (trigger, carried)  # of a paused connection, a close frame replaces an end of stream
             self._stop_keepalive()
             if not self._timers.running(Timer.END):

@@ -55,6 +55,7 @@ class Connection(asyncio.Protocol):
         self._writable.set()
         self._timer: asyncio.TimerHandle | None = None
         self._flush_planned = False
+        self._revision = -1  # the core's outputs have not been looked at
         self._reading = True
         self._eof = False
         self._write_ended = False
@@ -153,7 +154,8 @@ class Connection(asyncio.Protocol):
             core.expect_message()
             self._message.clear()
             await self._message.wait()
-        self._pump()
+        if core.revision != self._revision:
+            self._agree()
         return message
 
     async def _send(self, message: Any) -> None:
@@ -169,7 +171,24 @@ class Connection(asyncio.Protocol):
     # -- making the world agree with the core
 
     def _pump(self) -> None:
+        """Pass on messages and bytes, which is all that there is to do for most inputs."""
         core = self._core
+        if core.has_message:
+            self._message.set()
+        if core.output_size and not self._flush_planned:
+            self._plan_flush()
+        if core.revision != self._revision:
+            self._agree()
+
+    def _plan_flush(self) -> None:
+        if not self._lost:
+            self._flush_planned = True
+            self._loop.call_soon(self._flush)
+
+    def _agree(self) -> None:
+        """See to all the other outputs; they change seldom."""
+        core = self._core
+        self._revision = core.revision
         if core.has_message:
             self._message.set()
         if core.scope is not None and not self._started:
@@ -180,8 +199,7 @@ class Connection(asyncio.Protocol):
         if self._lost:
             return
         if not self._flush_planned and (core.output_size or core.closing is not Closing.NO):
-            self._flush_planned = True
-            self._loop.call_soon(self._flush)
+            self._plan_flush()
         if core.wants_read is not self._reading and not self._eof:
             self._reading = core.wants_read
             if self._reading:
@@ -214,7 +232,7 @@ class Connection(asyncio.Protocol):
     def _time_out(self) -> None:
         self._timer = None
         self._core.handle_timeout(now=self._loop.time())
-        self._pump()
+        self._agree()
 
     def _write_access_log(self) -> None:
         lines, self._core.access_lines = self._core.access_lines, []

@@ -69,6 +69,7 @@ class Connection:
         self._message = trio.Event()
         self._room = trio.Event()
         self._eof = False
+        self._revision = -1  # the core's outputs have not been looked at
         self._since_yield = 0
 
     async def run(self) -> None:
@@ -102,7 +103,10 @@ class Connection:
         while core.closing is not Closing.NOW:
             deadline = core.next_timeout()
             with trio.CancelScope(deadline=math.inf if deadline is None else deadline) as self._next_timeout:
-                if core.wants_read:
+                if not core.wants_read:
+                    self._may_read = trio.Event()
+                    await self._may_read.wait()
+                while core.wants_read:  # one scope for many reads: `_agree` moves its deadline
                     try:
                         data = await self._stream.receive_some()
                     except (trio.BrokenResourceError, trio.ClosedResourceError):
@@ -112,12 +116,10 @@ class Connection:
                     else:
                         self._eof = True
                         core.receive_eof(now=trio.current_time())
-                else:
-                    self._may_read = trio.Event()
-                    await self._may_read.wait()
+                    self._pump()
             if self._next_timeout.cancelled_caught:
                 core.handle_timeout(now=trio.current_time())
-            self._pump()
+                self._pump()
         return None
 
     async def _write(self) -> None:
@@ -197,15 +199,25 @@ class Connection:
     # -- making the world agree with the core
 
     def _pump(self) -> None:
+        """Pass on messages and bytes, which is all that there is to do for most inputs."""
         core = self._core
         if core.has_message:
             self._message.set()
+        if core.output_size:
+            self._may_write.set()
+        if core.revision != self._revision:
+            self._agree()
+
+    def _agree(self) -> None:
+        """See to all the other outputs; they change seldom."""
+        core = self._core
+        self._revision = core.revision
         if core.scope is not None and not self._started:
             self._started = True
             self._nursery.start_soon(self._run_application)
         if core.access_lines:
             self._write_access_log()
-        if core.output_size or core.closing is not Closing.NO:
+        if core.closing is not Closing.NO:
             self._may_write.set()
         if core.wants_read:
             self._may_read.set()

@@ -506,6 +506,9 @@ class ConnectionLife(RuleBasedStateMachine):
         self.largest_read = 0
         self.aborted = False
         self.unread_was_dropped = False
+        self.seen_revision = -1
+        self.seen_levels: tuple[Any, ...] = ()
+        self.seen_deadline: float | None = None
         if begins:  # most lives get past the handshake
             self.receives(head(b"Sec-WebSocket-Extensions: permessage-deflate") if begins == 3 else head())
             self.connection.send({"type": "websocket.accept"}, now=self.now)
@@ -650,6 +653,17 @@ class ConnectionLife(RuleBasedStateMachine):
             assert not connection.output_full
             assert connection.data_to_send() == b""
             assert connection.closing is Closing.NOW
+
+    @invariant()
+    def the_revision_tells_of_every_change(self) -> None:
+        """While `revision` is the same, so is every output but messages and bytes; a deadline may have moved on."""
+        connection = self.connection
+        levels = (connection.scope is None, connection.wants_read, connection.closing, len(connection.access_lines))
+        deadline = connection.next_timeout()
+        if connection.revision == self.seen_revision:
+            assert levels == self.seen_levels
+            assert deadline is None or (self.seen_deadline is not None and deadline >= self.seen_deadline)
+        self.seen_revision, self.seen_levels, self.seen_deadline = connection.revision, levels, deadline
 
     @invariant()
     def the_life_follows_the_table(self) -> None:

@@ -42,7 +42,7 @@ class Outbox:
         self._messages: deque[tuple[dict[str, Any], int]] = deque()
         self._size = 0
         self._news = anyio.Event()  # there is something to send
-        self._progress = anyio.Event()  # something was sent
+        self._progress: anyio.Event | None = None  # something was sent; made by who waits for that, which is seldom
         self._too_slow = anyio.Event()
         self._closing = False  # a close is the last message in the queue
         self._gone = False
@@ -68,7 +68,7 @@ class Outbox:
         WebSocketDisconnect once the connection is gone or is being closed: a task that only sends must hear of it.
         """
         while self._full and not self._gone:
-            await self._progress.wait()
+            await self._progressed()
         if self._closing:
             await self.flush()  # so that who hears of the end finds the connection at its end
         if self._gone or self._closing:
@@ -84,7 +84,7 @@ class Outbox:
     async def flush(self) -> None:
         """Wait until everything was sent, or the connection is gone; one that was never opened gets nothing."""
         while self._messages and self._opened.is_set() and not self._gone:
-            await self._progress.wait()
+            await self._progressed()
 
     async def send_all(self) -> None:
         """Send what comes, until the connection is gone."""
@@ -96,8 +96,7 @@ class Outbox:
                     await self._websocket.send(message)
                     self._messages.popleft()
                     self._size -= size
-                    self._progress.set()
-                    self._progress = anyio.Event()
+                    self._tell_progress()
                 self._news = anyio.Event()
                 await self._news.wait()
         except WebSocketDisconnect:
@@ -106,7 +105,7 @@ class Outbox:
             self._gone = True
             self._messages.clear()
             self._size = 0
-            self._progress.set()
+            self._tell_progress()
 
     async def close_when_too_slow(self) -> None:
         """Close the connection once its queue was full, where that is the policy."""
@@ -114,6 +113,16 @@ class Outbox:
         log.warning("client %s reads too slowly and is closed", self._websocket.client)
         with suppress(WebSocketDisconnect):
             await self._websocket.close(_TRY_AGAIN_LATER, "reads too slowly")
+
+    async def _progressed(self) -> None:
+        if self._progress is None:
+            self._progress = anyio.Event()
+        await self._progress.wait()
+
+    def _tell_progress(self) -> None:
+        if self._progress is not None:
+            self._progress.set()
+            self._progress = None
 
     @property
     def _full(self) -> bool:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from wscore import Application, Closing, Config, Peer, ServerConnection, caused_by_disconnect, tls_extension
 
@@ -18,6 +18,8 @@ __all__ = ["Connection"]
 
 access_log = logging.getLogger("wscore.access")
 error_log = logging.getLogger("wscore.error")
+
+_NO: Final = Closing.NO  # asked at every write: in Python 3.11 a member of an enum costs a call to find
 
 
 class Connection(asyncio.Protocol):
@@ -219,9 +221,12 @@ class Connection(asyncio.Protocol):
             return
         if core.output_size and self._writable.is_set():
             self._transport.write(core.data_to_send())
-        if core.closing is Closing.NOW:
+        closing = core.closing
+        if closing is _NO:
+            return
+        if closing is Closing.NOW:
             self._transport.abort()
-        elif core.closing is Closing.AFTER_FLUSH and not core.output_size:
+        elif not core.output_size:
             if self._eof or not self._transport.can_write_eof():
                 self._transport.close()
             elif not self._write_ended:

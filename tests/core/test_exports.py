@@ -65,6 +65,7 @@ CONNECTION = [
     "receive_data",
     "receive_eof",
     "response",
+    "revision",
     "scope",
     "send",
     "state",

@@ -13,11 +13,11 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 TIMEOUT = 60  # seconds; only a server that hangs gets there
-SERVERS = {
+SERVERS = {  # hypercorn with no workers: it serves in the process that is started, and ended, here
     "uvicorn-sansio": ["uvicorn", "--ws", "websockets-sansio", "--log-level", "critical", "--fd", "{fd}"],
     "uvicorn-wsproto": ["uvicorn", "--ws", "wsproto", "--log-level", "critical", "--fd", "{fd}"],
-    "hypercorn-asyncio": ["hypercorn", "-k", "asyncio", "--bind", "fd://{fd}"],
-    "hypercorn-trio": ["hypercorn", "-k", "trio", "--bind", "fd://{fd}"],
+    "hypercorn-asyncio": ["hypercorn", "-w", "0", "-k", "asyncio", "--bind", "fd://{fd}"],
+    "hypercorn-trio": ["hypercorn", "-w", "0", "-k", "trio", "--bind", "fd://{fd}"],
 }
 
 

@@ -607,7 +607,7 @@ def test_no_bytes_mean_nothing(client: Client) -> None:
 
 @pytest.mark.parametrize("payload", [b"", b"x"])
 def test_f31_a_hundred_thousand_tiny_fragments_fail_with_1009(payload: bytes, offer: bytes) -> None:
-    """By default 65,536 frames are allowed in a message, as many as Autobahn's longest honest case sends."""
+    """The default allows Autobahn's longest honest case, of 65,537 frames, and ends short of a hundred thousand."""
     client = opened(None, offer)
     client.sends(frame(BINARY, payload, fin=False))
     for _ in range(100):

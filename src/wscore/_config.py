@@ -36,8 +36,8 @@ class Config:
     max_message_size: int = 2**24
     """Largest message, after decompression. uvicorn's 16 MiB, so that applications can move over; websockets: 1 MiB."""
     max_fragments: int = 70_000
-    """Most frames in one message. Autobahn's longest honest case (9.3.1) has 4 MiB in frames of 64 bytes and an empty one
-    at the end: 65,537."""
+    """Most frames in one message. Autobahn's longest honest case (9.3.1), 4 MiB in frames of 64 bytes and an empty
+    one at the end, has 65,537."""
     max_queue: int = 32
     """Messages held for an application that does not ask for them; then reading pauses. uvicorn: 32."""
     max_queue_size: int = 2**20

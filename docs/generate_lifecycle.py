@@ -10,7 +10,7 @@ from pathlib import Path
 
 from wscore import Config
 from wscore._lifecycle import ARMED, LATER, TRANSITIONS, State, Step, Timer, Trigger
-from wscore._server import DURATIONS
+from wscore._timers import DURATIONS
 
 PAGE = Path(__file__).parent / "reference" / "lifecycle.md"
 

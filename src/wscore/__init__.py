@@ -4,11 +4,15 @@
 
     _lifecycle    the states, the triggers and what follows from them, as a table
     _server       ServerConnection: feeds the table, performs its effects, owns the outputs
+    _ends         every way in which a connection ends, and what each side is told
     _handshake    request heads, refusals, the 101 and denials; on h11
     _frames       the seam between connection and frame engine, and the engine on wsproto
     _deflate      permessage-deflate: negotiation and bounded inflating
     _inbox        messages for the application, bounded
+    _output       bytes for the peer, gathered
     _timers       what is being waited for, and until when
+    _keepalive    pings, and the pongs they await
+    _access       what is told of a connection: counts, and lines in the access log
     _asgi         ASGI's types; an application's messages checked
     _config       every limit and timeout
     _close        close codes
@@ -21,6 +25,7 @@
 Nothing that this module imports imports asyncio, trio, anyio, socket, ssl, threading or random.
 """
 
+from ._access import Stats
 from ._admission import Admission, admission, out_of_resources
 from ._asgi import (
     Application,
@@ -34,11 +39,12 @@ from ._asgi import (
 )
 from ._close import Close
 from ._config import Config
+from ._ends import CloseInfo
 from ._errors import ClientDisconnected, InvalidMessage, LocalProtocolError, StartupFailed, caused_by_disconnect
 from ._handshake import Request, Response
 from ._lifecycle import State
 from ._lifespan import Lifespan, LifespanMode, LifespanPhase
-from ._server import CloseInfo, Closing, ServerConnection, Stats
+from ._server import Closing, ServerConnection
 from ._tls import TLSObject, tls_extension
 
 __all__ = [

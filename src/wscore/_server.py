@@ -1,8 +1,8 @@
 """The server's end of one connection: feeds the table in `_lifecycle`, performs its effects, owns the outputs.
 
 The rules of this file: it never waits, never asks for the time, and never raises on what a peer did. It decides
-nothing that the table decides; what it adds is what rides beside a trigger (codes, reasons, responses) and the fast
-path of messages, pings and pongs, which change no state.
+nothing that the table decides, and names no code: what rides beside a trigger is an `End` from `_ends`, or what was
+read of a message. What it adds is the fast path of messages, pings and pongs, which change no state.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Self
 
+from ._access import Stats, answered_line, closed_line
 from ._asgi import (
     TRIGGERS,
     Accept,
@@ -27,29 +28,40 @@ from ._asgi import (
     read_response_start,
     read_send,
 )
-from ._close import (
-    ABNORMAL,
-    INTERNAL_ERROR,
-    MAX_REASON_BYTES,
-    NO_STATUS,
-    NORMAL,
-    Close,
-    is_sendable,
-)
+from ._close import MAX_REASON_BYTES, Close, is_sendable
 from ._config import Config
 from ._deflate import Deflate
+from ._ends import (
+    CLOSED_UNANSWERED,
+    DENIED,
+    END_OF_STREAM,
+    LOST,
+    OVERLOAD,
+    RAISED,
+    RAISED_UNANSWERED,
+    RETURNED,
+    RETURNED_UNANSWERED,
+    TIMED_OUT,
+    CloseInfo,
+    End,
+    application_closed,
+    peer_closed,
+    refused,
+    shut_down,
+    violated,
+)
 from ._errors import ClientDisconnected, LocalProtocolError
 from ._frames import FrameCodec, Ping, Pong, Violation
 from ._frames.native import NativeCodec
 from ._frames.wsproto import WsprotoCodec
-from ._handshake import Denial, HeadReader, Opening, Request, Response, judge, refusal
+from ._handshake import Denial, HeadReader, Opening, Request, Response, judge
 from ._inbox import Inbox
-from ._lifecycle import ARMED, LATER, TRANSITIONS, Effect, State, Timer, Trigger, follow
+from ._keepalive import Keepalive
+from ._lifecycle import TRANSITIONS, Effect, State, Timer, Trigger, follow
+from ._output import Output
 from ._timers import Timers
 
-__all__ = ["CloseInfo", "Closing", "ServerConnection", "Stats"]
-
-Cause = Literal["peer", "application", "violation", "timeout", "operator", "transport"]
+__all__ = ["Closing", "ServerConnection"]
 
 
 class Closing(Enum):
@@ -62,56 +74,9 @@ class Closing(Enum):
     NOW = "close, and drop what is not written"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class CloseInfo:
-    """How a connection ended, and by whom."""
+_Carried = Opening | Accept | ResponseStart | Body | None
+"""What rides beside a trigger that does not end the connection, for the effects of its step."""
 
-    cause: Cause
-    """Who ended it: the peer, the application, the peer by a violation, a timeout, the operator, or the transport."""
-    code: int
-    """What `websocket.disconnect` says, or would say."""
-    reason: str
-    """Likewise."""
-    sent: Close | None
-    """The close frame that we sent."""
-    received: Close | None
-    """The close frame that the peer sent."""
-
-    @property
-    def clean(self) -> bool:
-        """Both ends sent a close frame (RFC 6455 7.1.4)."""
-        return self.sent is not None and self.received is not None
-
-
-@dataclasses.dataclass(slots=True)
-class Stats:
-    """What a connection carried. Bytes are payload, before compression on our side and after it on the peer's."""
-
-    messages_received: int = 0
-    bytes_received: int = 0
-    messages_sent: int = 0
-    bytes_sent: int = 0
-    pings_sent: int = 0
-    latency: float | None = None
-    """Seconds between the last keepalive ping and its pong."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Carried:
-    """What rides beside a trigger; the effects of its step take from it what they need."""
-
-    cause: Cause | None = None
-    code: int = ABNORMAL
-    reason: str = ""
-    frame: Close | None = None
-    response: Response | None = None
-    opening: Opening | None = None
-    accept: Accept | None = None
-    start: ResponseStart | None = None
-    body: Body | None = None
-
-
-_NOTHING: Final = _Carried()
 _UNKNOWN_PEER: Final = Peer()
 
 
@@ -137,32 +102,31 @@ class ServerConnection:
         self._app_state: Mapping[str, Any] = {} if state is None else state
         self._opened_at = now
         self._state = State.AWAITING_REQUEST
-        self._scope: Scope | None = None
-        self._timers = Timers()
+        self._timers = Timers(config)
+        self._keepalive = Keepalive(self._timers, self.stats)
         self._inbox = Inbox(config.max_queue, config.max_queue_size)
-        self._output: list[bytes] = []
-        self._output_size = 0
-        self._late_pong: bytes | None = None  # the answer to the latest ping, when the output is full
+        self._output = Output(config.max_output_size)
+        # the handshake
         self._head: HeadReader | None = HeadReader(config)
-        self._opening: Opening | None = None
-        self._response: Response | None = None
-        self._denial: Denial | None = None
-        self._as_value = False
-        self._over_http2 = False
+        self._request: Request | None = None
         self._turned_away = False
+        self._as_value = False
+        self._opening: Opening | None = None
+        self._scope: Scope | None = None
         self._early = bytearray()  # what came before the accept
+        self._denial: Denial | None = None
+        self._response: Response | None = None
+        # messages
         self._codec: FrameCodec | None = None
         self._paused = False  # the inbox is full: no parsing, no reading
-        self._waiting_end: tuple[Trigger, _Carried] | None = None
-        self._input_over = False  # a close frame or a violation was parsed: nothing after it counts
+        # the end
         self._eof = False
-        self._application_ended = False
-        self._ended_by: _Carried | None = None
+        self._input_over = False  # a close frame or a violation was parsed: nothing after it counts
+        self._waiting_end: tuple[Trigger, End] | None = None
+        self._end: End | None = None
         self._close_sent: Close | None = None
         self._close_received: Close | None = None
-        self._ping: bytes | None = None  # in flight
-        self._ping_sent_at = now
-        self._start_timers(now)
+        self._timers.enter(self._state, now)
 
     @classmethod
     def from_request(
@@ -183,8 +147,6 @@ class ServerConnection:
         """
         connection = cls(config, peer=peer, now=now, state=state)
         connection._as_value = as_value
-        connection._over_http2 = request.http_version == "2"
-        connection._head = None
         connection._judge(request, now)
         return connection
 
@@ -195,10 +157,8 @@ class ServerConnection:
         if not data or self._eof:
             return
         if self._codec is not None:
-            if self._ping is not None and self._timers.running(
-                Timer.PONG
-            ):  # any sign of life will do; pongs queue behind large messages
-                self._await_pong(now)
+            if self._keepalive.awaits_pong:
+                self._keepalive.heard(now)
             if not self._input_over and self._state in _READING_FRAMES:
                 self._codec.receive_data(data)
                 if not self._paused:
@@ -209,7 +169,7 @@ class ServerConnection:
                 case None:
                     pass
                 case Response() as bad:
-                    self._feed(Trigger.PEER_BAD_REQUEST, _refused(bad), now)
+                    self._feed(Trigger.PEER_BAD_REQUEST, now, refused(bad))
                 case (request, rest):
                     self._early += rest
                     self._judge(request, now)
@@ -224,7 +184,7 @@ class ServerConnection:
         self.revision += 1
         self._eof = True
         if self._waiting_end is None and not self._input_over:
-            self._end(Trigger.PEER_EOF, _Carried("peer", reason="end of stream without a close frame"), now)
+            self._meet(Trigger.PEER_EOF, END_OF_STREAM, now)
 
     def connection_lost(self, *, now: float) -> None:
         """Take the news that the socket is gone, for whatever reason. A second time is nothing new.
@@ -233,7 +193,7 @@ class ServerConnection:
         """
         self._eof = True
         self._reach_end(now)
-        self._feed(Trigger.TRANSPORT_LOST, _Carried("transport", reason="connection lost"), now)
+        self._feed(Trigger.TRANSPORT_LOST, now, LOST)
 
     # -- the application
 
@@ -249,7 +209,7 @@ class ServerConnection:
             payload, is_text = read_send(message)
             codec, stats = self._codec, self.stats
             assert codec is not None
-            self._write(codec.text(payload) if is_text else codec.binary(payload))
+            self._output.write(codec.text(payload) if is_text else codec.binary(payload))
             stats.messages_sent += 1
             stats.bytes_sent += len(payload)
             return
@@ -260,30 +220,22 @@ class ServerConnection:
             case Trigger.APP_ACCEPT:
                 assert self._opening is not None  # DECIDING is only entered by PEER_REQUEST
                 accept = read_accept(message, self._opening.subprotocols)
-                self._feed(trigger, _Carried(accept=accept), now)
+                self._feed(trigger, now, carried=accept)
                 self._take_early_data(now)
+            case Trigger.APP_CLOSE if self._state is State.DECIDING:
+                # The reason goes nowhere, and FastAPI gives a list of errors as one.
+                read_close({**message, "reason": None})
+                self._feed(trigger, now, CLOSED_UNANSWERED)
             case Trigger.APP_CLOSE:
-                deciding = self._state is State.DECIDING
-                # Before the accept the reason goes nowhere, and FastAPI gives a list of errors as one.
-                close = read_close({**message, "reason": None} if deciding else message)
-                if deciding:
-                    self._feed(
-                        trigger,
-                        _Carried("application", reason="closed before the accept", response=refusal(403, "")),
-                        now,
-                    )
-                else:
-                    assert close.code is not None
-                    self._feed(trigger, _Carried("application", close.code, close.reason, close), now)
-                    self._after_our_close(now)
+                self._feed(trigger, now, application_closed(read_close(message)))
+                self._after_our_close(now)
             case Trigger.APP_RESPONSE:
-                self._feed(trigger, _Carried(start=read_response_start(message)), now)
+                self._feed(trigger, now, carried=read_response_start(message))
             case _:
                 body = read_body(message)
                 assert self._denial is not None  # DENYING is only entered by APP_RESPONSE
                 self._denial.check(body)
-                carried = _Carried("application", reason="denied before the accept", body=body)
-                self._feed(Trigger.APP_BODY if body.more else Trigger.APP_LAST_BODY, carried, now)
+                self._feed(Trigger.APP_BODY if body.more else Trigger.APP_LAST_BODY, now, DENIED, carried=body)
 
     def next_message(self, *, now: float) -> ReceivedMessage | None:
         """Give the application its next message, or None.
@@ -301,31 +253,29 @@ class ServerConnection:
 
     def expect_message(self) -> None:
         """Raise LocalProtocolError where waiting for a message would be in vain: the disconnect was taken."""
-        if self._ended_by is not None and self._scope is not None and not self._inbox:
+        if self._end is not None and self._scope is not None and not self._inbox:
             raise LocalProtocolError("receive() after websocket.disconnect: it was the last message; return instead")
 
     def expect_delivery(self) -> None:
         """Raise ClientDisconnected where what `send` took can no longer go out, after a wait for room to write."""
-        end = self._ended_by
+        end = self._end
         if self._state is State.CLOSED and end is not None and end.cause != "application":
             raise ClientDisconnected(end.code, end.reason)
 
     def application_returned(self, *, now: float) -> None:
         """Take the news that the application returned: 500 without an answer, 1000 when open; unread messages go."""
-        self._application_over(Trigger.TASK_RETURNED, "application returned without an answer", Close(NORMAL), "", now)
+        self._application_over(Trigger.TASK_RETURNED, RETURNED, RETURNED_UNANSWERED, now)
 
     def application_raised(self, *, now: float) -> None:
         """Take the news that the application raised, or was cancelled: 500 without an answer, 1011 when open."""
-        self._application_over(
-            Trigger.TASK_RAISED, "application failed", Close(INTERNAL_ERROR, "internal error"), "internal error", now
-        )
+        self._application_over(Trigger.TASK_RAISED, RAISED, RAISED_UNANSWERED, now)
 
     # -- the clock and the operator
 
     def handle_timeout(self, *, now: float) -> None:
         """Do what is due. Early, late or repeated calls are harmless; read `next_timeout` afterwards."""
         while (timer := self._timers.take_expired(now)) is not None:
-            self._feed(timer.value, _TIMED_OUT.get(timer, _NOTHING), now)
+            self._feed(timer.value, now, TIMED_OUT.get(timer))
 
     def begin_shutdown(self, *, now: float, code: int | None = None, reason: str = "") -> None:
         """End the connection because the server stops: 503 before an answer, a close frame with `code` when open.
@@ -336,8 +286,7 @@ class ServerConnection:
         code = self.config.shutdown_code if code is None else code
         if not is_sendable(code) or len(reason.encode()) > MAX_REASON_BYTES:
             raise ValueError(f"begin_shutdown(code={code}, reason={reason!r}): no close frame can carry that")
-        response = refusal(503, "the server is shutting down")
-        self._feed(Trigger.OPERATOR_SHUTDOWN, _Carried("operator", code, reason, Close(code, reason), response), now)
+        self._feed(Trigger.OPERATOR_SHUTDOWN, now, shut_down(code, reason))
         self._after_our_close(now)
 
     def turn_away(self, *, now: float) -> None:
@@ -353,24 +302,17 @@ class ServerConnection:
 
     def data_to_send(self) -> bytes:
         """Take the bytes to write; b"" where there are none. They go out in order, by one writer."""
-        if self._late_pong is not None:
-            self._write_late_pong()
-        if not self._output:
-            return b""
-        data = self._output[0] if len(self._output) == 1 else b"".join(self._output)
-        self._output.clear()
-        self._output_size = 0
-        return data
+        return self._output.take()
 
     @property
     def output_size(self) -> int:
         """Bytes that `data_to_send` would give."""
-        return self._output_size
+        return self._output.size
 
     @property
     def output_full(self) -> bool:
         """So much output waits that the application's `send()` should, until some of it was taken and written."""
-        return self._output_size >= self.config.max_output_size
+        return self._output.full
 
     @property
     def has_message(self) -> bool:
@@ -413,10 +355,9 @@ class ServerConnection:
     @property
     def close_info(self) -> CloseInfo | None:
         """How the connection ended; None while it has not."""
-        end = self._ended_by
+        end = self._end
         if end is None:
             return None
-        assert end.cause is not None
         return CloseInfo(end.cause, end.code, end.reason, self._close_sent, self._close_received)
 
     def __repr__(self) -> str:
@@ -425,104 +366,86 @@ class ServerConnection:
 
     # -- the machine
 
-    def _feed(self, trigger: Trigger, carried: _Carried, now: float) -> None:
-        """Follow the table: change the state, move the timers, perform the effects in order."""
+    def _feed(self, trigger: Trigger, now: float, end: End | None = None, *, carried: _Carried = None) -> None:
+        """Follow the table: change the state, move the timers, perform the effects in order.
+
+        `end` is how the connection ends, should the step end it; the first one stays.
+        """
         step = follow(self._state, trigger)
         if step is None:
             return
         self.revision += 1
-        ends = carried.cause is not None and step.state in _ENDING
-        if ends and self._ended_by is None:
-            self._ended_by = carried
+        if self._end is None and step.state in _ENDING:
+            self._end = end
         if step.state is not self._state:
             self._state = step.state
-            self._start_timers(now)
+            self._timers.enter(step.state, now)
         for effect in step.effects:
             self._perform(effect, carried, now)
         if step.state is State.CLOSED:
             self._finish(now)
 
-    def _start_timers(self, now: float) -> None:
-        armed = ARMED[self._state]
-        self._timers.keep_only(armed)
-        for timer in armed - LATER:
-            if not self._timers.running(timer):
-                self._start(timer, now)
-
-    def _start(self, timer: Timer, now: float) -> None:
-        duration: float | None = getattr(self.config, DURATIONS[timer])
-        if duration is not None:
-            self._timers.start(timer, now + duration)
-
     def _perform(self, effect: Effect, carried: _Carried, now: float) -> None:
         """Do what one effect says. The assertions hold by the table: they say which trigger brings what."""
         match effect:
             case Effect.START_APPLICATION:
-                assert carried.opening is not None
-                self._opening = carried.opening
-                self._scope = carried.opening.scope(self._peer, self.config, self._app_state)
+                assert isinstance(carried, Opening)
+                self._opening = carried
+                self._scope = carried.scope(self._peer, self.config, self._app_state)
                 self._inbox.put({"type": "websocket.connect"}, 0)
             case Effect.REFUSE:
-                assert carried.response is not None
-                self._early.clear()
-                self._answer(carried.response)
-                self._write(carried.response.body)
+                assert self._end is not None
+                assert self._end.response is not None
+                self._refuse(self._end.response)
             case Effect.SWITCH_PROTOCOLS:
-                assert carried.accept is not None
+                assert isinstance(carried, Accept)
                 assert self._opening is not None
-                self._answer(self._opening.accept(carried.accept))
+                self._answer(self._opening.accept(carried))
                 self._codec = _ENGINES[self.config.engine](self.config, self._opening.deflate)
             case Effect.HOLD_RESPONSE:
-                assert carried.start is not None
+                assert isinstance(carried, ResponseStart)
                 self._early.clear()
-                self._denial = Denial(carried.start)
+                self._denial = Denial(carried)
             case Effect.WRITE_HEAD:
+                assert isinstance(carried, Body)
                 assert self._denial is not None
-                assert carried.body is not None
-                self._answer(self._denial.head(carried.body, chunks=not self._as_value))
+                self._answer(self._denial.head(carried, chunks=not self._as_value))
             case Effect.WRITE_BODY:
+                assert isinstance(carried, Body)
                 assert self._denial is not None
-                assert carried.body is not None
-                self._write(self._denial.frame(carried.body))
+                self._output.write(self._denial.frame(carried))
             case Effect.AWAIT_BODY:
-                self._start(Timer.BODY, now)
+                self._timers.start(Timer.BODY, now)
             case Effect.SEND_CLOSE:
-                assert carried.frame is not None
+                assert self._end is not None
+                assert self._end.frame is not None
                 assert self._codec is not None
-                self._write_late_pong()  # a ping that came before the close is answered before it (F23)
-                self._close_sent = carried.frame
-                self._write(self._codec.close(carried.frame))
+                self._output.write_late_pong()  # a ping that came before the close is answered before it (F23)
+                self._close_sent = self._end.frame
+                self._output.write(self._codec.close(self._end.frame))
             case Effect.SEND_PING:
                 assert self._codec is not None
-                # A count will do: the payload only tells a pong's ping, and a peer that guesses it fools itself.
-                self.stats.pings_sent += 1
-                self._ping = self.stats.pings_sent.to_bytes(4)
-                self._ping_sent_at = now
-                self._write(self._codec.ping(self._ping))
-                self._await_pong(now)
+                self._output.write(self._codec.ping(self._keepalive.ping(now, reading=not self._paused)))
             case Effect.REACH_END:
                 self._reach_end(now)
             case Effect.QUEUE_DISCONNECT:
+                assert self._end is not None
                 self._inbox.put_disconnect(
-                    {"type": "websocket.disconnect", "code": carried.code, "reason": carried.reason}
+                    {"type": "websocket.disconnect", "code": self._end.code, "reason": self._end.reason}
                 )
 
     # -- the handshake
 
     def _judge(self, request: Request, now: float) -> None:
+        self._head = None
+        self._request = request
         verdict = judge(request, self.config)
         if self._turned_away:
-            response = refusal(503, "too many connections")
-            carried = _Carried("operator", reason="too many connections", response=response)
-            self._feed(Trigger.OPERATOR_OVERLOAD, carried, now)
+            self._feed(Trigger.OPERATOR_OVERLOAD, now, OVERLOAD)
         elif isinstance(verdict, Response):
-            carried = _refused(verdict)
-            if request.method == b"HEAD":  # RFC 9110 9.3.2: its answer has no content, whatever content-length says
-                carried = dataclasses.replace(carried, response=dataclasses.replace(verdict, body=b""))
-            self._feed(Trigger.PEER_BAD_REQUEST, carried, now)
+            self._feed(Trigger.PEER_BAD_REQUEST, now, refused(verdict))
         else:
-            self._feed(Trigger.PEER_REQUEST, _Carried(opening=verdict), now)
-        self._head = None
+            self._feed(Trigger.PEER_REQUEST, now, carried=verdict)
 
     def _take_early_data(self, now: float) -> None:
         """Read what came before the accept as frames, now that the answer is out (E24, E25)."""
@@ -532,11 +455,20 @@ class ServerConnection:
             self._codec.receive_data(early)
             self._parse(now)
 
+    def _refuse(self, response: Response) -> None:
+        self._early.clear()
+        if self._request is not None and self._request.method == b"HEAD":
+            # RFC 9110 9.3.2: its answer has no content, whatever content-length says.
+            response = dataclasses.replace(response, body=b"")
+        self._answer(response)
+        self._output.write(response.body)
+
     def _answer(self, response: Response) -> None:
-        self._response = response.over_http2() if self._over_http2 else response
+        over_http2 = self._request is not None and self._request.http_version == "2"
+        self._response = response.over_http2() if over_http2 else response
         if not self._as_value:
-            self._write(response.head())
-        self.access_lines.append(f"{self._who()} {response.status}")
+            self._output.write(response.head())
+        self.access_lines.append(answered_line(self._peer, self._scope, response.status))
 
     # -- frames
 
@@ -566,18 +498,19 @@ class ServerConnection:
         """Take what is no message."""
         match event:
             case Ping(payload):
-                self._answer_ping(payload)
+                if self._state is _OPEN:  # nothing follows our close frame (I4)
+                    assert self._codec is not None
+                    self._output.write_pong(self._codec.pong(payload))
             case Pong(payload):
-                self._take_pong(payload, now)
-            case Close(code, reason):
+                if self._state is _OPEN and self._keepalive.pong(payload, now):
+                    self.revision += 1
+            case Close():
                 self._input_over = True
                 self._close_received = event
-                seen = NO_STATUS if code is None else code
-                self._end(Trigger.PEER_CLOSE, _Carried("peer", seen, reason, event), now, answering=answering)
-            case Violation(code):
+                self._meet(Trigger.PEER_CLOSE, peer_closed(event), now, answering=answering)
+            case Violation():
                 self._input_over = True
-                carried = _Carried("violation", code, event.reason, Close(code, event.reason))
-                self._end(Trigger.PEER_VIOLATION, carried, now, answering=answering)
+                self._meet(Trigger.PEER_VIOLATION, violated(event), now, answering=answering)
 
     def _keep(self, message: str | bytes) -> None:
         if isinstance(message, str):
@@ -590,120 +523,64 @@ class ServerConnection:
         stats.messages_received += 1
         stats.bytes_received += size
 
-    def _answer_ping(self, payload: bytes) -> None:
-        if self._state is not State.OPEN:  # nothing follows our close frame (I4)
-            return
-        assert self._codec is not None
-        if self.output_full:  # a peer that does not read its pongs gets the latest (RFC 6455 5.5.3)
-            self._late_pong = payload
-        else:
-            self._write(self._codec.pong(payload))
-
-    def _write_late_pong(self) -> None:
-        if self._late_pong is not None:
-            assert self._codec is not None
-            payload, self._late_pong = self._late_pong, None
-            self._write(self._codec.pong(payload))
-
-    def _take_pong(self, payload: bytes, now: float) -> None:
-        if payload == self._ping and self._state is State.OPEN:
-            self.revision += 1
-            self._ping = None
-            self.stats.latency = now - self._ping_sent_at
-            self._timers.stop(Timer.PONG)
-            self._start(Timer.PING, now)
-
-    def _await_pong(self, now: float) -> None:
-        """Give the pinged peer its time; while we do not read, its pong cannot arrive, and no time runs (T3)."""
-        if not self._paused:
-            self._start(Timer.PONG, now)
-
-    def _stop_keepalive(self) -> None:
-        """Ping no more, and await no pong: a peer that has said its last cannot answer."""
-        self._ping = None
-        self._timers.stop(Timer.PING)
-        self._timers.stop(Timer.PONG)
-
     def _pause(self) -> None:
         self.revision += 1
         self._paused = True
-        self._timers.stop(Timer.PONG)
+        self._keepalive.pause()
 
     def _resume(self, now: float) -> None:
         self.revision += 1
         self._paused = False
-        if self._ping is not None and self._state is State.OPEN:
-            self._await_pong(now)
+        if self._state is _OPEN:
+            self._keepalive.resume(now)
         self._parse(now, answering=True)
 
     # -- ends
 
-    def _end(self, trigger: Trigger, carried: _Carried, now: float, *, answering: bool = False) -> None:
+    def _meet(self, trigger: Trigger, end: End, now: float, *, answering: bool = False) -> None:
         """Feed a peer's close, violation or end of stream, now or when the messages before it were taken (F32)."""
         behind_messages = self._inbox.holds_messages or self._paused or answering
-        if self._state is State.OPEN and behind_messages:
+        if self._state is _OPEN and behind_messages:
             self.revision += 1
-            self._waiting_end = (trigger, carried)  # of a paused connection, a close frame replaces an end of stream
-            self._stop_keepalive()
+            self._waiting_end = (trigger, end)  # of a paused connection, a close frame replaces an end of stream
+            self._keepalive.stop()
             if not self._timers.running(Timer.END):
-                self._start(Timer.END, now)
+                self._timers.start(Timer.END, now)
         else:
             self._waiting_end = None
-            self._feed(trigger, carried, now)
+            self._feed(trigger, now, end)
 
     def _reach_end(self, now: float) -> None:
         """Let the peer's end take effect that waited behind its messages, if one did."""
         if self._waiting_end is not None:
-            (trigger, carried), self._waiting_end = self._waiting_end, None
+            (trigger, end), self._waiting_end = self._waiting_end, None
             self._timers.stop(Timer.END)
-            self._feed(trigger, carried, now)
+            self._feed(trigger, now, end)
 
     def _after_our_close(self, now: float) -> None:
         """Having sent our close frame first, look for the peer's in what was left unread, and meet its end."""
-        if self._state is State.CLOSE_SENT:
+        if self._state is _CLOSE_SENT:
             self._paused = False
             self._parse(now)
             self._reach_end(now)
 
-    def _application_over(self, trigger: Trigger, unanswered: str, frame: Close, reason: str, now: float) -> None:
-        if self._application_ended:
-            return
-        self._application_ended = True
+    def _application_over(self, trigger: Trigger, opened: End, unanswered: End, now: float) -> None:
         self._inbox.drop_messages()
         self._paused = False  # what a full inbox held back is dropped as well: nothing may come after the disconnect
-        if self._state is State.OPEN:
-            assert frame.code is not None
-            self._feed(trigger, _Carried("application", frame.code, reason, frame), now)
-            self._after_our_close(now)
-        else:
-            response = refusal(500, "internal server error")
-            self._feed(trigger, _Carried("application", reason=unanswered, response=response), now)
+        self._feed(trigger, now, opened if self._state is _OPEN else unanswered)
+        self._after_our_close(now)
 
     def _finish(self, now: float) -> None:
         """Say the last word on a connection that is closed: it gives no more output (I8)."""
-        self._output.clear()
-        self._output_size = 0
-        self._late_pong = None
+        self._output.drop()
         self._early.clear()
         self._head = None
-        if info := self.close_info:
-            stats = self.stats
-            self.access_lines.append(
-                f"{self._who()} closed {info.code} by {info.cause}, {stats.messages_received} in, "
-                f"{stats.messages_sent} out, {now - self._opened_at:.3f} s"
-            )
-
-    def _who(self) -> str:
-        """Name client and path for the access log; not the query, where tokens travel."""
-        client = self._peer.client
-        where = f"{client[0]}:{client[1]}" if client else "-"
-        if self._scope is None:
-            return f'{where} "-"'
-        path = self._scope["raw_path"].decode("ascii", "backslashreplace")
-        return f'{where} "{self._opening.request.method.decode() if self._opening else "GET"} {path}"'
+        if end := self._end:
+            seconds = now - self._opened_at
+            self.access_lines.append(closed_line(self._peer, self._scope, end, self.stats, seconds))
 
     def _refused_message(self, kind: str) -> LocalProtocolError | ClientDisconnected:
-        end = self._ended_by
+        end = self._end
         if end is not None and end.cause != "application":
             return ClientDisconnected(end.code, end.reason)
         allowed = [name for name, trigger in TRIGGERS.items() if trigger in TRANSITIONS[self._state]]
@@ -711,21 +588,6 @@ class ServerConnection:
             f"{kind} while {self._state.name}: {self._state.value} (allowed: {', '.join(allowed) or 'nothing'})"
         )
 
-    def _write(self, data: bytes) -> None:
-        self._output.append(data)
-        self._output_size += len(data)
-
-
-DURATIONS: Final = {
-    Timer.HANDSHAKE: "handshake_timeout",
-    Timer.ACCEPT: "accept_timeout",
-    Timer.BODY: "accept_timeout",
-    Timer.PING: "ping_interval",
-    Timer.PONG: "ping_timeout",
-    Timer.END: "close_timeout",
-    Timer.CLOSE: "close_timeout",
-}
-"""The field of `Config` that says how long each timer runs; the reference is generated from it."""
 
 _ENGINES: Final[Mapping[str, Callable[[Config, Deflate | None], FrameCodec]]] = {
     "native": NativeCodec,
@@ -742,21 +604,3 @@ _DECIDING: Final = State.DECIDING
 _OPEN: Final = State.OPEN
 _CLOSE_SENT: Final = State.CLOSE_SENT
 _CLOSED: Final = State.CLOSED
-
-
-def _refused(response: Response) -> _Carried:
-    why = response.body.decode().strip()
-    return _Carried("violation", reason=f"handshake refused with {response.status}: {why}", response=response)
-
-
-_TIMED_OUT: Final[dict[Timer, _Carried]] = {
-    Timer.HANDSHAKE: _Carried(
-        "timeout", reason="request head overdue", response=refusal(408, "the request head took too long")
-    ),
-    Timer.ACCEPT: _Carried("timeout", reason="answer overdue", response=refusal(503, "the application took too long")),
-    Timer.BODY: _Carried("timeout", reason="response body overdue"),
-    Timer.PONG: _Carried(
-        "timeout", reason="keepalive ping timeout", frame=Close(INTERNAL_ERROR, "keepalive ping timeout")
-    ),
-    Timer.CLOSE: _Carried("timeout", reason="closing overdue"),
-}

@@ -6,27 +6,53 @@ deadline, which transports do after every input, is one attribute look-up.
 
 from __future__ import annotations
 
-from ._lifecycle import Timer
+from typing import Final
 
-__all__ = ["Timers"]
+from ._config import Config
+from ._lifecycle import ARMED, LATER, State, Timer
+
+__all__ = ["DURATIONS", "Timers"]
+
+DURATIONS: Final = {
+    Timer.HANDSHAKE: "handshake_timeout",
+    Timer.ACCEPT: "accept_timeout",
+    Timer.BODY: "accept_timeout",
+    Timer.PING: "ping_interval",
+    Timer.PONG: "ping_timeout",
+    Timer.END: "close_timeout",
+    Timer.CLOSE: "close_timeout",
+}
+"""The field of `Config` that says how long each timer runs; the reference is generated from it."""
 
 
 class Timers:
     """The running timers of one connection."""
 
-    __slots__ = ("_deadlines", "next")
+    __slots__ = ("_config", "_deadlines", "next")
 
     next: float | None
     """The earliest deadline, or None with nothing to wait for."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: Config) -> None:
+        self._config = config
         self._deadlines: dict[Timer, float] = {}
         self.next = None
 
-    def start(self, timer: Timer, deadline: float) -> None:
-        """Start `timer`, or give it a new deadline."""
-        self._deadlines[timer] = deadline
-        self.next = min(self._deadlines.values())
+    def enter(self, state: State, now: float) -> None:
+        """Stop what `state` does not have, start what starts with it; what it has and runs already runs on."""
+        armed = ARMED[state]
+        for timer in self._deadlines.keys() - armed:
+            self.stop(timer)
+        for timer in armed - LATER:
+            if timer not in self._deadlines:
+                self.start(timer, now)
+
+    def start(self, timer: Timer, now: float) -> None:
+        """Start `timer`, or let it begin anew; one whose duration is None never runs."""
+        duration: float | None = getattr(self._config, DURATIONS[timer])
+        if duration is not None:
+            self._deadlines[timer] = now + duration
+            self.next = min(self._deadlines.values())
 
     def stop(self, timer: Timer) -> None:
         """Stop `timer`, running or not."""
@@ -36,11 +62,6 @@ class Timers:
     def running(self, timer: Timer) -> bool:
         """Tell whether `timer` runs."""
         return timer in self._deadlines
-
-    def keep_only(self, timers: frozenset[Timer]) -> None:
-        """Stop all others."""
-        for timer in self._deadlines.keys() - timers:
-            self.stop(timer)
 
     def take_expired(self, now: float) -> Timer | None:
         """Stop and return the timer with the earliest deadline, if that has come."""

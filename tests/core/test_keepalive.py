@@ -1,0 +1,105 @@
+"""Keepalive by itself: what is pinged, what counts as its pong, when time runs."""
+
+import pytest
+
+from wscore import Config, State, Stats
+from wscore._keepalive import Keepalive
+from wscore._lifecycle import Timer
+from wscore._timers import Timers
+
+
+class Watched:
+    """Keepalive of a connection that opened at 0: pings after 20 s, awaits pongs for 8 s."""
+
+    def __init__(self) -> None:
+        self.timers = Timers(Config(ping_interval=20, ping_timeout=8))
+        self.stats = Stats()
+        self.keepalive = Keepalive(self.timers, self.stats)
+        self.timers.enter(State.OPEN, 0)
+
+    def pinged(self, now: float = 20, *, reading: bool = True) -> bytes:
+        assert self.timers.take_expired(now) is Timer.PING
+        return self.keepalive.ping(now, reading=reading)
+
+
+def test_a_pong_ends_the_waiting_and_starts_the_interval():
+    """The pong with the ping's payload is its answer: the latency is known, and the next interval runs."""
+    watched = Watched()
+    payload = watched.pinged()
+    assert watched.timers.next == 28
+    assert watched.keepalive.awaits_pong
+    assert watched.keepalive.pong(payload, 21.5)
+    assert not watched.keepalive.awaits_pong
+    assert watched.stats.latency == 1.5
+    assert watched.timers.next == 41.5
+
+
+@pytest.mark.parametrize("payload", [b"", b"\0\0\0\2", b"guess"])
+def test_another_payload_is_no_answer(payload: bytes):
+    """F25: a pong that carries anything else answers nothing, and changes no deadline."""
+    watched = Watched()
+    watched.pinged()
+    assert not watched.keepalive.pong(payload, 21)
+    assert watched.keepalive.awaits_pong
+    assert watched.timers.next == 28
+
+
+def test_a_pong_answers_once():
+    """F25: the same pong again is unsolicited."""
+    watched = Watched()
+    payload = watched.pinged()
+    assert watched.keepalive.pong(payload, 21)
+    assert not watched.keepalive.pong(payload, 22)
+    assert watched.timers.next == 41
+
+
+def test_each_ping_has_a_payload_of_its_own():
+    """A late pong cannot be taken for the answer to a later ping."""
+    watched = Watched()
+    first = watched.pinged()
+    watched.keepalive.pong(first, 21)
+    second = watched.pinged(41)
+    assert first != second
+    assert watched.stats.pings_sent == 2
+
+
+def test_life_gives_time_anew():
+    """T3: any byte while a pong is awaited moves its deadline; while none is, it starts no timer."""
+    watched = Watched()
+    watched.keepalive.heard(5)
+    assert watched.timers.next == 20
+    watched.pinged()
+    watched.keepalive.heard(27)
+    assert watched.timers.next == 35
+
+
+def test_no_time_runs_while_reading_is_paused():
+    """T3: a pong cannot arrive while nothing is read, so its deadline waits; it starts anew with the reading."""
+    watched = Watched()
+    watched.pinged()
+    watched.keepalive.pause()
+    assert watched.timers.next is None
+    watched.keepalive.heard(100)
+    assert watched.timers.next is None
+    watched.keepalive.resume(100)
+    assert watched.timers.next == 108
+
+
+def test_a_ping_during_a_pause_waits_for_the_reading():
+    """A ping that goes out while reading is paused has no deadline until it goes on."""
+    watched = Watched()
+    watched.pinged(reading=False)
+    assert watched.timers.next is None
+    watched.keepalive.resume(50)
+    assert watched.timers.next == 58
+
+
+def test_stopped_it_neither_pings_nor_waits():
+    """After `stop` no timer of the keepalive runs, and a pong answers nothing."""
+    watched = Watched()
+    payload = watched.pinged()
+    watched.keepalive.stop()
+    assert watched.timers.next is None
+    assert not watched.keepalive.pong(payload, 21)
+    watched.keepalive.resume(30)
+    assert watched.timers.next is None

@@ -13,6 +13,7 @@ between, it depends on how its bytes happened to be cut.
 
 from __future__ import annotations
 
+import functools
 import re
 import zlib
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -58,16 +59,24 @@ class Deflate(NamedTuple):
         The client's window is named only where it is limited: a client that did not offer to have it limited must not
         be answered so, and silence means 15 (RFC 7692 7.1.2.2).
         """
-        parts = ["permessage-deflate"]
-        if self.server_no_context_takeover:
-            parts.append("server_no_context_takeover")
-        if self.client_no_context_takeover:
-            parts.append("client_no_context_takeover")
-        # Allowed even where it was not offered (RFC 7692 7.1.2.1): the client need not keep a larger window for us.
-        parts.append(f"server_max_window_bits={self.server_window_bits}")
-        if self.client_window_bits < 15:
-            parts.append(f"client_max_window_bits={self.client_window_bits}")
-        return "; ".join(parts).encode()
+        return _header_value(self)
+
+
+@functools.cache  # there are a few hundred agreements at most
+def _header_value(agreed: Deflate) -> bytes:
+    parts = ["permessage-deflate"]
+    if agreed.server_no_context_takeover:
+        parts.append("server_no_context_takeover")
+    if agreed.client_no_context_takeover:
+        parts.append("client_no_context_takeover")
+    # Allowed even where it was not offered (RFC 7692 7.1.2.1): the client need not keep a larger window for us.
+    parts.append(f"server_max_window_bits={agreed.server_window_bits}")
+    if agreed.client_window_bits < 15:
+        parts.append(f"client_max_window_bits={agreed.client_window_bits}")
+    return "; ".join(parts).encode()
+
+
+_REMEMBERED: Final = 128  # bytes of an offer; those of browsers and libraries have 18 to 70
 
 
 def negotiate(offers: Sequence[bytes], config: Config) -> Deflate | None:
@@ -76,14 +85,29 @@ def negotiate(offers: Sequence[bytes], config: Config) -> Deflate | None:
     `offers` are the values of all Sec-WebSocket-Extensions headers in their order. A declined offer leaves nothing
     behind. Raises MalformedExtensions, whether compression is wanted or not.
     """
+    if not offers:
+        return None
+    limit = config.compression_window_bits if config.compression else None
+    if len(offers) == 1 and len(offers[0]) <= _REMEMBERED:
+        return _remembered(offers[0], limit)
+    return _choose(offers, limit)
+
+
+@functools.lru_cache(maxsize=64)  # clients offer in a handful of wordings
+def _remembered(offer: bytes, limit: int | None) -> Deflate | None:
+    return _choose((offer,), limit)
+
+
+def _choose(offers: Sequence[bytes], limit: int | None) -> Deflate | None:
+    """Choose as `negotiate` does, with windows of `limit` bits at most; None for a limit accepts nothing."""
     extensions = [extension for header in offers for extension in _parse(header)]
-    if offers and not extensions:
+    if not extensions:
         raise MalformedExtensions("a header without an extension")
-    if config.compression:
+    if limit is not None:
         for name, parameters in extensions:
             # Byte for byte: RFC 6455 says where a token is compared without regard to case (Upgrade, Connection: 4.2.1)
             # and does not say so here. In another case it is an extension we do not know.
-            if name == b"permessage-deflate" and (agreed := _accept(parameters, config)):
+            if name == b"permessage-deflate" and (agreed := _accept(parameters, limit)):
                 return agreed
     return None
 
@@ -98,14 +122,13 @@ _PARAMETERS: Final[Mapping[bytes, Mapping[bytes | None, int]]] = {
 }
 
 
-def _accept(parameters: list[tuple[bytes, bytes | None]], config: Config) -> Deflate | None:
+def _accept(parameters: list[tuple[bytes, bytes | None]], limit: int) -> Deflate | None:
     offered: dict[bytes, int] = {}
     for name, value in parameters:
         meaning = _PARAMETERS.get(name, {}).get(value)
         if meaning is None or name in offered:
             return None  # RFC 7692 7: unknown, given twice, or a value it cannot have
         offered[name] = meaning
-    limit = config.compression_window_bits
     client = offered.get(b"client_max_window_bits")
     return Deflate(
         server_no_context_takeover=b"server_no_context_takeover" in offered,
@@ -161,6 +184,8 @@ class Inflater:
     For each message call `inflate` with its payload, cut in any way, and then `end_message`. After an exception the
     object is of no use: the connection is to be failed.
     """
+
+    __slots__ = ("_begun", "_chunk", "_context_takeover", "_stream", "_streams_ended", "_window_bits")
 
     def __init__(self, *, window_bits: int, context_takeover: bool) -> None:
         """Inflate what is compressed with the agreed `window_bits`, 8-15, with or without context takeover."""
@@ -236,6 +261,8 @@ class Inflater:
 
 class Deflater:
     """The sending half of a connection: whole messages in, the payload of their frames out."""
+
+    __slots__ = ("_context_takeover", "_level", "_mem_level", "_stream", "_window_bits")
 
     def __init__(self, *, window_bits: int, context_takeover: bool, level: int, mem_level: int) -> None:
         """Compress with a window of `window_bits`, 9-15, zlib's `level` 0-9 and `mem_level` 1-9."""

@@ -15,7 +15,16 @@ from websockets.frames import Frame, Opcode
 from websockets.headers import parse_extension
 
 from wscore._config import Config
-from wscore._deflate import CorruptDeflate, Deflate, Deflater, Inflater, MalformedExtensions, TooLarge, negotiate
+from wscore._deflate import (
+    CorruptDeflate,
+    Deflate,
+    Deflater,
+    Inflater,
+    MalformedExtensions,
+    TooLarge,
+    _remembered,
+    negotiate,
+)
 
 CONFIG = Config()
 PLENTY = 2**24
@@ -55,6 +64,29 @@ def finished(data: bytes, window_bits: int = 15) -> bytes:
 
 
 # -- negotiation
+
+
+def test_what_is_remembered_of_offers_is_bounded() -> None:
+    """However many offers peers think of, few are remembered, and long ones never; all are answered alike."""
+    long = b", ".join([b"x" * 100] * 2 + [b"permessage-deflate"])
+    for _ in range(2):
+        assert answer(long) == answer(b"permessage-deflate")
+    held = _remembered.cache_info()
+    assert answer(long) is not None
+    assert _remembered.cache_info() == held
+    for number in range(200):
+        assert answer(b"x%d, permessage-deflate" % number) is not None
+    assert _remembered.cache_info().currsize <= 64
+
+
+def test_an_offer_is_judged_by_the_configuration_at_hand() -> None:
+    """What was agreed under one configuration is nothing to another."""
+    for window_bits in (15, 10):
+        agreed = negotiate([b"permessage-deflate"], Config(compression_window_bits=window_bits))
+        assert agreed is not None
+        assert agreed.server_window_bits == window_bits
+    assert negotiate([b"permessage-deflate"], Config(compression=False)) is None
+
 
 BROWSER = b"permessage-deflate; client_max_window_bits"
 

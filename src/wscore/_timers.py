@@ -24,6 +24,9 @@ DURATIONS: Final = {
 }
 """The field of `Config` that says how long each timer runs; the reference is generated from it."""
 
+_STARTING: Final = {state: [(timer, DURATIONS[timer]) for timer in ARMED[state] - LATER] for state in State}
+"""What entering a state starts, with the field for how long."""
+
 
 class Timers:
     """The running timers of one connection."""
@@ -40,12 +43,13 @@ class Timers:
 
     def enter(self, state: State, now: float) -> None:
         """Stop what `state` does not have, start what starts with it; what it has and runs already runs on."""
-        armed = ARMED[state]
-        for timer in self._deadlines.keys() - armed:
-            self.stop(timer)
-        for timer in armed - LATER:
-            if timer not in self._deadlines:
-                self.start(timer, now)
+        armed, deadlines = ARMED[state], self._deadlines
+        for timer in [timer for timer in deadlines if timer not in armed]:
+            del deadlines[timer]
+        for timer, field in _STARTING[state]:
+            if timer not in deadlines and (duration := getattr(self._config, field)) is not None:
+                deadlines[timer] = now + duration
+        self.next = min(deadlines.values()) if deadlines else None
 
     def start(self, timer: Timer, now: float) -> None:
         """Start `timer`, or let it begin anew; one whose duration is None never runs."""

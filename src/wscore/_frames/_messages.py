@@ -28,6 +28,19 @@ class Messages:
     `finish_frame`. Control frames are no part of a message, wherever they stand.
     """
 
+    __slots__ = (
+        "_compressed",
+        "_deflater",
+        "_fragments",
+        "_frame_size",
+        "_inflater",
+        "_limit",
+        "_max_fragments",
+        "_min_compressed",
+        "_size",
+        "_wire_size",
+    )
+
     def __init__(self, config: Config, deflate: Deflate | None) -> None:
         """Keep the limits, and the two halves of permessage-deflate where that was agreed on."""
         self._limit = config.max_message_size

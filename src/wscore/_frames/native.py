@@ -45,6 +45,23 @@ _MANY: Final = 1024  # parts of a message; of a byte each they weigh fifty times
 class NativeCodec:
     """A `FrameCodec` for the server's end of a connection."""
 
+    __slots__ = (
+        "_at",
+        "_between",
+        "_buffer",
+        "_compresses",
+        "_final",
+        "_joined",
+        "_key",
+        "_left",
+        "_limit",
+        "_messages",
+        "_nothing",
+        "_over",
+        "_parts",
+        "_tail",
+    )
+
     def __init__(self, config: Config, deflate: Deflate | None) -> None:
         self._messages = Messages(config, deflate)
         self._compresses = deflate is not None

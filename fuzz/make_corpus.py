@@ -114,6 +114,7 @@ CONNECTION = {
 
 def main() -> None:
     seeds = {f"head/{name}": CUTS + sent for name, sent in HEAD.items()}
+    seeds |= {f"plain/{name}": sent for name, sent in HEAD.items()}
     for name, sent in FRAMES.items():
         compressed, _, _ = name.partition(".")
         kind = b"cf" if compressed == "c" else b"n" + compressed.encode()

@@ -8,7 +8,7 @@ response where the handshake has not been answered.
 from __future__ import annotations
 
 import dataclasses
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from ._close import ABNORMAL, INTERNAL_ERROR, NO_STATUS, NORMAL, Close
 from ._frames import Violation
@@ -20,8 +20,7 @@ __all__ = ["Cause", "CloseInfo", "End"]
 Cause = Literal["peer", "application", "violation", "timeout", "operator", "transport"]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class End:
+class End(NamedTuple):
     """One way of ending. Without a frame or a response, nothing is said to the peer."""
 
     cause: Cause

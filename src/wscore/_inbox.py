@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import Final
 
 from ._asgi import ReceivedMessage
 
 __all__ = ["Inbox"]
+
+# Of every connection to which nothing was sent yet: an empty deque takes 760 bytes. It cannot hold anything.
+_NONE_YET: Final[deque[tuple[ReceivedMessage, int]]] = deque(maxlen=0)
 
 
 class Inbox:
@@ -17,24 +21,31 @@ class Inbox:
     takes uvicorn a fifth of its time.
     """
 
-    __slots__ = ("_disconnect", "_max_count", "_max_size", "_messages", "_size", "full")
+    __slots__ = ("_connect", "_disconnect", "_max_count", "_max_size", "_messages", "_size", "full")
 
     full: bool
     """No further message should be put. An attribute, as it is asked for before each message."""
 
     def __init__(self, max_count: int, max_size: int) -> None:
-        self._messages: deque[tuple[ReceivedMessage, int]] = deque()
+        self._messages: deque[tuple[ReceivedMessage, int]] = _NONE_YET
         self._size = 0
         self._max_count = max_count
         self._max_size = max_size
+        self._connect: ReceivedMessage | None = None
         self._disconnect: ReceivedMessage | None = None
         self.full = False
 
     def put(self, message: ReceivedMessage, size: int) -> None:
         """Queue a message whose payload takes `size` bytes."""
+        if self._messages is _NONE_YET:
+            self._messages = deque()
         self._messages.append((message, size))
         self._size += size
         self.full = len(self._messages) >= self._max_count or self._size >= self._max_size
+
+    def put_connect(self, message: ReceivedMessage) -> None:
+        """Queue the first message: an application may never ask for it, and it holds up nothing."""
+        self._connect = message
 
     def put_disconnect(self, message: ReceivedMessage) -> None:
         """Queue the last message; it stays behind whatever is still put before it is taken."""
@@ -43,6 +54,9 @@ class Inbox:
 
     def take(self) -> ReceivedMessage | None:
         """Give the next message, or None."""
+        if self._connect is not None:
+            first, self._connect = self._connect, None
+            return first
         if self._messages:
             message, size = self._messages.popleft()
             self._size -= size
@@ -54,18 +68,19 @@ class Inbox:
 
     def drop_messages(self) -> None:
         """Forget all messages but the disconnect."""
+        self._connect = None
         self._messages.clear()
         self._size = 0
         self.full = False
 
     @property
     def holds_messages(self) -> bool:
-        """What the peer sent waits; an application may never ask for `websocket.connect`, and that holds up nothing."""
-        return bool(self._messages) and self._messages[-1][0]["type"] == "websocket.receive"
+        """What the peer sent waits."""
+        return bool(self._messages)
 
     def __bool__(self) -> bool:
         """Tell whether `take` would give a message."""
-        return bool(self._messages) or self._disconnect is not None
+        return bool(self._messages) or self._connect is not None or self._disconnect is not None
 
     @property
     def size(self) -> int:

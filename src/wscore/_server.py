@@ -7,10 +7,9 @@ read of a message. What it adds is the fast path of messages, pings and pongs, w
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import Any, Final, Self
+from typing import Any, ClassVar, Final, Self
 
 from ._access import Stats, answered_line, closed_line
 from ._asgi import (
@@ -87,11 +86,52 @@ class ServerConnection:
     in any order: `data_to_send`, `has_message`, `next_timeout`, `scope`, `wants_read`, `closing`. `now` is seconds of a
     monotonic clock of the caller's. Not thread-safe: call every method from one task, or under one lock.
 
-    `peer` says what the transport knows of the connection; `state` is the lifespan's, copied into the scope.
+    `peer` says what the transport knows of the connection; `state` is the lifespan's, copied into the scope. Without
+    `access_log` no `access_lines` are written.
     """
 
+    __slots__ = (
+        "__weakref__",
+        "_access_log",
+        "_app_state",
+        "_as_value",
+        "_close_received",
+        "_close_sent",
+        "_codec",
+        "_denial",
+        "_early",
+        "_end",
+        "_eof",
+        "_head",
+        "_inbox",
+        "_input_over",
+        "_keepalive",
+        "_opened_at",
+        "_opening",
+        "_output",
+        "_paused",
+        "_peer",
+        "_request",
+        "_response",
+        "_scope",
+        "_state",
+        "_timers",
+        "_turned_away",
+        "_waiting_end",
+        "access_lines",
+        "config",
+        "revision",
+        "stats",
+    )
+
     def __init__(
-        self, config: Config, *, peer: Peer = _UNKNOWN_PEER, now: float, state: Mapping[str, Any] | None = None
+        self,
+        config: Config,
+        *,
+        peer: Peer = _UNKNOWN_PEER,
+        now: float,
+        state: Mapping[str, Any] | None = None,
+        access_log: bool = True,
     ) -> None:
         self.config = config
         self.stats = Stats()
@@ -99,9 +139,10 @@ class ServerConnection:
         self.revision = 0
         """Changes when any output but messages and bytes may have: a transport that has seen it need not look again."""
         self._peer = peer
+        self._access_log = access_log
         self._app_state: Mapping[str, Any] = {} if state is None else state
         self._opened_at = now
-        self._state = State.AWAITING_REQUEST
+        self._state = _AWAITING_REQUEST
         self._timers = Timers(config)
         self._keepalive = Keepalive(self._timers, self.stats)
         self._inbox = Inbox(config.max_queue, config.max_queue_size)
@@ -113,7 +154,7 @@ class ServerConnection:
         self._as_value = False
         self._opening: Opening | None = None
         self._scope: Scope | None = None
-        self._early = bytearray()  # what came before the accept
+        self._early: bytearray | None = None  # what came before the accept
         self._denial: Denial | None = None
         self._response: Response | None = None
         # messages
@@ -163,7 +204,7 @@ class ServerConnection:
                 self._codec.receive_data(data)
                 if not self._paused:
                     self._parse(now)
-        elif self._state is State.AWAITING_REQUEST:
+        elif self._state is _AWAITING_REQUEST:
             assert self._head is not None
             match self._head.feed(data):
                 case None:
@@ -171,10 +212,13 @@ class ServerConnection:
                 case Response() as bad:
                     self._feed(Trigger.PEER_BAD_REQUEST, now, refused(bad))
                 case (request, rest):
-                    self._early += rest
+                    if rest:
+                        self._early = bytearray(rest)
                     self._judge(request, now)
-        elif self._state is State.DECIDING:
+        elif self._state is _DECIDING:
             self.revision += 1
+            if self._early is None:
+                self._early = bytearray()
             self._early += data
 
     def receive_eof(self, *, now: float) -> None:
@@ -339,7 +383,7 @@ class ServerConnection:
         if self._eof or self._paused:
             return False
         if self._state is _DECIDING:
-            return len(self._early) < self.config.max_early_data
+            return self._early is None or len(self._early) < self.config.max_early_data
         return self._state is not _CLOSED
 
     @property
@@ -381,58 +425,99 @@ class ServerConnection:
             self._state = step.state
             self._timers.enter(step.state, now)
         for effect in step.effects:
-            self._perform(effect, carried, now)
-        if step.state is State.CLOSED:
+            self._PERFORM[effect](self, carried, now)
+        if step.state is _CLOSED:
             self._finish(now)
 
-    def _perform(self, effect: Effect, carried: _Carried, now: float) -> None:
-        """Do what one effect says. The assertions hold by the table: they say which trigger brings what."""
-        match effect:
-            case Effect.START_APPLICATION:
-                assert isinstance(carried, Opening)
-                self._opening = carried
-                self._scope = carried.scope(self._peer, self.config, self._app_state)
-                self._inbox.put({"type": "websocket.connect"}, 0)
-            case Effect.REFUSE:
-                assert self._end is not None
-                assert self._end.response is not None
-                self._refuse(self._end.response)
-            case Effect.SWITCH_PROTOCOLS:
-                assert isinstance(carried, Accept)
-                assert self._opening is not None
-                self._answer(self._opening.accept(carried))
-                self._codec = _ENGINES[self.config.engine](self.config, self._opening.deflate)
-            case Effect.HOLD_RESPONSE:
-                assert isinstance(carried, ResponseStart)
-                self._early.clear()
-                self._denial = Denial(carried)
-            case Effect.WRITE_HEAD:
-                assert isinstance(carried, Body)
-                assert self._denial is not None
-                self._answer(self._denial.head(carried, chunks=not self._as_value))
-            case Effect.WRITE_BODY:
-                assert isinstance(carried, Body)
-                assert self._denial is not None
-                self._output.write(self._denial.frame(carried))
-            case Effect.AWAIT_BODY:
-                self._timers.start(Timer.BODY, now)
-            case Effect.SEND_CLOSE:
-                assert self._end is not None
-                assert self._end.frame is not None
-                assert self._codec is not None
-                self._output.write_late_pong()  # a ping that came before the close is answered before it (F23)
-                self._close_sent = self._end.frame
-                self._output.write(self._codec.close(self._end.frame))
-            case Effect.SEND_PING:
-                assert self._codec is not None
-                self._output.write(self._codec.ping(self._keepalive.ping(now, reading=not self._paused)))
-            case Effect.REACH_END:
-                self._reach_end(now)
-            case Effect.QUEUE_DISCONNECT:
-                assert self._end is not None
-                self._inbox.put_disconnect(
-                    {"type": "websocket.disconnect", "code": self._end.code, "reason": self._end.reason}
-                )
+    # -- the effects. The assertions hold by the table: they say which trigger brings what
+
+    def _start_application(self, carried: _Carried, now: float) -> None:
+        del now
+        assert isinstance(carried, Opening)
+        self._opening = carried
+        self._scope = carried.scope(self._peer, self.config, self._app_state)
+        self._inbox.put_connect({"type": "websocket.connect"})
+
+    def _refuse(self, carried: _Carried, now: float) -> None:
+        del carried, now
+        assert self._end is not None
+        response = self._end.response
+        assert response is not None
+        self._early = None
+        if self._request is not None and self._request.method == b"HEAD":
+            # RFC 9110 9.3.2: its answer has no content, whatever content-length says.
+            response = response._replace(body=b"")
+        self._answer(response)
+        self._output.write(response.body)
+
+    def _switch_protocols(self, carried: _Carried, now: float) -> None:
+        del now
+        assert isinstance(carried, Accept)
+        opening = self._opening
+        assert opening is not None
+        self._answer(opening.accept(carried))
+        self._codec = _ENGINES[self.config.engine](self.config, opening.deflate)
+
+    def _hold_response(self, carried: _Carried, now: float) -> None:
+        del now
+        assert isinstance(carried, ResponseStart)
+        self._early = None
+        self._denial = Denial(carried)
+
+    def _write_head(self, carried: _Carried, now: float) -> None:
+        del now
+        assert isinstance(carried, Body)
+        assert self._denial is not None
+        self._answer(self._denial.head(carried, chunks=not self._as_value))
+
+    def _write_body(self, carried: _Carried, now: float) -> None:
+        del now
+        assert isinstance(carried, Body)
+        assert self._denial is not None
+        self._output.write(self._denial.frame(carried))
+
+    def _await_body(self, carried: _Carried, now: float) -> None:
+        del carried
+        self._timers.start(Timer.BODY, now)
+
+    def _send_close(self, carried: _Carried, now: float) -> None:
+        del carried, now
+        end, output = self._end, self._output
+        assert end is not None
+        assert end.frame is not None
+        assert self._codec is not None
+        output.write_late_pong()  # a ping that came before the close is answered before it (F23)
+        self._close_sent = end.frame
+        output.write(self._codec.close(end.frame))
+
+    def _send_ping(self, carried: _Carried, now: float) -> None:
+        del carried
+        assert self._codec is not None
+        self._output.write(self._codec.ping(self._keepalive.ping(now, reading=not self._paused)))
+
+    def _let_end_take_effect(self, carried: _Carried, now: float) -> None:
+        del carried
+        self._reach_end(now)
+
+    def _queue_disconnect(self, carried: _Carried, now: float) -> None:
+        del carried, now
+        end = self._end
+        assert end is not None
+        self._inbox.put_disconnect({"type": "websocket.disconnect", "code": end.code, "reason": end.reason})
+
+    _PERFORM: ClassVar[Mapping[Effect, Callable[[Any, _Carried, float], None]]] = {
+        Effect.START_APPLICATION: _start_application,
+        Effect.REFUSE: _refuse,
+        Effect.SWITCH_PROTOCOLS: _switch_protocols,
+        Effect.HOLD_RESPONSE: _hold_response,
+        Effect.WRITE_HEAD: _write_head,
+        Effect.WRITE_BODY: _write_body,
+        Effect.AWAIT_BODY: _await_body,
+        Effect.SEND_CLOSE: _send_close,
+        Effect.SEND_PING: _send_ping,
+        Effect.REACH_END: _let_end_take_effect,
+        Effect.QUEUE_DISCONNECT: _queue_disconnect,
+    }
 
     # -- the handshake
 
@@ -449,26 +534,21 @@ class ServerConnection:
 
     def _take_early_data(self, now: float) -> None:
         """Read what came before the accept as frames, now that the answer is out (E24, E25)."""
-        early, self._early = self._early, bytearray()
+        early, self._early = self._early, None
         if early:
             assert self._codec is not None
             self._codec.receive_data(early)
             self._parse(now)
 
-    def _refuse(self, response: Response) -> None:
-        self._early.clear()
-        if self._request is not None and self._request.method == b"HEAD":
-            # RFC 9110 9.3.2: its answer has no content, whatever content-length says.
-            response = dataclasses.replace(response, body=b"")
-        self._answer(response)
-        self._output.write(response.body)
-
     def _answer(self, response: Response) -> None:
+        """Answer the handshake; what was kept of it for that is let go."""
         over_http2 = self._request is not None and self._request.http_version == "2"
+        self._request = self._opening = None
         self._response = response.over_http2() if over_http2 else response
         if not self._as_value:
             self._output.write(response.head())
-        self.access_lines.append(answered_line(self._peer, self._scope, response.status))
+        if self._access_log:
+            self.access_lines.append(answered_line(self._peer, self._scope, response.status))
 
     # -- frames
 
@@ -573,9 +653,9 @@ class ServerConnection:
     def _finish(self, now: float) -> None:
         """Say the last word on a connection that is closed: it gives no more output (I8)."""
         self._output.drop()
-        self._early.clear()
+        self._early = None
         self._head = None
-        if end := self._end:
+        if self._access_log and (end := self._end):
             seconds = now - self._opened_at
             self.access_lines.append(closed_line(self._peer, self._scope, end, self.stats, seconds))
 
@@ -600,6 +680,7 @@ _CLOSING: Final = dict.fromkeys(State, Closing.NO) | {
     State.CLOSED: Closing.NOW,
 }
 # For what is asked on every message: looking a member up in its class takes Python 3.11 as long as unmasking a word.
+_AWAITING_REQUEST: Final = State.AWAITING_REQUEST
 _DECIDING: Final = State.DECIDING
 _OPEN: Final = State.OPEN
 _CLOSE_SENT: Final = State.CLOSE_SENT

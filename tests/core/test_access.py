@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from wscore import Peer, Scope, Stats
+from tests.core.peer import head
+from wscore import Config, Peer, Scope, ServerConnection, Stats
 from wscore._access import answered_line, closed_line
 from wscore._ends import RETURNED
 
@@ -44,3 +45,17 @@ def test_over_http2_the_method_is_connect():
 def test_bytes_beyond_ascii_are_escaped():
     """A path of any bytes gives a line of ASCII."""
     assert answered_line(PEER, scope(raw_path=b"/\xff"), 101) == '192.0.2.7:50123 "GET /\\xff" 101'
+
+
+def test_without_an_access_log_no_line_is_written():
+    """`access_log=False` leaves `access_lines` empty, for connections that were served and for those that were not."""
+    for request in (head(), b"GET / HTTP/1.1\r\n\r\n"):
+        lines = {}
+        for wanted in (True, False):
+            connection = ServerConnection(Config(), now=0.0, access_log=wanted)
+            connection.receive_data(request, now=0.0)
+            connection.application_returned(now=1.0)
+            connection.connection_lost(now=2.0)
+            lines[wanted] = connection.access_lines
+        assert len(lines[True]) == 2
+        assert lines[False] == []

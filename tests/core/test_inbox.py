@@ -101,10 +101,22 @@ def test_drop_messages_leaves_the_disconnect():
     assert [inbox.take(), inbox.take()] == [DISCONNECT, None]
 
 
+def test_connect_is_the_first_and_takes_no_room():
+    """The connect comes before what was put before it was taken, and counts for nothing; it is dropped like them."""
+    inbox = Inbox(2, 100)
+    inbox.put_connect(CONNECT)
+    inbox.put(receive("early"), 5)
+    assert not inbox.full
+    assert [inbox.take() for _ in range(3)] == [CONNECT, receive("early"), None]
+    inbox.put_connect(CONNECT)
+    inbox.drop_messages()
+    assert not inbox
+
+
 def test_connect_alone_holds_nothing_up():
     """`websocket.connect` waits for nobody; a message behind it does."""
     inbox = Inbox(4, 100)
-    inbox.put(CONNECT, 0)
+    inbox.put_connect(CONNECT)
     assert inbox
     assert not inbox.holds_messages
     inbox.put(receive("a"), 1)

@@ -178,6 +178,7 @@ class ServerConnection:
         peer: Peer = _UNKNOWN_PEER,
         now: float,
         state: Mapping[str, Any] | None = None,
+        access_log: bool = True,
         as_value: bool = False,
     ) -> Self:
         """Start from a request head that another HTTP parser has read; what follows it goes to `receive_data`.
@@ -186,7 +187,7 @@ class ServerConnection:
         `data_to_send` the body as it comes, unframed, and then WebSocket frames. That is for parsers that write
         responses themselves, and for HTTP/2 (RFC 8441), where `request.http_version` is "2" and the answer is 200.
         """
-        connection = cls(config, peer=peer, now=now, state=state)
+        connection = cls(config, peer=peer, now=now, state=state, access_log=access_log)
         connection._as_value = as_value
         connection._judge(request, now)
         return connection

@@ -77,7 +77,9 @@ class Connection(asyncio.Protocol):
             None if tls is None else tls_extension(tls),
         )
         self._connections.add(self)
-        self._core = ServerConnection(self._config, peer=peer, now=self._accepted_at, state=self._app_state)
+        self._core = ServerConnection(
+            self._config, peer=peer, now=self._accepted_at, state=self._app_state, access_log=self._log_access
+        )
         if self._turn_away:
             self._core.turn_away(now=self._loop.time())
         self._pump()
@@ -241,9 +243,8 @@ class Connection(asyncio.Protocol):
 
     def _write_access_log(self) -> None:
         lines, self._core.access_lines = self._core.access_lines, []
-        if self._log_access:
-            for line in lines:
-                access_log.info(line)
+        for line in lines:
+            access_log.info(line)
 
     def _end_if_over(self) -> None:
         if self._lost and self._task is None:

@@ -52,12 +52,11 @@ class Connection:
     ) -> None:
         self._stream = stream
         self._app = app
-        self._log_access = log_access
         self._can_half_close = isinstance(stream, trio.SocketStream)  # under TLS one side cannot end alone
         socket = stream.socket if isinstance(stream, trio.SocketStream) else stream.transport_stream.socket
         tls = None if isinstance(stream, trio.SocketStream) else tls_extension(cast("TLSObject", stream))
         peer = Peer.of(_name(socket.getpeername), _name(socket.getsockname), tls)
-        self._core = ServerConnection(config, peer=peer, now=accepted_at, state=state)
+        self._core = ServerConnection(config, peer=peer, now=accepted_at, state=state, access_log=log_access)
         if turn_away:
             self._core.turn_away(now=trio.current_time())
         self._application = trio.CancelScope()
@@ -234,9 +233,8 @@ class Connection:
 
     def _write_access_log(self) -> None:
         lines, self._core.access_lines = self._core.access_lines, []
-        if self._log_access:
-            for line in lines:
-                access_log.info(line)
+        for line in lines:
+            access_log.info(line)
 
 
 def _name(ask: Any) -> Any:

@@ -1,14 +1,16 @@
-"""Time the frame engines without sockets: `python bench/micro.py`.
+"""Time the frame engines, and whole connections, without sockets: `python bench/micro.py`.
 
 What is timed is an echo: take the bytes of one read, give its messages, write the replies. "engine" is the engine
 alone; "connection" is a whole `ServerConnection`, from `receive_data` through `next_message` and `send` to
-`data_to_send`. Each competitor runs in a process of its own, and they take turns, A B C A B C, so that all see the same
+`data_to_send`. Then connections are opened, and opened and closed, with a library's request head and with a browser's.
+Each competitor runs in a process of its own, and they take turns, A B C A B C, so that all see the same
 machine. The time is the thread's CPU time. Believe the ratios, and the spread: the machine is never idle.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import json
 import os
@@ -34,6 +36,27 @@ COMPETITORS: dict[str, tuple[str, str, bool]] = {
     "connection, C": ("connection", "native", False),
 }
 """What runs, on which engine, and whether without the C part. The ratios are to the first of its kind."""
+
+OPENERS: dict[str, tuple[str, str, bool]] = {
+    "wsproto": ("bare_opener", "", False),
+    "connection on wsproto": ("opener", "wsproto", False),
+    "connection": ("opener", "native", False),
+}
+"""Likewise, of those that open connections."""
+
+KEY = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+HEADS = {
+    "a library's": b"GET / HTTP/1.1\r\nHost: 127.0.0.1:8000\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    + KEY
+    + b"Sec-WebSocket-Version: 13\r\n\r\n",
+    "a browser's": b"GET /chat/room%20one?token=abc HTTP/1.1\r\nHost: chat.example.org\r\nConnection: Upgrade\r\n"
+    b"Pragma: no-cache\r\nCache-Control: no-cache\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 "
+    b"(KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36\r\nUpgrade: websocket\r\nOrigin: https://chat.example.org\r\n"
+    b"Sec-WebSocket-Version: 13\r\nAccept-Encoding: gzip, deflate, br, zstd\r\n"
+    b"Accept-Language: en-GB,en-US;q=0.9,en;q=0.8\r\nCookie: session=0123456789abcdef0123456789abcdef; theme=dark\r\n"
+    + KEY
+    + b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n",
+}
 
 
 def frame(opcode: int, payload: bytes) -> bytes:
@@ -134,21 +157,87 @@ def connection(name: str) -> Callable[[bytes], bytes]:
     return echo
 
 
+# -- those that open connections: each a function that takes the reads of a connection and gives what is answered
+
+
+def bare_opener(_: str) -> Callable[[list[bytes]], bytes]:
+    """wsproto as it comes, with h11 inside."""
+    from wsproto import ConnectionType, WSConnection
+    from wsproto.events import AcceptConnection, CloseConnection, Request
+    from wsproto.extensions import PerMessageDeflate
+
+    def converse(reads: list[bytes]) -> bytes:
+        connection = WSConnection(ConnectionType.SERVER)
+        written = []
+        for read in reads:
+            connection.receive_data(read)
+            for event in connection.events():
+                if isinstance(event, Request):
+                    written.append(connection.send(AcceptConnection(extensions=[PerMessageDeflate()])))
+                elif isinstance(event, CloseConnection):
+                    written.append(connection.send(event.response()))
+        return b"".join(written)
+
+    return converse
+
+
+def opener(name: str) -> Callable[[list[bytes]], bytes]:
+    """A connection of wscore's, from the first byte to the loss of the socket."""
+    from wscore import Config, Peer, ServerConnection
+
+    config = Config(engine=name)  # type: ignore[arg-type]
+    peer = Peer(("127.0.0.1", 50000), ("127.0.0.1", 8000))
+
+    def converse(reads: list[bytes]) -> bytes:
+        core = ServerConnection(config, peer=peer, now=0.0)
+        core.receive_data(reads[0], now=0.0)
+        core.next_message(now=0.0)
+        core.send({"type": "websocket.accept"}, now=0.0)
+        written = core.data_to_send()
+        for read in reads[1:]:
+            core.receive_data(read, now=1.0)
+            core.next_message(now=1.0)
+            written += core.data_to_send()
+            core.application_returned(now=1.0)
+            core.receive_eof(now=1.0)
+            core.connection_lost(now=1.0)
+        return written
+
+    return converse
+
+
+def round_of(kind: str, name: str, case: dict[str, Any]) -> Callable[[], object]:
+    """Give what is to be timed, after a look at what it answers."""
+    make = globals()[kind]
+    if "head" in case:
+        reads = [HEADS[case["head"]], *([frame(8, b"\x03\xe8")] if case["closes"] else [])]
+        converse: Callable[[list[bytes]], bytes] = make(name)
+        written = converse(reads)
+        assert written.startswith(b"HTTP/1.1 101 "), "no opening"
+        assert written.endswith(b"\x88\x02\x03\xe8" if case["closes"] else b"\r\n\r\n"), "wrong replies"
+        return functools.partial(converse, reads)
+    data, expected = read_of(case)
+    reads = [data[at : at + case["cut"]] for at in range(0, len(data), case["cut"])]
+    echo: Callable[[bytes], bytes] = make(name)
+    assert b"".join(map(echo, reads)) == expected, "wrong replies"
+
+    def take_all() -> None:
+        for read in reads:
+            echo(read)
+
+    return take_all
+
+
 def work(kind: str, name: str) -> None:
-    """Time what is asked for on standard input, a case a line, and answer nanoseconds per message."""
-    make: Callable[[str], Callable[[bytes], bytes]] = globals()[kind]
+    """Time what is asked for on standard input, a case a line, and answer nanoseconds per message or connection."""
     for line in sys.stdin:
         case = json.loads(line)
-        data, expected = read_of(case)
-        reads = [data[at : at + case["cut"]] for at in range(0, len(data), case["cut"])]
-        echo = make(name)
-        assert b"".join(map(echo, reads)) == expected, "wrong replies"
+        once = round_of(kind, name, case)
         rounds, spent = 0, 0
         while spent < case["ns"]:
             start = time.thread_time_ns()
             for _ in range(case["batch"]):
-                for read in reads:
-                    echo(read)
+                once()
             spent += time.thread_time_ns() - start
             rounds += case["batch"]
         print(spent / rounds / case["frames"], flush=True)
@@ -202,29 +291,26 @@ def cases(sizes: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield name, {"size": size, "text": text, "frames": frames, "cut": cut}
 
 
-def main() -> None:
-    """Print a table of nanoseconds per message, and of ratios."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=41)
-    parser.add_argument("--ms", type=float, default=4.0, help="time of a case in a round")
-    parser.add_argument("--only", help="competitors whose name holds this, beside wsproto")
-    parser.add_argument("--sizes", nargs="*", choices=[*SIZES, *PIECES], default=[*SIZES, *PIECES])
-    parser.add_argument("--json", help="write the figures to this file as well")
-    options = parser.parse_args()
-    chosen = {
-        name: how
-        for name, how in COMPETITORS.items()
-        if ("C" not in name.split() or accelerated())
-        and (not options.only or name == "wsproto" or options.only in name)
-    }
-    workers = {name: Worker(*how) for name, how in chosen.items()}
-    print(f"Python {sys.version.split()[0]}, load {os.getloadavg()[0]:.1f}, {options.rounds} rounds; ns per message")
-    print("best (median / best); how many times faster than wsproto: best over best, median of the rounds")
+def openings(heads: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Likewise, of connections."""
+    for head, closes in itertools.product(heads, (False, True)):
+        label = f"a connection {'opened and closed' if closes else 'opened'}, {head} head"
+        yield label, {"head": head, "closes": closes, "size": 0, "frames": 1}
+
+
+def compare(
+    competitors: dict[str, tuple[str, str, bool]],
+    cases: Iterator[tuple[str, dict[str, Any]]],
+    rounds: int,
+    ms: float,
+) -> list[dict[str, Any]]:
+    """Let the competitors take turns at each case, print what it took them, and give the figures."""
+    workers = {name: Worker(*how) for name, how in competitors.items()}
     results = []
-    for label, case in cases(options.sizes):
-        case |= {"ns": options.ms * 1e6, "batch": max(1, (1 << 15) // ((case["size"] // 16 + 32) * case["frames"]))}
+    for label, case in cases:
+        case |= {"ns": ms * 1e6, "batch": max(1, (1 << 15) // ((case["size"] // 16 + 32) * case["frames"]))}
         times: dict[str, list[float]] = {name: [] for name in workers}
-        for _ in range(options.rounds if case["size"] < 1 << 21 else min(options.rounds, 3)):
+        for _ in range(rounds if case["size"] < 1 << 21 else min(rounds, 3)):
             for name, worker in workers.items():
                 times[name].append(worker.time(case))
         print(f"\n{label}")
@@ -237,6 +323,33 @@ def main() -> None:
             results.append({**case, "label": label, "name": name, "best": best, "median": median})
     for worker in workers.values():
         worker.end()
+    return results
+
+
+def main() -> None:
+    """Print a table of nanoseconds per message and per connection, and of ratios."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=41)
+    parser.add_argument("--ms", type=float, default=4.0, help="time of a case in a round")
+    parser.add_argument("--only", help="competitors whose name holds this, beside wsproto")
+    parser.add_argument("--sizes", nargs="*", choices=[*SIZES, *PIECES], default=[*SIZES, *PIECES])
+    parser.add_argument("--heads", nargs="*", choices=list(HEADS), default=list(HEADS))
+    parser.add_argument("--json", help="write the figures to this file as well")
+    options = parser.parse_args()
+
+    def chosen(competitors: dict[str, tuple[str, str, bool]]) -> dict[str, tuple[str, str, bool]]:
+        return {
+            name: how
+            for name, how in competitors.items()
+            if ("C" not in name.split() or accelerated())
+            and (not options.only or name == "wsproto" or options.only in name)
+        }
+
+    print(f"Python {sys.version.split()[0]}, load {os.getloadavg()[0]:.1f}, {options.rounds} rounds")
+    print("ns per message, or per connection")
+    print("best (median / best); how many times faster than wsproto: best over best, median of the rounds")
+    results = compare(chosen(COMPETITORS), cases(options.sizes), options.rounds, options.ms)
+    results += compare(chosen(OPENERS), openings(options.heads), options.rounds, options.ms)
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
             json.dump({"python": sys.version, "load": os.getloadavg(), "results": results}, file, indent=1)

@@ -6,6 +6,7 @@ import pytest
 
 from wscore._asgi import TRIGGERS
 from wscore._lifecycle import ARMED, LATER, TRANSITIONS, Effect, State, Step, Timer, Trigger, follow
+from wscore._server import ServerConnection
 
 STEPS = [(state, trigger, step) for state, row in TRANSITIONS.items() for trigger, step in row.items()]
 
@@ -225,3 +226,8 @@ def test_follow_answers_none_for_a_missing_cell():
     """The interpreter looks a step up, and None says that there is none."""
     assert follow(State.CLOSED, Trigger.PEER_EOF) is None
     assert follow(State.CLOSE_SENT, Trigger.PEER_CLOSE) == Step(State.DRAINING, ())
+
+
+def test_the_connection_has_a_method_for_each_effect() -> None:
+    """Whatever the table asks for can be performed."""
+    assert set(ServerConnection._PERFORM) == set(Effect)

@@ -18,7 +18,7 @@ OPENINGS = {
 
 def idle(data: bytes) -> ServerConnection:
     """Open a connection, and leave it at that."""
-    connection = ServerConnection(Config(), now=0.0)
+    connection = ServerConnection(Config(engine="native"), now=0.0)
     connection.receive_data(data, now=0.0)
     connection.next_message(now=0.0)
     connection.send({"type": "websocket.accept"}, now=0.0)

@@ -7,10 +7,16 @@ from typing import Final
 
 from ._asgi import ReceivedMessage
 
-__all__ = ["Inbox"]
+__all__ = ["Inbox", "payload_size"]
+
+
+def payload_size(payload: str | bytes) -> int:
+    """Count a message's bytes, as they are on the wire before masking and compression."""
+    return len(payload) if isinstance(payload, bytes) or payload.isascii() else len(payload.encode())
+
 
 # Of every connection to which nothing was sent yet: an empty deque takes 760 bytes. It cannot hold anything.
-_NONE_YET: Final[deque[tuple[ReceivedMessage, int]]] = deque(maxlen=0)
+_NONE_YET: Final[deque[str | bytes]] = deque(maxlen=0)
 
 
 class Inbox:
@@ -27,7 +33,7 @@ class Inbox:
     """No further message should be put. An attribute, as it is asked for before each message."""
 
     def __init__(self, max_count: int, max_size: int) -> None:
-        self._messages: deque[tuple[ReceivedMessage, int]] = _NONE_YET
+        self._messages: deque[str | bytes] = _NONE_YET
         self._size = 0
         self._max_count = max_count
         self._max_size = max_size
@@ -35,11 +41,11 @@ class Inbox:
         self._disconnect: ReceivedMessage | None = None
         self.full = False
 
-    def put(self, message: ReceivedMessage, size: int) -> None:
-        """Queue a message whose payload takes `size` bytes."""
+    def put(self, messages: list[str | bytes], size: int) -> None:
+        """Queue messages of the peer's, whose payloads take `size` bytes together."""
         if self._messages is _NONE_YET:
             self._messages = deque()
-        self._messages.append((message, size))
+        self._messages.extend(messages)
         self._size += size
         self.full = len(self._messages) >= self._max_count or self._size >= self._max_size
 
@@ -58,11 +64,13 @@ class Inbox:
             first, self._connect = self._connect, None
             return first
         if self._messages:
-            message, size = self._messages.popleft()
-            self._size -= size
+            payload = self._messages.popleft()
+            self._size -= payload_size(payload)
             if self.full:
                 self.full = len(self._messages) >= self._max_count or self._size >= self._max_size
-            return message
+            if isinstance(payload, str):
+                return {"type": "websocket.receive", "text": payload}
+            return {"type": "websocket.receive", "bytes": payload}
         last, self._disconnect = self._disconnect, None
         return last
 
@@ -72,6 +80,11 @@ class Inbox:
         self._messages.clear()
         self._size = 0
         self.full = False
+
+    @property
+    def room(self) -> tuple[int, int]:
+        """How many more messages should be put, and bytes; the last of them may exceed those."""
+        return self._max_count - len(self._messages), self._max_size - self._size
 
     @property
     def holds_messages(self) -> bool:

@@ -45,6 +45,16 @@ class WsprotoCodec:
         """Take bytes from the peer."""
         self._decoder.receive_bytes(bytes(data))
 
+    def messages(self, count: int, size: int) -> tuple[list[str | bytes], int]:
+        """Give none: this engine has one path."""
+        del count, size
+        return [], 0
+
+    @property
+    def unread(self) -> bool:
+        """There may be something: only `next_event` can tell."""
+        return True
+
     def next_event(self) -> Event | None:
         """Give the next message, control frame or failure."""
         while not self._over:
@@ -90,13 +100,14 @@ class WsprotoCodec:
         elif not self._parts:
             self._parts.append(part)  # type: ignore[arg-type]  # it says of which kind an empty message is
 
-    def text(self, payload: bytes) -> bytes:
+    def text(self, text: str) -> bytes:
         """Write a text message."""
-        return bytes(self._writer.send_data(payload.decode()))
+        text.encode()  # wsproto has changed its state by the time it finds a lone surrogate
+        return bytes(self._writer.send_data(text))
 
-    def binary(self, payload: bytes) -> bytes:
+    def binary(self, data: bytes) -> bytes:
         """Write a binary message."""
-        return bytes(self._writer.send_data(payload))
+        return bytes(self._writer.send_data(data))
 
     def ping(self, payload: bytes) -> bytes:
         """Write a ping."""

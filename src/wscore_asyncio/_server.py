@@ -24,7 +24,7 @@ from wscore import (
 )
 from wscore.listening import Listeners
 
-from ._protocol import Connection
+from ._protocol import Connection, Service
 
 __all__ = ["Server", "serve"]
 
@@ -66,15 +66,14 @@ class Server:
         log_access: bool,
     ) -> None:
         self._listeners = Listeners()
-        self._app = app
         self._address = address
         self._ssl = ssl
         self._config = config
-        self._log_access = log_access
         self._lifespan = Lifespan(lifespan)
         self._lifespan_news = asyncio.Event()
         self._lifespan_task: asyncio.Task[None] | None = None
         self._connections: set[Connection] = set()
+        self._service = Service(app, config, self._lifespan.state, log_access, self._connections, self._forget)
         self._tasks: set[asyncio.Task[None]] = set()  # sockets on their way to a connection: TLS handshakes
         self._retries: dict[socket.socket, asyncio.TimerHandle] = {}
         self._accepted: set[socket.socket] = set()  # those in a TLS handshake among them
@@ -176,18 +175,7 @@ class Server:
     async def _welcome(self, sock: socket.socket, accepted_at: float, *, turn_away: bool) -> None:
         """Make a socket a connection, after the TLS handshake where there is one."""
 
-        def make() -> Connection:
-            return Connection(
-                self._app,
-                self._config,
-                state=self._lifespan.state,
-                accepted_at=accepted_at,
-                turn_away=turn_away,
-                log_access=self._log_access,
-                connections=self._connections,
-                ended=partial(self._forget, sock),
-            )
-
+        make = partial(Connection, self._service, sock, accepted_at=accepted_at, turn_away=turn_away)
         loop = asyncio.get_running_loop()
         tls: dict[str, Any] = {}
         if self._ssl is not None:
@@ -272,7 +260,7 @@ class Server:
             self._lifespan_news.set()
 
         try:
-            await self._app(lifespan.scope, receive, send)
+            await self._service.app(lifespan.scope, receive, send)
         except Exception as error:
             error_log.debug("the application raised in its lifespan", exc_info=error)
             lifespan.application_raised(error)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Literal, cast
 
 from .. import Config, StartupFailed
@@ -36,8 +37,9 @@ class Service:
     loop: Literal["asyncio", "uvloop"] = "asyncio"
     lifespan: Lifespan = "auto"
     access_log: bool = True
-    ready: Callable[[Sequence[ListeningSocket]], None]
-    """Called once connections are accepted, with the listening sockets."""
+    ready: Callable[[Sequence[ListeningSocket], Callable[[], object]], None]
+    """Called once connections are accepted, with the listening sockets, and with a function that ends the accepting and
+    nothing else, which any thread may call."""
     beside: Callable[[Sequence[ListeningSocket]], None] | None = None
     """Runs in a thread while the server serves; when it returns, the server is closed."""
     keep: bool = False
@@ -113,7 +115,7 @@ def _run_on_asyncio(service: Service) -> None:
         deadline.watch_signals()
         try:
             async with serve(service.app, service.place.host, service.place.port, **service.options()) as server:
-                service.ready(server.sockets)
+                service.ready(server.sockets, partial(loop.call_soon_threadsafe, server.stop_accepting))
                 if service.beside is not None:
                     beside = asyncio.ensure_future(asyncio.to_thread(service.beside, server.sockets))
                     beside.add_done_callback(when_done)
@@ -184,7 +186,8 @@ def _run_on_trio(service: Service) -> None:
                 nursery.start_soon(watch)
                 started: Server = await nursery.start(serve_to_the_end)
                 server = started
-                service.ready(started.sockets)
+                token = trio.lowlevel.current_trio_token()
+                service.ready(started.sockets, partial(token.run_sync_soon, started.stop_accepting))
                 if service.beside is not None:
                     await trio.to_thread.run_sync(service.beside, started.sockets, abandon_on_cancel=True)
                     if not service.keep:

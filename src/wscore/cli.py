@@ -156,6 +156,7 @@ def _service(
         lifespan=options.lifespan,
         access_log=options.access_log,
         ready=ready,
+        supervised=options.worker is not None,
     )
 
 

@@ -257,6 +257,18 @@ def test_ctrl_c_on_a_terminal_is_one_signal_for_a_worker(workers, backend):
         assert running.ends() == 0
 
 
+def test_a_service_manager_may_signal_every_process(workers, backend):
+    """systemd does so by default: a worker that is ending already is not aborted by the signal that is passed on."""
+    running = workers("--backend", backend, *PATIENT, app="workers:takes_its_time", number=1)
+    with connect(running.url()):
+        (pid,) = running.logs(SERVES)
+        os.kill(int(pid), signal.SIGTERM)
+        running.logs(rf"\[{pid}\] INFO wscore.error: shutting down")
+        running.signal(signal.SIGTERM)
+        assert running.line() == "finished"
+        assert running.ends() == 0
+
+
 def test_a_signal_while_workers_start_ends_them(command, backend):
     """There is nothing to wait for, and it is no failure."""
     running = command.run("app:starts_for_ever", "--backend", backend, "--workers", "2")

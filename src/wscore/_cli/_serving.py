@@ -44,6 +44,9 @@ class Service:
     """Runs in a thread while the server serves; when it returns, the server is closed."""
     keep: bool = False
     """Serve on when `beside` has returned."""
+    supervised: bool = False
+    """Another process passes signals on: one of each kind counts, SIGTERM and then SIGINT. A service manager may well
+    send its own to every process, which would make two of each."""
 
     def run(self) -> None:
         """Serve until a signal comes or `beside` returns. Raises Failure, with the line for the user."""
@@ -90,13 +93,18 @@ def _run_on_asyncio(service: Service) -> None:
         this_task = asyncio.current_task()
         assert this_task is not None  # a coroutine runs in a task
         stop = asyncio.Event()
-        deadline = Deadline(service.config)
+        deadline = Deadline(service.config, repeats_count=not service.supervised)
         server: Server | None = None
         beside: asyncio.Future[None] | None = None
         aborted = False
+        seen: set[int] = set()
 
-        def on_signal() -> None:
+        def on_signal(number: int) -> None:
             nonlocal aborted
+            repeated = number in seen
+            seen.add(number)
+            if repeated and service.supervised:
+                return
             if server is None:
                 this_task.cancel()  # still starting: nothing to end gracefully
             elif not stop.is_set():
@@ -111,7 +119,7 @@ def _run_on_asyncio(service: Service) -> None:
                 stop.set()
 
         for number in SIGNALS:
-            loop.add_signal_handler(number, on_signal)
+            loop.add_signal_handler(number, on_signal, number)
         deadline.watch_signals()
         try:
             async with serve(service.app, service.place.host, service.place.port, **service.options()) as server:
@@ -153,7 +161,7 @@ def _run_on_trio(service: Service) -> None:
     from wscore_trio import Server, serve
 
     async def main() -> None:
-        deadline = Deadline(service.config)
+        deadline = Deadline(service.config, repeats_count=not service.supervised)
         server: Server | None = None
         closing = aborted = False
 

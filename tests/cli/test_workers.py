@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import pty
 import re
 import signal
 import socket
@@ -329,6 +330,39 @@ def test_workers_whose_supervisor_is_killed_end_by_themselves(workers, backend, 
         assert closed.value.rcvd.code == 1012
     wait_until_refused(url)
     assert {int(pid) for pid in re.findall(r"\[(\d+)\] INFO wscore.error: shutting down", running.stderr)} <= pids
+
+
+@pytest.mark.parametrize(
+    ("arguments", "nohup"), [(["--workers", "2"], False), (["--workers", "2"], True), (["--reload"], False)]
+)
+def test_it_ends_with_its_terminal(command, arguments, nohup):
+    """A hangup is a SIGHUP as well, but nobody asks for new workers with it; `nohup` is for those who mean to go on."""
+    (command.folder / "workers.py").write_text(APPLICATION)
+    terminal, inner = pty.openpty()
+    ignored = "signal.signal(signal.SIGHUP, signal.SIG_IGN); " if nohup else ""
+    code = f"import os, signal, sys; os.login_tty({inner}); {ignored}os.execv(sys.executable, sys.argv[1:])"
+    run = [sys.executable, "-m", "wscore", "run", "workers:tells", "--port", "0", *arguments]
+    with (
+        subprocess.Popen(
+            [sys.executable, "-c", code, *run], cwd=command.folder, env=command.environment, pass_fds=[inner]
+        ) as process,
+        os.fdopen(terminal, "rb", buffering=0) as screen,
+    ):
+        try:
+            os.close(inner)
+            shown = b""
+            while not (found := re.search(rb" on (ws://\S+) \(", shown)):
+                shown += screen.read(1000)
+            screen.close()
+            url = found[1].decode()
+            if nohup:
+                with connect(url, open_timeout=TIMEOUT) as client:
+                    told(client)
+                process.terminate()
+            process.wait(TIMEOUT)
+            wait_until_refused(url)
+        finally:
+            process.kill()
 
 
 # -- a worker that dies, and workers that are replaced

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import selectors
 import signal
 import socket
@@ -91,6 +92,7 @@ class Supervisor:
         self._announce = announce
         self._workers: dict[int, _Process] = {}
         self._forced = 0
+        self._ends_with_terminal = False
         self._wake, self._woken = socket.socketpair()
         self._wake.setblocking(False)
         self._woken.setblocking(False)
@@ -180,6 +182,10 @@ class Supervisor:
                 if not self._plan.ending:
                     _log.info("the workers shut down; a second signal aborts at once")
                 self._plan.end(now=now)
+            elif number == signal.SIGHUP and self._ends_with_terminal and not _has_terminal():
+                _log.info("the terminal is gone: the workers shut down")
+                if not self._plan.ending:
+                    self._plan.end(now=now)
             elif number == signal.SIGHUP:
                 _log.info("SIGHUP: the workers are replaced")
                 self._plan.renew(now=now)
@@ -225,6 +231,8 @@ class Supervisor:
     @contextlib.contextmanager
     def _woken_by_signals(self) -> Generator[None]:
         numbers = (*SIGNALS, signal.SIGHUP, signal.SIGCHLD)
+        # The system's hangup is the same signal as the request for new workers. nohup has it ignored, to go on.
+        self._ends_with_terminal = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN and _has_terminal()
         before = {number: signal.signal(number, nothing) for number in numbers}
         fd_before = signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
         self._selector.register(self._woken, selectors.EVENT_READ)
@@ -246,6 +254,14 @@ def _end_of(status: int) -> str:
         return f"the worker's process was ended by {signal.Signals(-status).name}"
     except ValueError:  # a real-time signal has no name
         return f"the worker's process was ended by signal {-status}"
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def _count(number: int, noun: str) -> str:

@@ -351,7 +351,7 @@ def test_it_ends_with_its_terminal(command, arguments, nohup):
         try:
             os.close(inner)
             shown = b""
-            while not (found := re.search(rb" on (ws://\S+) \(", shown)):
+            while not (found := re.search(rb" on (ws://\S+) \(.*\n", shown)):
                 shown += screen.read(1000)
             screen.close()
             url = found[1].decode()

@@ -159,11 +159,12 @@ def test_tls_is_served(workers, command, backend):
 
 
 def test_the_installed_script_has_workers_too(command):
-    """A worker is `python -m wscore`, however the supervisor was started."""
+    """A worker is `python -m wscore`, but it looks for modules where the script does: not in the folder it runs in."""
     (command.folder / "workers.py").write_text(APPLICATION)
+    (command.folder / "argparse.py").write_text("raise ImportError('not the one of the standard library')")
     code = "import sys; from wscore.cli import main; sys.exit(main())"
     with subprocess.Popen(
-        [sys.executable, "-c", code, "run", "workers:tells", "--workers", "1", "--port", "0"],
+        [sys.executable, "-P", "-c", code, "run", "workers:tells", "--workers", "1", "--port", "0"],
         cwd=command.folder,
         env=command.environment,
         stdout=subprocess.PIPE,

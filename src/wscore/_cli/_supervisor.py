@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
 from typing import Final
 
 from ._deadline import SIGNALS
@@ -86,7 +87,10 @@ class Supervisor:
     def __init__(
         self, command: Sequence[str], sockets: Sequence[socket.socket], plan: Plan, *, announce: Callable[[], None]
     ) -> None:
-        self._command: Final = [sys.executable, "-m", "wscore", *command]
+        # Without the folder it is started in on the path, as the installed script is: its files may be named like the
+        # standard library's. Unless it is the folder that wscore is in.
+        path = [] if Path.cwd() == Path(__file__).resolve().parents[2] else ["-P"]
+        self._command: Final = [sys.executable, *path, "-m", "wscore", *command]
         self._sockets = [each.fileno() for each in sockets]
         self._plan = plan
         self._announce = announce

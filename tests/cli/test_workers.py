@@ -40,6 +40,11 @@ async def tells(scope, receive, send):
         await send({"type": "websocket.send", "text": f"{os.getpid()} {VERSION}"})
 
 
+async def starts_for_ever(scope, receive, send):
+    os.write(1, b"starting\\n")  # whole, whoever else writes
+    await anyio.sleep_forever()
+
+
 async def takes_its_time(scope, receive, send):
     if scope["type"] != "websocket":
         raise NotImplementedError
@@ -271,9 +276,9 @@ def test_a_service_manager_may_signal_every_process(workers, backend):
         assert running.ends() == 0
 
 
-def test_a_signal_while_workers_start_ends_them(command, backend):
+def test_a_signal_while_workers_start_ends_them(workers, backend):
     """There is nothing to wait for, and it is no failure."""
-    running = command.run("app:starts_for_ever", "--backend", backend, "--workers", "2")
+    running = workers("--backend", backend, app="workers:starts_for_ever")
     assert [running.line(), running.line()] == ["starting", "starting"]
     running.signal(signal.SIGTERM)
     assert running.ends() == 0

@@ -1,6 +1,6 @@
 """The plan of `--reload`, without processes: one worker, ended and started again when the code changes."""
 
-from wscore._cli._failure import Failure
+from wscore._cli._failure import WRONG_USAGE, Failure
 from wscore._cli._plan import ABORT, Act, Do, Verdict
 from wscore._cli._rehearsal import Rehearsal
 
@@ -51,6 +51,16 @@ def test_a_worker_that_dies_waits_for_the_next_change():
     assert plan.ended(1, WHY, now=1.0) is Verdict.WAITS
     assert plan.acts(now=1.0) == []
     assert not plan.over
+
+
+def test_a_wrong_command_line_ends_it():
+    """No change of the code mends that."""
+    plan = Rehearsal(patience=PATIENCE)
+    plan.acts(now=0.0)
+    wrong = Failure("'app' names no application", status=WRONG_USAGE)
+    assert plan.ended(1, wrong, now=1.0) is Verdict.FATAL
+    assert plan.over
+    assert plan.failure is wrong
 
 
 def test_a_worker_that_starts_is_ended_by_a_change_too():

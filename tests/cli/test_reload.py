@@ -94,3 +94,17 @@ def test_a_missing_watchfiles_is_named_with_the_command_that_installs_it(command
     result = command("run", "app:echo", "--reload", "--port", "0")
     assert "pip install 'wscore[reload]'" in one_line(result)
     assert result.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (["app"], 2, "'app' names no application"),
+        (["app:echo", "--app-dir", "absent"], 1, "'absent' is not a directory"),
+    ],
+)
+def test_what_no_change_of_the_code_mends_is_not_waited_for(command, one_line, arguments, status, says):
+    """One line, as without --reload."""
+    result = command("run", *arguments, "--reload", "--port", "0")
+    assert says in one_line(result)
+    assert result.returncode == status

@@ -7,7 +7,7 @@ listening socket, which the supervisor keeps open. It waits for nothing; `_super
 
 from __future__ import annotations
 
-from ._failure import Failure
+from ._failure import WRONG_USAGE, Failure
 from ._plan import ABORT, Act, Do, Stage, Verdict
 
 __all__ = ["Rehearsal"]
@@ -43,9 +43,13 @@ class Rehearsal:
 
     def ended(self, number: int, why: Failure, *, now: float) -> Verdict:
         """Take the news that the worker is gone: the next is started, if the code has changed since this one was."""
-        del number, why, now
+        del number, now
         asked = self._stage is Stage.ENDING
         self._stage = self._due = None
+        if not asked and why.status == WRONG_USAGE:  # which no change of the code mends
+            self.failure = why
+            self.ending = True
+            return Verdict.FATAL
         if not asked:
             return Verdict.WAITS
         if not self.ending:

@@ -1,6 +1,8 @@
 """The plan of `--workers`, without processes: who is started, who retires, who is asked to end, and when it is over."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from wscore._cli._crew import FIRST_DELAY, LONGEST_DELAY, SETTLING, STEADY, TRIES, Crew
 from wscore._cli._failure import Failure
@@ -300,3 +302,73 @@ def test_there_is_never_more_than_one_worker_too_many(size):
         now = crew.next_timeout() or now
     assert most == size + 1
     assert alive == set(range(size + 1, 2 * size + 1))
+
+
+EVENTS = st.lists(st.tuples(st.sampled_from(["serves", "dies", "renew", "wait"]), st.integers(0, 9)), max_size=60)
+
+
+@given(size=st.integers(1, 4), events=EVENTS)
+def test_whatever_happens_the_crew_comes_back_and_ends(size, events):
+    """Workers that die, start or are replaced at any moment: never too many, all back in the end, and then none."""
+    crew = fresh(size)
+    alive: dict[int, bool] = {}  # whether it serves
+    asked: set[int] = set()
+    now = 0.0
+
+    def carry_out() -> None:
+        while acts := crew.acts(now=now):
+            for do in acts:
+                if do.act is START:
+                    alive[do.worker] = False
+                elif do.act in (END, KILL):
+                    assert do.worker in alive
+                    asked.add(do.worker)
+        assert len(alive.keys() - asked) <= size + 1
+        timeout = crew.next_timeout()
+        assert timeout is None or timeout > now
+
+    def serve(number: int) -> None:
+        alive[number] = True
+        crew.serves(number, now=now)
+        carry_out()
+
+    def die(number: int) -> None:
+        del alive[number]
+        asked.discard(number)
+        crew.ended(number, WHY, now=now)
+        carry_out()
+
+    carry_out()
+    for number in list(alive):
+        serve(number)
+    for event, choice in events:
+        now += 0.25
+        candidates = sorted(alive)
+        number = candidates[choice % len(candidates)] if candidates else 0
+        match event:
+            case "serves" if number and not alive[number]:
+                serve(number)
+            case "dies" if number:
+                die(number)
+            case "renew":
+                crew.renew(now=now)
+            case "wait":
+                now += choice
+        carry_out()
+    while not crew.ending:  # from here on everything goes well
+        if fresh_ones := [number for number, serves in alive.items() if not serves and number not in asked]:
+            serve(fresh_ones[0])
+        elif asked:
+            die(min(asked))
+        elif (timeout := crew.next_timeout()) is not None:
+            now = timeout
+            carry_out()
+        else:
+            assert len(alive) == size
+            crew.end(now=now)
+            carry_out()
+    carry_out()
+    for number in list(alive):
+        assert number in asked
+        die(number)
+    assert crew.over

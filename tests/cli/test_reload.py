@@ -108,3 +108,18 @@ def test_what_no_change_of_the_code_mends_is_not_waited_for(command, one_line, a
     result = command("run", *arguments, "--reload", "--port", "0")
     assert says in one_line(result)
     assert result.returncode == status
+
+
+def test_a_folder_that_cannot_be_watched_is_served_all_the_same(command, code):
+    """The system may have no watch left: that is said, and SIGHUP starts the worker again."""
+    (command.folder / "sitecustomize.py").write_text(
+        "import watchfiles\ndef watch(*_, **__):\n    raise OSError('no watch is left')\nwatchfiles.watch = watch\n"
+    )
+    command.finds_modules_in_its_folder()
+    running = command.run("code_of_mine:app", "--reload")
+    url = running.url()
+    running.logs("is not watched any more: (no watch is left); SIGHUP")
+    code.write_text(APPLICATION.replace("first", "the second"))
+    running.signal(signal.SIGHUP)
+    running.logs("the code as it is now is served")
+    assert told(url) == "the second"

@@ -1,7 +1,7 @@
 """The plan of `--workers`, without processes: who is started, who retires, who is asked to end, and when it is over."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wscore._cli._crew import FIRST_DELAY, LONGEST_DELAY, SETTLING, STEADY, TRIES, Crew
@@ -307,6 +307,7 @@ def test_there_is_never_more_than_one_worker_too_many(size):
 EVENTS = st.lists(st.tuples(st.sampled_from(["serves", "dies", "renew", "wait"]), st.integers(0, 9)), max_size=60)
 
 
+@settings(deadline=None)
 @given(size=st.integers(1, 4), events=EVENTS)
 def test_whatever_happens_the_crew_comes_back_and_ends(size, events):
     """Workers that die, start or are replaced at any moment: never too many, all back in the end, and then none."""

@@ -27,27 +27,33 @@ class Inbox:
     takes uvicorn a fifth of its time.
     """
 
-    __slots__ = ("_connect", "_disconnect", "_max_count", "_max_size", "_messages", "_size", "full")
+    __slots__ = ("_connect", "_disconnect", "_max_count", "_max_size", "free_count", "free_size", "full", "messages")
 
+    messages: deque[str | bytes]
+    """The peer's, as they wait."""
+    free_count: int
+    """How many more should be put."""
+    free_size: int
+    """How many more bytes; the last message may exceed them."""
     full: bool
-    """No further message should be put. An attribute, as it is asked for before each message."""
+    """No further message should be put. Attributes all, as they are asked for at each message."""
 
     def __init__(self, max_count: int, max_size: int) -> None:
-        self._messages: deque[str | bytes] = _NONE_YET
-        self._size = 0
-        self._max_count = max_count
-        self._max_size = max_size
+        self.messages = _NONE_YET
+        self._max_count = self.free_count = max_count
+        self._max_size = self.free_size = max_size
         self._connect: ReceivedMessage | None = None
         self._disconnect: ReceivedMessage | None = None
         self.full = False
 
     def put(self, messages: list[str | bytes], size: int) -> None:
         """Queue messages of the peer's, whose payloads take `size` bytes together."""
-        if self._messages is _NONE_YET:
-            self._messages = deque()
-        self._messages.extend(messages)
-        self._size += size
-        self.full = len(self._messages) >= self._max_count or self._size >= self._max_size
+        if self.messages is _NONE_YET:
+            self.messages = deque()
+        self.messages.extend(messages)
+        self.free_count -= len(messages)
+        self.free_size -= size
+        self.full = self.free_count <= 0 or self.free_size <= 0
 
     def put_connect(self, message: ReceivedMessage) -> None:
         """Queue the first message: an application may never ask for it, and it holds up nothing."""
@@ -63,11 +69,12 @@ class Inbox:
         if self._connect is not None:
             first, self._connect = self._connect, None
             return first
-        if self._messages:
-            payload = self._messages.popleft()
-            self._size -= payload_size(payload)
+        if self.messages:
+            payload = self.messages.popleft()
+            self.free_count += 1
+            self.free_size += payload_size(payload)
             if self.full:
-                self.full = len(self._messages) >= self._max_count or self._size >= self._max_size
+                self.full = self.free_count <= 0 or self.free_size <= 0
             if isinstance(payload, str):
                 return {"type": "websocket.receive", "text": payload}
             return {"type": "websocket.receive", "bytes": payload}
@@ -77,30 +84,20 @@ class Inbox:
     def drop_messages(self) -> None:
         """Forget all messages but the disconnect."""
         self._connect = None
-        self._messages.clear()
-        self._size = 0
+        self.messages.clear()
+        self.free_count, self.free_size = self._max_count, self._max_size
         self.full = False
-
-    @property
-    def room(self) -> tuple[int, int]:
-        """How many more messages should be put, and bytes; the last of them may exceed those."""
-        return self._max_count - len(self._messages), self._max_size - self._size
-
-    @property
-    def holds_messages(self) -> bool:
-        """What the peer sent waits."""
-        return bool(self._messages)
 
     def __bool__(self) -> bool:
         """Tell whether `take` would give a message."""
-        return bool(self._messages) or self._connect is not None or self._disconnect is not None
+        return bool(self.messages) or self._connect is not None or self._disconnect is not None
 
     @property
     def size(self) -> int:
         """Bytes of payload held."""
-        return self._size
+        return self._max_size - self.free_size
 
     @property
     def roomy(self) -> bool:
         """At most half full, in count and in bytes."""
-        return len(self._messages) * 2 <= self._max_count and self._size * 2 <= self._max_size
+        return self.free_count * 2 >= self._max_count and self.free_size * 2 >= self._max_size

@@ -8,21 +8,23 @@ __all__ = ["Output"]
 class Output:
     """What is to be written. A peer that sends pings and reads no pongs must not make it grow without bound."""
 
-    __slots__ = ("_chunks", "_late_pong", "_limit", "size")
+    __slots__ = ("_chunks", "_late_pong", "limit", "size")
 
+    limit: int
+    """From how many bytes on it is full."""
     size: int
     """Bytes that wait, besides a late pong. There is none without them."""
 
     def __init__(self, limit: int) -> None:
         self._chunks: list[bytes] = []
-        self._limit = limit
+        self.limit = limit
         self._late_pong = b""  # the answer to the latest ping that came while full
         self.size = 0
 
     @property
     def full(self) -> bool:
         """So much waits that senders should, too."""
-        return self.size >= self._limit
+        return self.size >= self.limit
 
     def write(self, data: bytes) -> None:
         """Add bytes, whether full or not."""

@@ -365,12 +365,14 @@ class ServerConnection:
     @property
     def output_full(self) -> bool:
         """So much output waits that the application's `send()` should, until some of it was taken and written."""
-        return self._output.full
+        output = self._output
+        return output.size >= output.limit
 
     @property
     def has_message(self) -> bool:
         """`next_message` would give one."""
-        return bool(self._inbox) or self._waiting_end is not None
+        inbox = self._inbox
+        return bool(inbox.messages or inbox or self._waiting_end)  # the first is the common case, and no call
 
     def next_timeout(self) -> float | None:
         """When to call `handle_timeout`, in the caller's clock; None while nothing is waited for."""
@@ -575,11 +577,11 @@ class ServerConnection:
                 if inbox.full:
                     self._pause()
                     return
-                messages, size = codec.messages(*inbox.room)
+                messages, size = codec.messages(inbox.free_count, inbox.free_size)
                 if messages:
                     self._keep(messages, size)
-                if inbox.full:
-                    continue
+                    if inbox.full:
+                        continue
                 if not codec.unread:
                     return
             event = codec.next_event()
@@ -631,7 +633,7 @@ class ServerConnection:
 
     def _meet(self, trigger: Trigger, end: End, now: float, *, answering: bool = False) -> None:
         """Feed a peer's close, violation or end of stream, now or when the messages before it were taken (F32)."""
-        behind_messages = self._inbox.holds_messages or self._paused or answering
+        behind_messages = bool(self._inbox.messages) or self._paused or answering
         if self._state is _OPEN and behind_messages:
             self.revision += 1
             self._waiting_end = (trigger, end)  # of a paused connection, a close frame replaces an end of stream

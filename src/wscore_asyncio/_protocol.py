@@ -64,6 +64,7 @@ class Connection(asyncio.Protocol):
         "_sock",
         "_started",
         "_task",
+        "_time",
         "_timer",
         "_tls",
         "_transport",
@@ -78,6 +79,7 @@ class Connection(asyncio.Protocol):
         self._accepted_at = accepted_at
         self._turn_away = turn_away
         self._loop = asyncio.get_running_loop()
+        self._time = self._loop.time
         self._started = False
         self._task: asyncio.Task[None] | None = None
         self._message = Wakeup(self._loop)
@@ -111,23 +113,26 @@ class Connection(asyncio.Protocol):
             service.config, peer=peer, now=self._accepted_at, state=service.state, access_log=service.log_access
         )
         if self._turn_away:
-            self._core.turn_away(now=self._loop.time())
+            self._core.turn_away(now=self._time())
         self._pump()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the peer; the application may answer at once, and what it says goes out in one write."""
         core = self._core
-        core.receive_data(data, now=self._loop.time())
-        planned, self._flush_planned = self._flush_planned, True
-        self._pump()
-        self._flush_planned = planned
-        if core.output_size or core.closing is not _NO:
-            self._flush()
+        core.receive_data(data, now=self._time())
+        if core.has_message:
+            planned, self._flush_planned = self._flush_planned, True  # below: what is said until then need not plan it
+            self._wake()
+            self._flush_planned = planned
+        if core.output_size and self._writable and not self._lost:
+            self._transport.write(core.data_to_send())
+        if core.revision != self._revision:
+            self._agree()
 
     def eof_received(self) -> bool:
         """Take the end of the peer's stream; our side stays open, except under TLS, which cannot do that."""
         self._eof = True
-        self._core.receive_eof(now=self._loop.time())
+        self._core.receive_eof(now=self._time())
         self._pump()
         return not self._tls
 
@@ -144,7 +149,7 @@ class Connection(asyncio.Protocol):
         """Take the news that the socket is closed, by whomever."""
         del exc
         self._lost = True
-        self._core.connection_lost(now=self._loop.time())
+        self._core.connection_lost(now=self._time())
         self._make_room()
         self._pump()
         if self._timer is not None:
@@ -155,7 +160,7 @@ class Connection(asyncio.Protocol):
 
     def begin_shutdown(self) -> None:
         """Ask the connection to end."""
-        self._core.begin_shutdown(now=self._loop.time())
+        self._core.begin_shutdown(now=self._time())
         self._pump()
 
     def cancel(self) -> None:
@@ -183,13 +188,13 @@ class Connection(asyncio.Protocol):
                 error_log.error("the application failed on %r", self._core, exc_info=error)
         finally:
             self._task = None
-            ended(now=self._loop.time())
+            ended(now=self._time())
             self._pump()
             self._end_if_over()
 
     async def _receive(self) -> Any:
         core = self._core
-        while (message := core.next_message(now=self._loop.time())) is None:
+        while (message := core.next_message(now=self._time())) is None:
             core.expect_message()
             await self._wait_for_message()
         if core.revision != self._revision:
@@ -209,7 +214,7 @@ class Connection(asyncio.Protocol):
 
     async def _send(self, message: Any) -> None:
         core = self._core
-        core.send(message, now=self._loop.time())
+        core.send(message, now=self._time())
         if not self._flush_planned:
             self._plan_flush()
         if core.revision != self._revision:
@@ -263,7 +268,9 @@ class Connection(asyncio.Protocol):
             self._write_access_log()
         if self._lost:
             return
-        if not self._flush_planned and (core.output_size or core.closing is not Closing.NO):
+        if core.closing is not _NO:  # even while a message is being answered, whose end writes, but does not close
+            self._plan_flush()
+        elif core.output_size and not self._flush_planned:
             self._plan_flush()
         if core.wants_read is not self._reading and not self._eof:
             self._reading = core.wants_read
@@ -299,7 +306,7 @@ class Connection(asyncio.Protocol):
 
     def _time_out(self) -> None:
         self._timer = None
-        self._core.handle_timeout(now=self._loop.time())
+        self._core.handle_timeout(now=self._time())
         self._pump()
 
     def _write_access_log(self) -> None:

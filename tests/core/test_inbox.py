@@ -32,7 +32,7 @@ def test_an_empty_inbox():
     assert inbox.take() is None
     assert inbox.roomy
     assert not inbox.full
-    assert not inbox.holds_messages
+    assert not inbox.messages
 
 
 def test_messages_come_out_in_their_order_and_are_counted_off():
@@ -47,7 +47,7 @@ def test_a_run_of_messages_of_either_kind():
     """Several messages are put at once, with their bytes together: UTF-8 counts, not characters."""
     inbox = Inbox(4, 100)
     inbox.put(["ä€", b"\xff", ""], 6)
-    assert inbox.room == (1, 94)
+    assert (inbox.free_count, inbox.free_size) == (1, 94)
     assert inbox.take() == receive("ä€")
     assert inbox.size == 1
     assert [inbox.take() for _ in range(3)] == [receive(b"\xff"), receive(""), None]
@@ -96,7 +96,7 @@ def test_the_disconnect_takes_no_room():
     inbox = Inbox(1, 1)
     inbox.put_disconnect(DISCONNECT)
     assert inbox.roomy
-    assert not inbox.holds_messages
+    assert not inbox.messages
 
 
 def test_a_second_disconnect_is_a_bug_of_ours():
@@ -134,9 +134,9 @@ def test_connect_alone_holds_nothing_up():
     inbox = Inbox(4, 100)
     inbox.put_connect(CONNECT)
     assert inbox
-    assert not inbox.holds_messages
+    assert not inbox.messages
     inbox.put(["a"], 1)
-    assert inbox.holds_messages
+    assert inbox.messages
 
 
 @pytest.mark.parametrize(("payload", "size"), [("", 0), ("abc", 3), ("ä€😀", 9), (b"\xff\0", 2)])

@@ -46,6 +46,9 @@ Event = str | bytes | Ping | Pong | Close | Violation
 class FrameCodec(Protocol):
     """What an engine does. Not thread-safe; one connection owns it."""
 
+    unread: bool
+    """Whether `messages` left anything of the bytes taken; where it did, ask `next_event`."""
+
     def receive_data(self, data: bytes | bytearray | memoryview) -> None:
         """Take bytes from the peer. Afterwards ask `messages`, and `next_event` until it gives None."""
         ...
@@ -56,11 +59,6 @@ class FrameCodec(Protocol):
         At most `count`, and none more once they are `size` bytes together. What is no plain message is left to
         `next_event`.
         """
-        ...
-
-    @property
-    def unread(self) -> bool:
-        """Whether `messages` left anything of the bytes taken; where it did, ask `next_event`."""
         ...
 
     def next_event(self) -> Event | None:

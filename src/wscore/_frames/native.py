@@ -40,7 +40,6 @@ _MASKED: Final = 0x80
 _WHOLE_TEXT: Final = _FIN | _TEXT
 _WHOLE_BINARY: Final = _FIN | _BINARY
 
-_NO_MESSAGES: Final[tuple[list[str | bytes], int]] = ([], 0)
 _MANY: Final = 1024  # parts of a message; of a byte each they weigh fifty times what they hold
 
 
@@ -62,6 +61,7 @@ class NativeCodec:
         "_over",
         "_parts",
         "_tail",
+        "unread",
     )
 
     def __init__(self, config: Config, deflate: Deflate | None) -> None:
@@ -72,6 +72,7 @@ class NativeCodec:
         self._at = 0  # what stands before it in the buffer was read
         self._between = True  # no message is being read, and none has failed
         self._over = False
+        self.unread = False
         # The data frame being read; its payload may be here in part.
         self._key = b""  # turned as the payload comes; empty between frames
         self._left: int = 0
@@ -86,20 +87,19 @@ class NativeCodec:
         """Take bytes from the peer."""
         self._buffer = self._buffer[self._at :] + data if self._buffer else bytes(data)
         self._at = 0
+        self.unread = True
 
     def messages(self, count: int, size: int) -> tuple[list[str | bytes], int]:
         """Take the fast path, as far as it leads: what came whole and plain."""
         if not self._between:
-            return _NO_MESSAGES
-        messages, self._at, size = scan(self._buffer, self._at, self._limit, count, size)
-        if self._at == len(self._buffer):
+            return [], 0
+        messages, at, size = scan(self._buffer, self._at, self._limit, count, size)
+        if at == len(self._buffer):
             self._buffer, self._at = b"", 0  # an idle connection holds no read that was used up
+            self.unread = False
+        else:
+            self._at = at
         return messages, size
-
-    @property
-    def unread(self) -> bool:
-        """Some of what was received is left."""
-        return self._buffer != b""
 
     def next_event(self) -> Event | None:
         """Take the slow path, to the next message, control frame or failure."""

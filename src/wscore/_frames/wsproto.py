@@ -40,6 +40,7 @@ class WsprotoCodec:
         self._writer = FrameProtocol(client=False, extensions=[rules])
         self._parts: list[str] | list[bytes] = []
         self._over = False
+        self.unread = True  # there may be something: only `next_event` can tell
 
     def receive_data(self, data: bytes | bytearray | memoryview) -> None:
         """Take bytes from the peer."""
@@ -49,11 +50,6 @@ class WsprotoCodec:
         """Give none: this engine has one path."""
         del count, size
         return [], 0
-
-    @property
-    def unread(self) -> bool:
-        """There may be something: only `next_event` can tell."""
-        return True
 
     def next_event(self) -> Event | None:
         """Give the next message, control frame or failure."""

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Final
-
-from ._asgi import ReceivedMessage
+from typing import Any, Final, Generic, TypeVar
 
 __all__ = ["Inbox"]
 
 # Of every connection to which nothing was sent yet: an empty deque takes 760 bytes. It cannot hold anything.
-_NONE_YET: Final[deque[tuple[ReceivedMessage, int]]] = deque(maxlen=0)
+_NONE_YET: Final[deque[tuple[Any, int]]] = deque(maxlen=0)
 
 
-class Inbox:
+Message = TypeVar("Message")
+
+
+class Inbox(Generic[Message]):
     """A queue that says when it is full, and when it has emptied enough for reading to go on.
 
     The caller stops putting when `full`; one message may overshoot the limit in bytes, or a message larger than it
@@ -27,15 +28,15 @@ class Inbox:
     """No further message should be put. An attribute, as it is asked for before each message."""
 
     def __init__(self, max_count: int, max_size: int) -> None:
-        self._messages: deque[tuple[ReceivedMessage, int]] = _NONE_YET
+        self._messages: deque[tuple[Message, int]] = _NONE_YET
         self._size = 0
         self._max_count = max_count
         self._max_size = max_size
-        self._connect: ReceivedMessage | None = None
-        self._disconnect: ReceivedMessage | None = None
+        self._connect: Message | None = None
+        self._disconnect: Message | None = None
         self.full = False
 
-    def put(self, message: ReceivedMessage, size: int) -> None:
+    def put(self, message: Message, size: int) -> None:
         """Queue a message whose payload takes `size` bytes."""
         if self._messages is _NONE_YET:
             self._messages = deque()
@@ -43,16 +44,16 @@ class Inbox:
         self._size += size
         self.full = len(self._messages) >= self._max_count or self._size >= self._max_size
 
-    def put_connect(self, message: ReceivedMessage) -> None:
+    def put_connect(self, message: Message) -> None:
         """Queue the first message: an application may never ask for it, and it holds up nothing."""
         self._connect = message
 
-    def put_disconnect(self, message: ReceivedMessage) -> None:
+    def put_disconnect(self, message: Message) -> None:
         """Queue the last message; it stays behind whatever is still put before it is taken."""
         assert self._disconnect is None  # QUEUE_DISCONNECT comes once on any path: a theorem on the table
         self._disconnect = message
 
-    def take(self) -> ReceivedMessage | None:
+    def take(self) -> Message | None:
         """Give the next message, or None."""
         if self._connect is not None:
             first, self._connect = self._connect, None

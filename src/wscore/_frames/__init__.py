@@ -62,6 +62,10 @@ class FrameCodec(Protocol):
         """Write a binary message."""
         ...
 
+    def fragment(self, payload: bytes, *, text: bool, first: bool, final: bool) -> bytes:
+        """Write a piece of a message; each piece of a text is whole UTF-8."""
+        ...
+
     def ping(self, payload: bytes) -> bytes:
         """Write a ping; at most 125 bytes."""
         ...

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import codecs
 import struct
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from .._close import INVALID_PAYLOAD, PROTOCOL_ERROR, Close, MalformedClose, close_payload, read_close_payload
 from .._config import Config
@@ -62,8 +62,8 @@ class NativeCodec:
         "_tail",
     )
 
-    def __init__(self, config: Config, deflate: Deflate | None) -> None:
-        self._messages = Messages(config, deflate)
+    def __init__(self, config: Config, deflate: Deflate | None, *, client: bool = False) -> None:
+        self._messages = Messages(config, deflate, client=client)
         self._compresses = deflate is not None
         self._limit = config.max_message_size
         self._buffer = b""
@@ -176,18 +176,18 @@ class NativeCodec:
             allowed = _RSV1
         if first & _RSV & ~allowed:
             raise Failure(PROTOCOL_ERROR)
-        if not second & _MASKED:  # RFC 6455 5.1
+        if second & _MASKED != self._EXPECTED:  # RFC 6455 5.1
             raise Failure(PROTOCOL_ERROR)
-        start = at + header + 4
+        start = at + header + self._KEY_SIZE
         if control:
             if len(buffer) < start + size:
                 return None
             self._at = start + size
-            return self._control(opcode, unmask(buffer, start, self._at))
+            return self._control(opcode, self._whole(start, self._at))
         if len(buffer) < start:
             return None
         self._at = start
-        self._key, self._left, self._final = buffer[start - 4 : start], size, bool(first & _FIN)
+        self._key, self._left, self._final = self._key_before(start), size, bool(first & _FIN)
         if opcode != _CONTINUATION:
             self._between = False
             self._nothing = "" if opcode == _TEXT else b""
@@ -206,6 +206,26 @@ class NativeCodec:
         self._between = False
         return close
 
+    # -- masks: a client masks, a server does not, and no other is listened to (RFC 6455 5.1)
+
+    _EXPECTED: ClassVar[int] = _MASKED
+    _KEY_SIZE: ClassVar[int] = 4
+
+    def _whole(self, start: int, end: int) -> bytes:
+        """Give a whole payload from the buffer."""
+        return unmask(self._buffer, start, end)
+
+    def _key_before(self, start: int) -> bytes:
+        """Give what says, in `_key`, that a frame is being read: what its payload is masked with."""
+        return self._buffer[start - 4 : start]
+
+    def _piece(self, piece: bytes) -> bytes:
+        """Unmask a piece of the payload, and turn the key for the next."""
+        key = self._key
+        turn = len(piece) % 4
+        self._key = key[turn:] + key[:turn]
+        return mask(piece, key)
+
     # -- payload
 
     def _read_payload(self) -> None:
@@ -215,10 +235,7 @@ class NativeCodec:
             return
         self._at += len(piece)
         self._left -= len(piece)
-        key = self._key
-        turn = len(piece) % 4
-        self._key = key[turn:] + key[:turn]
-        self._keep(self._messages.content(mask(piece, key)))
+        self._keep(self._messages.content(self._piece(piece)))
 
     def _keep(self, piece: bytes, *, last: bool = False) -> None:
         """Keep a piece of the message, and judge its UTF-8 (RFC 6455 8.1)."""
@@ -258,6 +275,16 @@ class NativeCodec:
         compressed, payload = self._messages.payload(payload)
         return _frame(first | _RSV1 if compressed else first, payload)
 
+    def fragment(self, payload: bytes, *, text: bool, first: bool, final: bool) -> bytes:
+        """Write a piece of a message."""
+        return _frame(*self._fragment(payload, text=text, first=first, final=final))
+
+    def _fragment(self, payload: bytes, *, text: bool, first: bool, final: bool) -> tuple[int, bytes]:
+        """Give the first byte of the frame that a piece of a message goes in, and its payload."""
+        compressed, payload = self._messages.fragment(payload, first=first, final=final)
+        bits = (_TEXT if text else _BINARY) if first else _CONTINUATION
+        return bits | compressed * _RSV1 | final * _FIN, payload
+
     def ping(self, payload: bytes) -> bytes:
         """Write a ping."""
         return _frame(_FIN | _PING, payload)
@@ -275,7 +302,7 @@ def _frame(first: int, payload: bytes) -> bytes:
     """Put a header before a payload, in the shortest form (RFC 6455 5.2); a server does not mask."""
     size = len(payload)
     if size < 126:
-        return _SHORT[first][size] + payload
+        return _SHORT[first][size] + payload if first in _SHORT else bytes((first, size)) + payload
     if size < 1 << 16:
         return _MEDIUM.pack(first, 126, size) + payload
     return _LONG.pack(first, 127, size) + payload

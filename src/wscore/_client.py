@@ -241,7 +241,7 @@ class ClientConnection:
         return pongs
 
     def close(self, code: int = NORMAL, reason: str = "", *, now: float) -> None:
-        """Close the connection: with a close frame when open, without a word before. Once it has ended, nothing happens.
+        """Close the connection: with a close frame when open, without a word before; does nothing after the end.
 
         Raises InvalidMessage for a code or a reason that no close frame can carry.
         """
@@ -566,7 +566,8 @@ class ClientConnection:
             location = None
             if 300 <= response.status < 400 and locations:
                 location = redirected(self.uri, locations[0].decode("latin-1"))
-            return HandshakeRefused(address, end.reason, *response, location)
+            status, headers, body = response
+            return HandshakeRefused(address, end.reason, status=status, headers=headers, body=body, location=location)
         return (HandshakeTimeout if end is UNANSWERED else HandshakeFailed)(address, end.reason)
 
 
@@ -587,7 +588,7 @@ def _payload(message: object) -> bytes:
     raise InvalidMessage(f"a message must be str or bytes, not {type(message).__name__}")
 
 
-def _close(code: int, reason: str) -> Close:
+def _close(code: object, reason: object) -> Close:
     """Check a close of the application's. Raises InvalidMessage."""
     if not isinstance(code, int) or not is_sendable(code):
         raise InvalidMessage(

@@ -9,7 +9,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import h11
 
@@ -212,15 +212,17 @@ def _read_subprotocols(subprotocols: Sequence[str]) -> list[str]:
 
 
 def _read_headers(headers: Mapping[str, str] | Iterable[tuple[str, str]], origin: str | None) -> Headers:
-    pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
-    if origin is not None:
-        pairs.append(("Origin", origin))
+    given: Any = headers.items() if isinstance(headers, Mapping) else headers
+    pairs: list[Any] = [*given] if origin is None else [*given, ("Origin", origin)]
     read: Headers = []
-    for name, value in pairs:
+    for pair in pairs:
         try:
+            name, value = pair
             raw, content = name.encode("ascii"), value.strip(" \t").encode("latin-1")
         except UnicodeEncodeError:
-            raise InvalidMessage(f"header {name!r}: neither name nor value may go beyond Latin-1") from None
+            raise InvalidMessage(f"header {pair[0]!r}: a name is ASCII, a value Latin-1") from None
+        except (TypeError, ValueError, AttributeError):
+            raise InvalidMessage(f"headers are pairs of str, not {pair!r}") from None
         if not _TOKEN.fullmatch(raw):
             raise InvalidMessage(f"{name!r} is no header name")
         if not _VALUE.fullmatch(content):

@@ -105,6 +105,7 @@ class HandshakeRefused(HandshakeFailed):
         self,
         address: str,
         why: str,
+        *,
         status: int,
         headers: list[tuple[bytes, bytes]],
         body: bytes,

@@ -42,7 +42,9 @@ class Messages:
     )
 
     def __init__(self, config: Config, deflate: Deflate | None, *, client: bool = False) -> None:
-        """Keep the limits, and the two halves of permessage-deflate where that was agreed on, for the `client` or not."""
+        """Keep the limits, and the two halves of permessage-deflate where that was agreed on; we are the `client`'s end
+        or the server's.
+        """
         self._limit = config.max_message_size
         self._max_fragments = config.max_fragments
         self._min_compressed = config.compression_min_size

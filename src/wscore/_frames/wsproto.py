@@ -120,14 +120,14 @@ class WsprotoCodec:
         """Write a close frame."""
         return self._written(self._writer.close() if close == NO_CODE else self._writer.close(close.code, close.reason))
 
-    def _written(self, frame: bytes) -> bytes:
+    def _written(self, frame: bytearray) -> bytes:
         """Mask a frame that the writer, as a server's, did not: wsproto draws keys from the system itself."""
         if self._key is None:
             return bytes(frame)
         size = frame[1]
         start = 2 if size < 126 else 4 if size == 126 else 10
         key = self._key()
-        return b"%c%c%b%b%b" % (frame[0], 0x80 | size, frame[2:start], key, mask(frame[start:], key))
+        return b"%c%c%b%b%b" % (frame[0], 0x80 | size, bytes(frame[2:start]), key, mask(bytes(frame[start:]), key))
 
 
 def _join(parts: list[str] | list[bytes]) -> str | bytes:

@@ -221,9 +221,8 @@ class ClientConnection:
         self._expect_sendable("ping")
         if payload is None:
             payload = self._random(8)  # keepalive's have four
-        elif len(payload) > 125:
-            raise InvalidMessage(f"a ping of {len(payload)} bytes: at most 125 fit (RFC 6455 5.5)")
-        payload = bytes(payload)
+        else:
+            payload = _ping_payload(payload)
         if payload in self._pings:
             raise LocalProtocolError(f"ping({payload!r}): one with this payload is in flight already")
         assert self._codec is not None
@@ -586,6 +585,16 @@ def _payload(message: object) -> bytes:
     if isinstance(message, bytearray | memoryview):
         return bytes(message)  # pyright: ignore[reportUnknownArgumentType]  # a memoryview of anything
     raise InvalidMessage(f"a message must be str or bytes, not {type(message).__name__}")
+
+
+def _ping_payload(payload: object) -> bytes:
+    """Check a ping's payload. Raises InvalidMessage."""
+    if not isinstance(payload, bytes | bytearray | memoryview):
+        raise InvalidMessage(f"a ping's payload must be bytes, not {type(payload).__name__}")
+    data = bytes(payload)  # pyright: ignore[reportUnknownArgumentType]  # a memoryview of anything
+    if len(data) > 125:
+        raise InvalidMessage(f"a ping of {len(data)} bytes: at most 125 fit (RFC 6455 5.5)")
+    return data
 
 
 def _close(code: object, reason: object) -> Close:

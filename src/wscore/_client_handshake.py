@@ -211,7 +211,7 @@ def _read_subprotocols(subprotocols: Sequence[str]) -> list[str]:
     return names
 
 
-def _read_headers(headers: Mapping[str, str] | Iterable[tuple[str, str]], origin: str | None) -> Headers:
+def _read_headers(headers: Any, origin: str | None) -> Headers:
     given: Any = headers.items() if isinstance(headers, Mapping) else headers
     pairs: list[Any] = [*given] if origin is None else [*given, ("Origin", origin)]
     read: Headers = []

@@ -66,17 +66,16 @@ def parse_uri(uri: str) -> URI:
     if parts.scheme not in _DEFAULT_PORTS:
         raise _invalid(uri, "expected ws:// or wss://")
     user_info, _, location = parts.netloc.rpartition("@")
-    host, port = _split_port(uri, location)
-    path = parts.path or "/"
-    if not path.startswith("/"):
-        raise _invalid(uri, "the path does not begin with a slash")
+    name, port = _split_port(uri, location)
+    host = _read_host(uri, name)
+    path = parts.path or "/"  # behind a host it begins with a slash
     try:
         target = quote(path, safe=_KEPT) + (f"?{quote(parts.query, safe=_KEPT)}" if parts.query else "")
     except UnicodeEncodeError:
         raise _invalid(uri, "it holds a lone surrogate") from None
     return URI(
         secure=parts.scheme == "wss",
-        host=_read_host(uri, host),
+        host=host,
         port=_DEFAULT_PORTS[parts.scheme] if port is None else port,
         target=target,
         authorization=_authorization(uri, user_info) if "@" in parts.netloc else None,

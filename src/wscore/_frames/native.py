@@ -112,7 +112,11 @@ class NativeCodec:
                 if first == _WHOLE_BINARY:
                     self._at = end
                     return unmask(buffer, start, end)
-        if at == here:
+        return self._next_slow()
+
+    def _next_slow(self) -> Event | None:
+        """Give what the fast path has left."""
+        if self._at == len(self._buffer):
             self._buffer, self._at = b"", 0  # an idle connection holds no read that was used up
             return None
         if self._over:

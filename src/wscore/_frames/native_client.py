@@ -69,7 +69,7 @@ class NativeClientCodec(NativeCodec):
                 if first == _WHOLE_BINARY:
                     self._at = end
                     return buffer[start:end]
-        return super().next_event()
+        return self._next_slow()
 
     def _whole(self, start: int, end: int) -> bytes:
         return self._buffer[start:end]

@@ -38,7 +38,7 @@ from ._errors import (
     InvalidMessage,
     LocalProtocolError,
 )
-from ._frames import FrameCodec, Ping, Pong, Violation
+from ._frames import ClientFrameCodec, Ping, Pong, Violation
 from ._frames.native_client import NativeClientCodec
 from ._frames.wsproto import WsprotoCodec
 from ._handshake import Response
@@ -127,7 +127,7 @@ class ClientConnection:
         self._subprotocol: str | None = None
         self._opened = False
         # messages
-        self._codec: FrameCodec | None = None
+        self._codec: ClientFrameCodec | None = None
         self._paused = False  # the inbox is full: no parsing, no reading
         self._streaming: type[str | bytes] | None = None  # a message is being sent in fragments, of this kind
         self._pings: dict[bytes, float] = {}  # in flight, keepalive's among them, in their order
@@ -219,10 +219,7 @@ class ClientConnection:
         the connection is open and for a payload that is in flight already, and ConnectionClosed once it has ended.
         """
         self._expect_sendable("ping")
-        if payload is None:
-            payload = self._random(8)  # keepalive's have four
-        else:
-            payload = _ping_payload(payload)
+        payload = self._random(8) if payload is None else _ping_payload(payload)  # keepalive's have four bytes
         if payload in self._pings:
             raise LocalProtocolError(f"ping({payload!r}): one with this payload is in flight already")
         assert self._codec is not None
@@ -442,7 +439,7 @@ class ClientConnection:
         if handshake.body(data):
             self._feed(Trigger.PEER_LAST_BODY, now)
 
-    def _engine(self, deflate: Deflate | None) -> FrameCodec:
+    def _engine(self, deflate: Deflate | None) -> ClientFrameCodec:
         engine = NativeClientCodec if self.config.engine == "native" else WsprotoCodec
         return engine(self.config, deflate, self._key)
 

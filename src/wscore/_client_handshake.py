@@ -212,7 +212,8 @@ def _read_subprotocols(subprotocols: Sequence[str]) -> list[str]:
 
 
 def _read_headers(headers: Any, origin: str | None) -> Headers:
-    given: Any = headers.items() if isinstance(headers, Mapping) else headers
+    items = getattr(headers, "items", None)  # of a mapping
+    given: Any = headers if items is None else items()
     pairs: list[Any] = [*given] if origin is None else [*given, ("Origin", origin)]
     read: Headers = []
     for pair in pairs:

@@ -129,6 +129,8 @@ class Messages:
 
         How large the message will be nobody knows, so that it is compressed whatever its size.
         """
+        if first and final:
+            return self.payload(payload)
         if self._deflater is None:
             return False, payload
         return first, self._deflater.deflate(payload, final=final)

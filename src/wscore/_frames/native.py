@@ -279,16 +279,6 @@ class NativeCodec:
         compressed, payload = self._messages.payload(payload)
         return _frame(first | _RSV1 if compressed else first, payload)
 
-    def fragment(self, payload: bytes, *, text: bool, first: bool, final: bool) -> bytes:
-        """Write a piece of a message."""
-        return _frame(*self._fragment(payload, text=text, first=first, final=final))
-
-    def _fragment(self, payload: bytes, *, text: bool, first: bool, final: bool) -> tuple[int, bytes]:
-        """Give the first byte of the frame that a piece of a message goes in, and its payload."""
-        compressed, payload = self._messages.fragment(payload, first=first, final=final)
-        bits = (_TEXT if text else _BINARY) if first else _CONTINUATION
-        return bits | compressed * _RSV1 | final * _FIN, payload
-
     def ping(self, payload: bytes) -> bytes:
         """Write a ping."""
         return _frame(_FIN | _PING, payload)
@@ -306,7 +296,7 @@ def _frame(first: int, payload: bytes) -> bytes:
     """Put a header before a payload, in the shortest form (RFC 6455 5.2); a server does not mask."""
     size = len(payload)
     if size < 126:
-        return _SHORT[first][size] + payload if first in _SHORT else bytes((first, size)) + payload
+        return _SHORT[first][size] + payload
     if size < 1 << 16:
         return _MEDIUM.pack(first, 126, size) + payload
     return _LONG.pack(first, 127, size) + payload

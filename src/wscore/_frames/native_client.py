@@ -15,6 +15,9 @@ from .native import NativeCodec
 
 __all__ = ["NativeClientCodec"]
 
+_CONTINUATION: Final = 0x0
+_TEXT: Final = 0x1
+_BINARY: Final = 0x2
 _FIN: Final = 0x80
 _RSV1: Final = 0x40
 _WHOLE_TEXT: Final = 0x81
@@ -28,7 +31,7 @@ _IN_A_FRAME: Final = b"\0\0\0\0"  # the key of a frame that is not masked
 
 
 class NativeClientCodec(NativeCodec):
-    """A `FrameCodec` for the client's end of a connection."""
+    """A `ClientFrameCodec` for the client's end of a connection."""
 
     __slots__ = ("_key_source",)
 
@@ -97,7 +100,9 @@ class NativeClientCodec(NativeCodec):
 
     def fragment(self, payload: bytes, *, text: bool, first: bool, final: bool) -> bytes:
         """Write a piece of a message."""
-        return self._masked(*self._fragment(payload, text=text, first=first, final=final))
+        compressed, payload = self._messages.fragment(payload, first=first, final=final)
+        opcode = (_TEXT if text else _BINARY) if first else _CONTINUATION
+        return self._masked(opcode | compressed * _RSV1 | final * _FIN, payload)
 
     def ping(self, payload: bytes) -> bytes:
         """Write a ping."""

@@ -189,8 +189,5 @@ class _MessageRules(Extension):
         del proto
         if opcode.iscontrol():
             return rsv, data
-        if not fin or opcode is Opcode.CONTINUATION:
-            compressed, payload = self._messages.fragment(data, first=opcode is not Opcode.CONTINUATION, final=fin)
-        else:
-            compressed, payload = self._messages.payload(data)
+        compressed, payload = self._messages.fragment(data, first=opcode is not Opcode.CONTINUATION, final=fin)
         return RsvBits(compressed, False, False), payload

@@ -68,6 +68,7 @@ class ClientHandshake:
         self._target = uri.target.encode()
         self._buffer = bytearray()
         self._seen = 0  # bytes of heads before the one being read
+        self._scanned = 0  # the end of the head does not begin before this: a dripping head costs no second look
         self._parser: h11.Connection | None = None  # of a refusal
         self._refusal: Response | None = None
         self._body = bytearray()
@@ -102,14 +103,16 @@ class ClientHandshake:
         """
         self._buffer += data
         while True:
-            if len(self._buffer) >= 13 and not _START.match(self._buffer):
-                return BadResponse("the answer is not HTTP/1.1")
             limit = self._config.max_head_size - self._seen  # for all heads together: 100s come without end otherwise
-            end = _END_OF_HEAD.search(self._buffer)
+            end = _END_OF_HEAD.search(self._buffer, self._scanned)
+            if not self._may_be_http(whole=end is not None):
+                return BadResponse("the answer is not HTTP/1.1")
             if (end.end() if end else len(self._buffer)) > limit:
                 return BadResponse(f"the response head is larger than {self._config.max_head_size} bytes")
             if end is None:
+                self._scanned = max(0, len(self._buffer) - 2)
                 return None
+            self._scanned = 0
             head = bytes(self._buffer[: end.end()])
             del self._buffer[: end.end()]
             self._seen += len(head)
@@ -118,6 +121,13 @@ class ClientHandshake:
             answer = self._read_head(head)
             if answer is not None:
                 return answer
+
+    def _may_be_http(self, *, whole: bool) -> bool:
+        """Tell what is no HTTP as soon as that shows: behind another greeting no blank line may ever come."""
+        start = bytes(self._buffer[:13])
+        if whole or len(start) == 13:
+            return _START.match(start) is not None
+        return start[:7] == b"HTTP/1."[: len(start)]
 
     def _read_head(self, head: bytes) -> Agreement | BadResponse | Response | None:
         """Read one whole head; None for an informational response, after which another follows."""

@@ -221,6 +221,8 @@ def test_the_subprotocol(chosen: str):
 BAD = {
     "no HTTP": (b"SSH-2.0-OpenSSH_9.6\r\n", "not HTTP"),
     "no HTTP, without a line": (b"\x15\x03\x01\x00\x02\x02\x16\x00\x00\x00\x00\x00\x00", "not HTTP"),
+    "a TLS alert": (b"\x15\x03\x01\x00\x02\x02\x28", "not HTTP"),
+    "a version alone": (b"HTTP/1.1\r\n\r\nno more", "not HTTP"),
     "HTTP/2": (b"HTTP/2 101 Switching\r\n\r\n", "not HTTP"),
     "HTTP/1.0": (response(line=b"HTTP/1.0 101 Switching Protocols"), "HTTP/1.1"),
     "no upgrade": (response(without=b"Upgrade"), "Upgrade: websocket"),

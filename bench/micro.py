@@ -118,14 +118,21 @@ def engine(name: str) -> Callable[[bytes], bytes]:
     from wscore._frames.wsproto import WsprotoCodec
 
     codec = (NativeCodec if name == "native" else WsprotoCodec)(Config(), None)
-    receive, next_event, text, binary = codec.receive_data, codec.next_event, codec.text, codec.binary
+    receive, run, next_event, text, binary = (
+        codec.receive_data,
+        codec.messages,
+        codec.next_event,
+        codec.text,
+        codec.binary,
+    )
 
     def echo(data: bytes) -> bytes:
         receive(data)
-        replies = []
-        while (event := next_event()) is not None:
-            replies.append(text(event.encode()) if isinstance(event, str) else binary(event))  # type: ignore[arg-type]
-        return b"".join(replies)
+        messages, _ = run(1000, 1 << 30)
+        if codec.unread:
+            while (event := next_event()) is not None:
+                messages.append(event)  # type: ignore[arg-type]
+        return b"".join([text(each) if isinstance(each, str) else binary(each) for each in messages])
 
     return echo
 

@@ -138,36 +138,43 @@ _LENGTH: Final = re.compile(rb"[0-9]{1,18}")  # of more digits int() may be quad
 _RESERVED: Final = frozenset({b"connection", b"upgrade", b"content-length", b"transfer-encoding"})
 
 
-def message_type(message: Mapping[str, Any]) -> str:
-    """Read the type of an application's message."""
+def as_dict(message: Mapping[str, Any]) -> dict[str, Any]:
+    """Give an application's message as a dict, which nearly all are already. Raises InvalidMessage."""
     given: Any = message
-    if type(given) is not dict and not isinstance(given, Mapping):  # the second is slow, and nearly all are dicts
+    if not isinstance(given, Mapping):
         raise InvalidMessage(f"expected a dict with a 'type', got {_shown(message)}")
+    return dict(message)
+
+
+def message_type(message: Mapping[str, Any]) -> str:
+    """Read the type of an application's message. Raises InvalidMessage."""
     kind = message.get("type")
     if not isinstance(kind, str) or kind not in TRIGGERS:
         raise InvalidMessage(f"message type {_shown(kind)}: expected one of {', '.join(TRIGGERS)}")
     return kind
 
 
-def read_send(message: Mapping[str, Any]) -> tuple[bytes, bool]:
-    """Read a `websocket.send`: the payload, and whether it is text. Raises InvalidMessage."""
+def read_send(message: Mapping[str, Any]) -> str | bytes:
+    """Read a `websocket.send`: its text, or its bytes. Raises InvalidMessage."""
     text = message.get("text")
     data = message.get("bytes")
+    if data is None and isinstance(text, str):
+        return text
     if text is not None:
         if data is not None:
             raise InvalidMessage("websocket.send: expected one of 'text' and 'bytes', got both")
-        if not isinstance(text, str):
-            raise InvalidMessage(f"websocket.send: 'text' must be a str, got {_shown(text)}")
-        try:
-            return text.encode(), True
-        except UnicodeEncodeError as error:
-            raise InvalidMessage(
-                f"websocket.send: 'text' holds the lone surrogate {text[error.start]!r} at {error.start}, which UTF-8 "
-                "cannot encode; send such data as 'bytes'"
-            ) from None
+        raise InvalidMessage(f"websocket.send: 'text' must be a str, got {_shown(text)}")
     if data is None:
         raise InvalidMessage("websocket.send: expected one of 'text' and 'bytes', got neither")
-    return _bytes(data, "websocket.send: 'bytes'"), False
+    return _bytes(data, "websocket.send: 'bytes'")
+
+
+def unencodable(error: UnicodeEncodeError) -> InvalidMessage:
+    """Say what is wrong with a text that UTF-8 cannot encode."""
+    return InvalidMessage(
+        f"websocket.send: 'text' holds the lone surrogate {error.object[error.start]!r} at {error.start}, which UTF-8 "
+        "cannot encode; send such data as 'bytes'"
+    )
 
 
 def read_accept(message: Mapping[str, Any], offered: list[str]) -> Accept:

@@ -42,7 +42,7 @@ from ._frames import ClientFrameCodec, Ping, Pong, Violation
 from ._frames.native_client import NativeClientCodec
 from ._frames.wsproto import WsprotoCodec
 from ._handshake import Response
-from ._inbox import Inbox
+from ._inbox import Inbox, payload_size
 from ._keepalive import Keepalive
 from ._lifecycle import CLIENT_TRANSITIONS, Effect, State, Timer, Trigger
 from ._output import Output
@@ -117,7 +117,7 @@ class ClientConnection:
         self._state = State.AWAITING_RESPONSE
         self._timers = Timers(config)
         self._keepalive = Keepalive(self._timers, self.stats)
-        self._inbox: Inbox[str | bytes] = Inbox(config.max_queue, config.max_queue_size)
+        self._inbox = Inbox(config.max_queue, config.max_queue_size)
         self._output = Output(config.max_output_size)
         # the handshake
         self._handshake: ClientHandshake | None = ClientHandshake(
@@ -184,33 +184,39 @@ class ClientConnection:
         Raises InvalidMessage for what is neither, LocalProtocolError before the connection is open and between the
         fragments of another message, and ConnectionClosed once it has ended. What was refused has changed nothing.
         """
-        payload = _payload(message)
         self._expect_sendable("send")
         if self._streaming is not None:
             raise LocalProtocolError("send() between the fragments of a message: send its final fragment first")
+        payload = _payload(message)
         codec, stats = self._codec, self.stats
         assert codec is not None  # of every connection that is open
-        self._output.write(codec.text(payload) if isinstance(message, str) else codec.binary(payload))
+        try:
+            self._output.write(codec.text(payload) if isinstance(payload, str) else codec.binary(payload))
+        except UnicodeEncodeError as error:
+            raise _unencodable(error) from None
         stats.messages_sent += 1
-        stats.bytes_sent += len(payload)
+        stats.bytes_sent += payload_size(payload)
 
     def send_fragment(self, fragment: str | bytes | bytearray | memoryview, *, final: bool, now: float) -> None:
         """Send a piece of a message, and with `final` its last; pings and a close may come between them.
 
         Raises as `send` does, and InvalidMessage for text among bytes or bytes among text.
         """
-        payload = _payload(fragment)
-        kind = str if isinstance(fragment, str) else bytes
         self._expect_sendable("send_fragment")
+        payload = _payload(fragment)
+        kind = str if isinstance(payload, str) else bytes
         first = self._streaming is None
         if not first and kind is not self._streaming:
             raise InvalidMessage("a message's fragments must be all str or all bytes")
         codec, stats = self._codec, self.stats
         assert codec is not None
-        self._output.write(codec.fragment(payload, text=kind is str, first=first, final=final))
+        try:
+            self._output.write(codec.fragment(payload, first=first, final=final))
+        except UnicodeEncodeError as error:
+            raise _unencodable(error) from None
         self._streaming = None if final else kind
         stats.messages_sent += final
-        stats.bytes_sent += len(payload)
+        stats.bytes_sent += payload_size(payload)
 
     def ping(self, payload: bytes | None = None, *, now: float) -> bytes:
         """Send a ping and give its payload; `pongs_received` says when it was answered.
@@ -255,12 +261,12 @@ class ClientConnection:
         Asking is an input: it makes room, so that `wants_read` may change, and with no message left, a server's end
         that waited behind them takes effect (F32). After None, `expect_message` says whether any can still come.
         """
-        message = self._inbox.take()
+        message = self._inbox.take_payload()
         if self._paused and self._inbox.roomy:
             self._resume(now)
         if message is None and self._waiting_end is not None:
             self._reach_end(now)
-            message = self._inbox.take()
+            message = self._inbox.take_payload()
         return message
 
     def expect_message(self) -> None:
@@ -463,13 +469,21 @@ class ClientConnection:
         assert codec is not None
         while not self._input_over:
             keeping = self._state is not _CLOSE_SENT  # what comes after our close frame is thrown away
-            if keeping and inbox.full:
-                self._pause()
-                return
+            if keeping:
+                if inbox.full:
+                    self._pause()
+                    return
+                messages, size = codec.messages(*inbox.room)
+                if messages:
+                    self._keep(messages, size)
+                if inbox.full:
+                    continue
+                if not codec.unread:
+                    return
             event = codec.next_event()
             if isinstance(event, (str, bytes)):
                 if keeping:
-                    self._keep(event)
+                    self._keep([event], payload_size(event))
             elif event is not None:
                 self._take(event, now, answering=answering)
             else:
@@ -503,11 +517,10 @@ class ClientConnection:
             if earlier == payload:
                 return
 
-    def _keep(self, message: str | bytes) -> None:
-        size = len(message) if isinstance(message, bytes) or message.isascii() else len(message.encode())
-        self._inbox.put(message, size)
+    def _keep(self, messages: list[str | bytes], size: int) -> None:
+        self._inbox.put(messages, size)
         stats = self.stats
-        stats.messages_received += 1
+        stats.messages_received += len(messages)
         stats.bytes_received += size
 
     def _pause(self) -> None:
@@ -567,21 +580,20 @@ class ClientConnection:
         return (HandshakeTimeout if end is UNANSWERED else HandshakeFailed)(address, end.reason)
 
 
-def _payload(message: object) -> bytes:
+def _payload(message: object) -> str | bytes:
     """Read what an application sends. Raises InvalidMessage."""
-    if isinstance(message, str):
-        try:
-            return message.encode()
-        except UnicodeEncodeError as error:
-            raise InvalidMessage(
-                f"a text message holds the lone surrogate {message[error.start]!r} at {error.start}, which UTF-8 "
-                "cannot encode; send such data as bytes"
-            ) from None
-    if isinstance(message, bytes):
+    if isinstance(message, str | bytes):
         return message
     if isinstance(message, bytearray | memoryview):
         return bytes(message)  # pyright: ignore[reportUnknownArgumentType]  # a memoryview of anything
     raise InvalidMessage(f"a message must be str or bytes, not {type(message).__name__}")
+
+
+def _unencodable(error: UnicodeEncodeError) -> InvalidMessage:
+    return InvalidMessage(
+        f"a text holds the lone surrogate {error.object[error.start]!r} at {error.start}, which UTF-8 cannot encode; "
+        "send such data as bytes"
+    )
 
 
 def _ping_payload(payload: object) -> bytes:

@@ -19,12 +19,14 @@ from ._asgi import (
     ReceivedMessage,
     ResponseStart,
     Scope,
+    as_dict,
     message_type,
     read_accept,
     read_body,
     read_close,
     read_response_start,
     read_send,
+    unencodable,
 )
 from ._close import MAX_REASON_BYTES, Close, is_sendable
 from ._closing import Closing
@@ -54,7 +56,7 @@ from ._frames import FrameCodec, Ping, Pong, Violation
 from ._frames.native import NativeCodec
 from ._frames.wsproto import WsprotoCodec
 from ._handshake import Denial, HeadReader, Opening, Request, Response, judge
-from ._inbox import Inbox
+from ._inbox import Inbox, payload_size
 from ._keepalive import Keepalive
 from ._lifecycle import TRANSITIONS, Effect, State, Timer, Trigger, follow
 from ._output import Output
@@ -135,7 +137,7 @@ class ServerConnection:
         self._state = _AWAITING_REQUEST
         self._timers = Timers(config)
         self._keepalive = Keepalive(self._timers, self.stats)
-        self._inbox: Inbox[ReceivedMessage] = Inbox(config.max_queue, config.max_queue_size)
+        self._inbox = Inbox(config.max_queue, config.max_queue_size)
         self._output = Output(config.max_output_size)
         # the handshake
         self._head: HeadReader | None = HeadReader(config)
@@ -239,15 +241,21 @@ class ServerConnection:
         ClientDisconnected once the connection has ended by other doing than the application's. A message that was
         refused has changed nothing.
         """
-        kind = message_type(message)
-        if self._state is _OPEN and kind == "websocket.send":  # the fast path
-            payload, is_text = read_send(message)
+        given: Any = message
+        if type(given) is not dict:
+            message = as_dict(message)
+        if self._state is _OPEN and message.get("type") == "websocket.send":  # the fast path
+            payload = read_send(message)
             codec, stats = self._codec, self.stats
             assert codec is not None
-            self._output.write(codec.text(payload) if is_text else codec.binary(payload))
+            try:
+                self._output.write(codec.text(payload) if isinstance(payload, str) else codec.binary(payload))
+            except UnicodeEncodeError as error:
+                raise unencodable(error) from None
             stats.messages_sent += 1
-            stats.bytes_sent += len(payload)
+            stats.bytes_sent += payload_size(payload)
             return
+        kind = message_type(message)
         trigger = TRIGGERS[kind]
         if follow(self._state, trigger) is None:
             raise self._refused_message(kind)
@@ -553,13 +561,21 @@ class ServerConnection:
         assert codec is not None
         while not self._input_over:
             keeping = self._state is not _CLOSE_SENT  # what comes after our close frame is thrown away
-            if keeping and inbox.full:
-                self._pause()
-                return
+            if keeping:
+                if inbox.full:
+                    self._pause()
+                    return
+                messages, size = codec.messages(*inbox.room)
+                if messages:
+                    self._keep(messages, size)
+                if inbox.full:
+                    continue
+                if not codec.unread:
+                    return
             event = codec.next_event()
             if isinstance(event, (str, bytes)):
                 if keeping:
-                    self._keep(event)
+                    self._keep([event], payload_size(event))
             elif event is not None:
                 self._take(event, now, answering=answering)
             else:
@@ -583,15 +599,10 @@ class ServerConnection:
                 self._input_over = True
                 self._meet(Trigger.PEER_VIOLATION, violated(event), now, answering=answering)
 
-    def _keep(self, message: str | bytes) -> None:
-        if isinstance(message, str):
-            size = len(message) if message.isascii() else len(message.encode())
-            self._inbox.put({"type": "websocket.receive", "text": message}, size)
-        else:
-            size = len(message)
-            self._inbox.put({"type": "websocket.receive", "bytes": message}, size)
+    def _keep(self, messages: list[str | bytes], size: int) -> None:
+        self._inbox.put(messages, size)
         stats = self.stats
-        stats.messages_received += 1
+        stats.messages_received += len(messages)
         stats.bytes_received += size
 
     def _pause(self) -> None:

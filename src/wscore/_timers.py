@@ -44,8 +44,9 @@ class Timers:
     def enter(self, state: State, now: float) -> None:
         """Stop what `state` does not have, start what starts with it; what it has and runs already runs on."""
         armed, deadlines = ARMED[state], self._deadlines
-        for timer in [timer for timer in deadlines if timer not in armed]:
-            del deadlines[timer]
+        for timer in tuple(deadlines):
+            if timer not in armed:
+                del deadlines[timer]
         for timer, field in _STARTING[state]:
             if timer not in deadlines and (duration := getattr(self._config, field)) is not None:
                 deadlines[timer] = now + duration

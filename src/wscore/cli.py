@@ -11,26 +11,35 @@ import argparse
 import contextlib
 import logging
 import sys
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from . import Config
+from ._cli._deadline import Deadline
 from ._cli._failure import WRONG_USAGE, Failure
 from ._cli._listening import ListeningSocket, Place, inherited_socket, tls_context
 from ._cli._loading import load
 from ._cli._serving import Service
+from ._cli._worker import Inheritance
 
 if TYPE_CHECKING:
     import io
+    import ssl
+
+    from ._cli._plan import Plan
 
 __all__ = ["main", "serve"]
 
+_MARGIN: Final = 2.0  # seconds that a worker gets beyond those in which it ends itself
 _LOG_LEVELS: Final = {"critical": 50, "error": 40, "warning": 30, "info": 20, "debug": 10, "trace": 5}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with `arguments` (those of the process, unless given) and return the exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(arguments)
+    options.arguments = arguments  # a supervisor's workers get the same
     return _status(lambda: options.command(options))
 
 
@@ -58,35 +67,87 @@ def _status(work: Callable[[], None]) -> int:
 
 
 def _run(options: argparse.Namespace) -> None:
-    _serve(None, options)
+    if options.worker is not None:
+        _work(options)
+    elif options.workers is not None or options.reload:
+        _supervise(options)
+    else:
+        _serve(None, options)
 
 
 def _serve(app: Any, options: argparse.Namespace) -> None:
-    """Serve `app`, or with None what the options name."""
-    config = _config(options)
-    if options.loop == "uvloop" and options.backend == "trio":
-        raise Failure(
-            "--loop uvloop is an event loop for asyncio: leave it out, or use --backend asyncio", status=WRONG_USAGE
-        )
-    if options.ssl_keyfile is not None and options.ssl_certfile is None:
-        raise Failure("--ssl-keyfile needs --ssl-certfile: the certificate the key belongs to", status=WRONG_USAGE)
-    _set_up_logging(options.log_level)
+    """Serve `app`, or with None what the options name, in this process."""
+    config = _checked(options)
     if app is None:
         app = load(options.app, app_dir=options.app_dir, factory=options.factory)
-    place = Place(
-        host=options.host,
-        port=options.port,
-        uds=options.uds,
-        sock=None if options.fd is None else inherited_socket(options.fd),
-        ssl=None if options.ssl_certfile is None else tls_context(options.ssl_certfile, options.ssl_keyfile),
-    )
+    place = _place(options)
 
-    def ready(sockets: Sequence[ListeningSocket]) -> None:
-        # On stdout and not a log line: a script that asked for --port 0 reads it, whatever the log level.
-        addresses = " and ".join(place.addresses(sockets))
-        print(f"wscore serves {options.app} on {addresses} ({options.backend}); Ctrl+C stops it", flush=True)
+    def ready(sockets: Sequence[ListeningSocket], _: Callable[[], object]) -> None:
+        _announce(options, place, sockets, options.backend)
 
-    Service(
+    _service(app, options, config, place, ready).run()
+
+
+def _supervise(options: argparse.Namespace) -> None:
+    """Listen, and let processes of their own serve."""
+    from ._cli._crew import Crew
+    from ._cli._rehearsal import Rehearsal
+    from ._cli._supervisor import Supervisor
+    from ._cli._watching import watch
+
+    if options.reload and options.workers is not None:
+        raise Failure(
+            "--reload and --workers exclude each other: --reload is for development and has one worker, which SIGHUP "
+            "starts again too; with --workers, SIGHUP replaces them all",
+            status=WRONG_USAGE,
+        )
+    config = _checked(options)
+    place = _place(options)
+    patience = Deadline(config).seconds + _MARGIN
+    plan: Plan
+    if options.workers is None:
+        plan, how = Rehearsal(patience=patience), "started again when the code changes"
+    else:
+        plan = Crew(options.workers, patience=patience, now=time.monotonic())
+        how = "1 worker" if options.workers == 1 else f"{options.workers} workers"
+    listeners = place.listeners(config.backlog)
+    try:
+        supervisor = Supervisor(
+            options.arguments,
+            listeners.sockets,
+            plan,
+            announce=lambda: _announce(options, place, listeners.sockets, f"{options.backend}, {how}"),
+        )
+        if options.reload:
+            watch(options.app_dir, supervisor.changed)
+        supervisor.run()
+    finally:
+        listeners.close()
+
+
+def _work(options: argparse.Namespace) -> None:
+    """Serve what the options name on a supervisor's sockets, and tell it so, or why not."""
+    from ._cli._worker import Line
+
+    line = Line(options.worker.line)
+    try:
+        config = _checked(options)
+        app = load(options.app, app_dir=options.app_dir, factory=options.factory)
+        place = Place(sock=options.worker.listening_sockets(), ssl=_tls(options))
+        _service(app, options, config, place, lambda _, stop_accepting: line.serves(stop_accepting)).run()
+    except Failure as failure:
+        line.failed(failure)  # which says it once, whatever the number of workers
+        sys.exit(failure.status)
+
+
+def _service(
+    app: Any,
+    options: argparse.Namespace,
+    config: Config,
+    place: Place,
+    ready: Callable[[Sequence[ListeningSocket], Callable[[], object]], None],
+) -> Service:
+    return Service(
         app=app,
         place=place,
         config=config,
@@ -95,7 +156,41 @@ def _serve(app: Any, options: argparse.Namespace) -> None:
         lifespan=options.lifespan,
         access_log=options.access_log,
         ready=ready,
-    ).run()
+        supervised=options.worker is not None,
+    )
+
+
+def _checked(options: argparse.Namespace) -> Config:
+    """Refuse options that do not go together, set up the logging, and give the configuration."""
+    config = _config(options)
+    if options.loop == "uvloop" and options.backend == "trio":
+        raise Failure(
+            "--loop uvloop is an event loop for asyncio: leave it out, or use --backend asyncio", status=WRONG_USAGE
+        )
+    if options.ssl_keyfile is not None and options.ssl_certfile is None:
+        raise Failure("--ssl-keyfile needs --ssl-certfile: the certificate the key belongs to", status=WRONG_USAGE)
+    _set_up_logging(options.log_level, name_process=options.workers is not None or options.reload)
+    return config
+
+
+def _place(options: argparse.Namespace) -> Place:
+    return Place(
+        host=options.host,
+        port=options.port,
+        uds=options.uds,
+        sock=None if options.fd is None else inherited_socket(options.fd),
+        ssl=_tls(options),
+    )
+
+
+def _tls(options: argparse.Namespace) -> ssl.SSLContext | None:
+    return None if options.ssl_certfile is None else tls_context(options.ssl_certfile, options.ssl_keyfile)
+
+
+def _announce(options: argparse.Namespace, place: Place, sockets: Sequence[ListeningSocket], how: str) -> None:
+    # On stdout and not a log line: a script that asked for --port 0 reads it, whatever the log level.
+    addresses = " and ".join(place.addresses(sockets))
+    print(f"wscore serves {options.app} on {addresses} ({how}); Ctrl+C stops it", flush=True)
 
 
 def _config(options: argparse.Namespace) -> Config:
@@ -111,14 +206,17 @@ def _config(options: argparse.Namespace) -> Config:
     return Config(**values)
 
 
-def _set_up_logging(level: str) -> None:
+def _set_up_logging(level: str, *, name_process: bool = False) -> None:
     """Set the root logger's level, and give it a handler on stderr where it has none.
+
+    With `name_process` each line has the number of the process that wrote it.
 
     The root, so that the application's own loggers are seen as well: with only wscore's, as uvicorn has it, they are
     not, and the handler that Python falls back to shows warnings alone.
     """
     logging.addLevelName(_LOG_LEVELS["trace"], "TRACE")
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    process = "[%(process)d] " if name_process else ""
+    logging.basicConfig(format=f"%(asctime)s {process}%(levelname)s %(name)s: %(message)s")
     logging.getLogger().setLevel(_LOG_LEVELS[level])
 
 
@@ -137,7 +235,7 @@ def _demo(options: argparse.Namespace) -> None:
     def show(line: str) -> None:
         print(line, flush=True)
 
-    def ready(sockets: Sequence[ListeningSocket]) -> None:
+    def ready(sockets: Sequence[ListeningSocket], _: Callable[[], object]) -> None:
         show(
             f"The example chat is served on {place.addresses(sockets)[0]} ({options.backend}). Two clients talk in it:"
         )
@@ -223,12 +321,25 @@ def _add_run(commands: Any) -> None:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         allow_abbrev=False,
     )
-    run.set_defaults(command=_run)
+    run.set_defaults(command=_run, workers=None)
     run.add_argument("app", metavar="MODULE:APP", help="the module to import, and the application in it")
     run.add_argument("--backend", choices=("asyncio", "trio"), default="asyncio", help="what the server runs on")
     run.add_argument("--loop", choices=("asyncio", "uvloop"), default="asyncio", help="the event loop of asyncio")
     run.add_argument("--app-dir", default=".", metavar="PATH", help="the folder put first where modules are looked for")
     run.add_argument("--factory", action="store_true", help="APP is a function that returns the application")
+    processes = run.add_argument_group("processes", "Without either, this process serves.")
+    processes.add_argument(
+        "--workers",
+        type=_workers,
+        default=argparse.SUPPRESS,
+        metavar="N",
+        help="serve in N processes, behind one that watches them; SIGHUP replaces them without refusing a connection",
+    )
+    processes.add_argument(
+        "--reload", action="store_true", help="for development: start again when Python files below --app-dir change"
+    )
+    processes.add_argument("--worker", type=Inheritance.parse, help=argparse.SUPPRESS)  # what a supervisor adds
+
     run.add_argument("--lifespan", choices=("auto", "on", "off"), default="auto", help="ASGI lifespan")
 
     where = run.add_argument_group("where to listen")
@@ -302,6 +413,13 @@ def _count(text: str) -> int:
     if not (text.isascii() and text.isdecimal()):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
     return int(text)
+
+
+def _workers(text: str) -> int:
+    number = _count(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of processes: 1 or more")
+    return number
 
 
 def _port(text: str) -> int:

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
+import socket
 from collections.abc import Callable
 from typing import Any, Final, cast
 
 from wscore import Application, Closing, Config, Peer, ServerConnection, caused_by_disconnect, tls_extension
 
-__all__ = ["Connection"]
+from ._wakeup import Wakeup
+
+__all__ = ["Connection", "Service"]
 
 access_log = logging.getLogger("wscore.access")
 error_log = logging.getLogger("wscore.error")
@@ -22,39 +26,64 @@ error_log = logging.getLogger("wscore.error")
 _NO: Final = Closing.NO  # asked at every write: in Python 3.11 a member of an enum costs a call to find
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Service:
+    """What all connections of a server share."""
+
+    app: Application
+    config: Config
+    state: dict[str, Any]
+    log_access: bool
+    connections: set[Connection]
+    ended: Callable[[socket.socket], None]
+    """To be called when a connection of this socket is over."""
+
+
 class Connection(asyncio.Protocol):
     """A connection and the task of its application.
 
-    Output gathers during a turn of the loop and leaves in one write; `receive` with a message waiting and `send` with
-    room do not touch the loop.
+    What an application does when it is woken by a message is written in one piece as soon as it waits again; what it
+    does at other times gathers during a turn of the loop. `receive` with a message waiting and `send` with room do not
+    touch the loop.
     """
 
-    def __init__(
-        self,
-        app: Application,
-        config: Config,
-        *,
-        state: dict[str, Any],
-        accepted_at: float,
-        turn_away: bool,
-        log_access: bool,
-        connections: set[Connection],
-        ended: Callable[[], None],
-    ) -> None:
-        self._app = app
-        self._config = config
-        self._app_state = state
+    __slots__ = (
+        "__weakref__",
+        "_accepted_at",
+        "_core",
+        "_eof",
+        "_flush_planned",
+        "_loop",
+        "_lost",
+        "_message",
+        "_others",
+        "_reading",
+        "_revision",
+        "_room",
+        "_service",
+        "_sock",
+        "_started",
+        "_task",
+        "_timer",
+        "_tls",
+        "_transport",
+        "_turn_away",
+        "_writable",
+        "_write_ended",
+    )
+
+    def __init__(self, service: Service, sock: socket.socket, *, accepted_at: float, turn_away: bool) -> None:
+        self._service = service
+        self._sock = sock
         self._accepted_at = accepted_at
         self._turn_away = turn_away
-        self._log_access = log_access
-        self._connections = connections
-        self._ended = ended
         self._loop = asyncio.get_running_loop()
         self._started = False
         self._task: asyncio.Task[None] | None = None
-        self._message = asyncio.Event()
-        self._writable = asyncio.Event()
-        self._writable.set()
+        self._message = Wakeup(self._loop)
+        self._others: list[Wakeup] = []  # of further tasks that wait for a message at the same time
+        self._writable = True
+        self._room: asyncio.Event | None = None  # made by who waits for room, which is seldom
         self._timer: asyncio.TimerHandle | None = None
         self._flush_planned = False
         self._revision = -1  # the core's outputs have not been looked at
@@ -68,7 +97,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin the connection; the time it has for its request runs since it was accepted, before any TLS."""
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(high=self._config.max_output_size)
+        service = self._service
+        self._transport.set_write_buffer_limits(high=service.config.max_output_size)
         tls = transport.get_extra_info("ssl_object")
         self._tls = tls is not None
         peer = Peer.of(
@@ -76,18 +106,23 @@ class Connection(asyncio.Protocol):
             transport.get_extra_info("sockname"),
             None if tls is None else tls_extension(tls),
         )
-        self._connections.add(self)
+        service.connections.add(self)
         self._core = ServerConnection(
-            self._config, peer=peer, now=self._accepted_at, state=self._app_state, access_log=self._log_access
+            service.config, peer=peer, now=self._accepted_at, state=service.state, access_log=service.log_access
         )
         if self._turn_away:
             self._core.turn_away(now=self._loop.time())
         self._pump()
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes from the peer."""
-        self._core.receive_data(data, now=self._loop.time())
+        """Take bytes from the peer; the application may answer at once, and what it says goes out in one write."""
+        core = self._core
+        core.receive_data(data, now=self._loop.time())
+        planned, self._flush_planned = self._flush_planned, True
         self._pump()
+        self._flush_planned = planned
+        if core.output_size or core.closing is not _NO:
+            self._flush()
 
     def eof_received(self) -> bool:
         """Take the end of the peer's stream; our side stays open, except under TLS, which cannot do that."""
@@ -98,11 +133,11 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Let senders wait."""
-        self._writable.clear()
+        self._writable = False
 
     def resume_writing(self) -> None:
         """Write what gathered meanwhile, and let senders go on."""
-        self._writable.set()
+        self._make_room()
         self._pump()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -110,7 +145,7 @@ class Connection(asyncio.Protocol):
         del exc
         self._lost = True
         self._core.connection_lost(now=self._loop.time())
-        self._writable.set()
+        self._make_room()
         self._pump()
         if self._timer is not None:
             self._timer.cancel()
@@ -138,7 +173,7 @@ class Connection(asyncio.Protocol):
     async def _run(self) -> None:
         ended = self._core.application_raised
         try:
-            await self._app(self._core.scope, self._receive, self._send)
+            await self._service.app(self._core.scope, self._receive, self._send)
             ended = self._core.application_returned
         except* asyncio.CancelledError:
             pass  # the server is ending it
@@ -156,33 +191,61 @@ class Connection(asyncio.Protocol):
         core = self._core
         while (message := core.next_message(now=self._loop.time())) is None:
             core.expect_message()
-            self._message.clear()
-            await self._message.wait()
+            await self._wait_for_message()
         if core.revision != self._revision:
             self._agree()
         return message
 
+    async def _wait_for_message(self) -> None:
+        if not self._message.awaited:
+            await self._message
+        else:
+            wakeup = Wakeup(self._loop)
+            self._others.append(wakeup)
+            try:
+                await wakeup
+            finally:
+                self._others.remove(wakeup)
+
     async def _send(self, message: Any) -> None:
         core = self._core
         core.send(message, now=self._loop.time())
-        self._pump()
-        if core.output_full or not self._writable.is_set():
+        if not self._flush_planned:
+            self._plan_flush()
+        if core.revision != self._revision:
+            self._agree()
+        if core.output_full or not self._writable:
             self._flush()
             await asyncio.sleep(0)  # an application that only sends gives way to the others once per buffer
-            await self._writable.wait()
+            while not self._writable:
+                if self._room is None:
+                    self._room = asyncio.Event()
+                await self._room.wait()
             core.expect_delivery()
+
+    def _make_room(self) -> None:
+        self._writable = True
+        if self._room is not None:
+            self._room.set()
+            self._room = None
 
     # -- making the world agree with the core
 
     def _pump(self) -> None:
         """Pass on messages and bytes, which is all that there is to do for most inputs."""
         core = self._core
-        if core.has_message:
-            self._message.set()
         if core.output_size and not self._flush_planned:
             self._plan_flush()
         if core.revision != self._revision:
             self._agree()
+        if core.has_message:
+            self._wake()
+
+    def _wake(self) -> None:
+        self._message.wake()
+        if self._others:
+            for wakeup in list(self._others):
+                wakeup.wake()
 
     def _plan_flush(self) -> None:
         if not self._lost:
@@ -193,8 +256,6 @@ class Connection(asyncio.Protocol):
         """See to all the other outputs; they change seldom."""
         core = self._core
         self._revision = core.revision
-        if core.has_message:
-            self._message.set()
         if core.scope is not None and not self._started:
             self._started = True
             self._task = self._loop.create_task(self._run())
@@ -221,7 +282,7 @@ class Connection(asyncio.Protocol):
         core = self._core
         if self._lost:
             return
-        if core.output_size and self._writable.is_set():
+        if core.output_size and self._writable:
             self._transport.write(core.data_to_send())
         closing = core.closing
         if closing is _NO:
@@ -239,7 +300,7 @@ class Connection(asyncio.Protocol):
     def _time_out(self) -> None:
         self._timer = None
         self._core.handle_timeout(now=self._loop.time())
-        self._agree()
+        self._pump()
 
     def _write_access_log(self) -> None:
         lines, self._core.access_lines = self._core.access_lines, []
@@ -248,5 +309,5 @@ class Connection(asyncio.Protocol):
 
     def _end_if_over(self) -> None:
         if self._lost and self._task is None:
-            self._connections.discard(self)
-            self._ended()
+            self._service.connections.discard(self)
+            self._service.ended(self._sock)

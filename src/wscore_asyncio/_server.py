@@ -6,7 +6,7 @@ import asyncio
 import logging
 import socket
 import ssl as ssl_module
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
@@ -24,7 +24,7 @@ from wscore import (
 )
 from wscore.listening import Listeners
 
-from ._protocol import Connection
+from ._protocol import Connection, Service
 
 __all__ = ["Server", "serve"]
 
@@ -37,7 +37,7 @@ def serve(
     port: int = 0,
     *,
     uds: str | None = None,
-    sock: socket.socket | None = None,
+    sock: socket.socket | Sequence[socket.socket] | None = None,
     ssl: ssl_module.SSLContext | None = None,
     config: Config | None = None,
     lifespan: LifespanMode = "auto",
@@ -46,8 +46,8 @@ def serve(
     """Serve `app`: `async with serve(app, "127.0.0.1", 8000) as server: await server.serve_forever()`.
 
     It listens on `host` and `port` (None: all interfaces; 0: a free port), or on the unix socket `uds`, or on `sock`,
-    which is bound already. `ssl` makes it wss. Entering raises OSError where that cannot be listened on, and
-    StartupFailed with the application's own words where its lifespan fails. No signal handler is touched.
+    one or several that are bound already. `ssl` makes it wss. Entering raises OSError where that cannot be listened on,
+    and StartupFailed with the application's own words where its lifespan fails. No signal handler is touched.
     """
     return Server(app, (host, port, uds, sock), ssl, config or Config(), lifespan, log_access=access_log)
 
@@ -58,7 +58,7 @@ class Server:
     def __init__(
         self,
         app: Application,
-        address: tuple[str | None, int, str | None, socket.socket | None],
+        address: tuple[str | None, int, str | None, socket.socket | Sequence[socket.socket] | None],
         ssl: ssl_module.SSLContext | None,
         config: Config,
         lifespan: LifespanMode,
@@ -66,15 +66,14 @@ class Server:
         log_access: bool,
     ) -> None:
         self._listeners = Listeners()
-        self._app = app
         self._address = address
         self._ssl = ssl
         self._config = config
-        self._log_access = log_access
         self._lifespan = Lifespan(lifespan)
         self._lifespan_news = asyncio.Event()
         self._lifespan_task: asyncio.Task[None] | None = None
         self._connections: set[Connection] = set()
+        self._service = Service(app, config, self._lifespan.state, log_access, self._connections, self._forget)
         self._tasks: set[asyncio.Task[None]] = set()  # sockets on their way to a connection: TLS handshakes
         self._retries: dict[socket.socket, asyncio.TimerHandle] = {}
         self._accepted: set[socket.socket] = set()  # those in a TLS handshake among them
@@ -116,6 +115,15 @@ class Server:
         """Wait until the server was closed."""
         await self._closed.wait()
 
+    def stop_accepting(self) -> None:
+        """Accept no more connections. Those that are there go on, handshakes included, until `close`."""
+        for retry in self._retries.values():
+            retry.cancel()
+        for sock in self.sockets:
+            if sock.fileno() >= 0:
+                asyncio.get_running_loop().remove_reader(sock)
+        self._listeners.close()
+
     async def close(self) -> None:
         """End gracefully: stop accepting, ask every connection to end, give the applications their grace, then abort.
 
@@ -133,7 +141,7 @@ class Server:
     def abort(self) -> None:
         """End at once: close every socket, cancel every application."""
         self._closing = True
-        self._stop_accepting()
+        self._welcome_no_more()
         for connection in list(self._connections):
             connection.abort()
         if self._lifespan_task is not None:
@@ -176,18 +184,7 @@ class Server:
     async def _welcome(self, sock: socket.socket, accepted_at: float, *, turn_away: bool) -> None:
         """Make a socket a connection, after the TLS handshake where there is one."""
 
-        def make() -> Connection:
-            return Connection(
-                self._app,
-                self._config,
-                state=self._lifespan.state,
-                accepted_at=accepted_at,
-                turn_away=turn_away,
-                log_access=self._log_access,
-                connections=self._connections,
-                ended=partial(self._forget, sock),
-            )
-
+        make = partial(Connection, self._service, sock, accepted_at=accepted_at, turn_away=turn_away)
         loop = asyncio.get_running_loop()
         tls: dict[str, Any] = {}
         if self._ssl is not None:
@@ -213,7 +210,7 @@ class Server:
     async def _end_connections(self) -> None:
         loop = asyncio.get_running_loop()
         last = loop.time() + self._config.shutdown_grace + self._config.close_timeout
-        self._stop_accepting()
+        self._welcome_no_more()
         for connection in list(self._connections):
             connection.begin_shutdown()
         await _within(self._config.shutdown_grace, self._idle.wait())
@@ -223,15 +220,10 @@ class Server:
         if not await _within(last - loop.time(), self._stop_lifespan()):
             error_log.error("lifespan: the application's shutdown took too long")
 
-    def _stop_accepting(self) -> None:
+    def _welcome_no_more(self) -> None:
         for task in self._tasks:
             task.cancel()
-        for retry in self._retries.values():
-            retry.cancel()
-        for sock in self.sockets:
-            if sock.fileno() >= 0:
-                asyncio.get_running_loop().remove_reader(sock)
-        self._listeners.close()
+        self.stop_accepting()
 
     # -- lifespan
 
@@ -272,7 +264,7 @@ class Server:
             self._lifespan_news.set()
 
         try:
-            await self._app(lifespan.scope, receive, send)
+            await self._service.app(lifespan.scope, receive, send)
         except Exception as error:
             error_log.debug("the application raised in its lifespan", exc_info=error)
             lifespan.application_raised(error)
@@ -291,9 +283,11 @@ async def _within(seconds: float | None, work: Coroutine[Any, Any, object]) -> b
     return True
 
 
-async def _listen(host: str | None, port: int, uds: str | None, sock: socket.socket | None) -> Listeners:
+async def _listen(
+    host: str | None, port: int, uds: str | None, sock: socket.socket | Sequence[socket.socket] | None
+) -> Listeners:
     if sock is not None:
-        return Listeners([sock])
+        return Listeners([sock] if isinstance(sock, socket.socket) else sock)
     if uds is not None:
         return Listeners.unix(uds)
     loop = asyncio.get_running_loop()

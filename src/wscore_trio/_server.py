@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import ssl as ssl_module
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import trio
@@ -36,7 +36,7 @@ async def serve(
     port: int = 0,
     *,
     uds: str | None = None,
-    sock: socket.socket | None = None,
+    sock: socket.socket | Sequence[socket.socket] | None = None,
     ssl: ssl_module.SSLContext | None = None,
     config: Config | None = None,
     lifespan: LifespanMode = "auto",
@@ -46,8 +46,9 @@ async def serve(
     """Serve `app`: `server = await nursery.start(partial(serve, app, "127.0.0.1", 8000))`.
 
     It listens on `host` and `port` (None: all interfaces; 0: a free port), or on the unix socket `uds`, or on `sock`,
-    which is bound already. `ssl` makes it wss. It raises OSError where that cannot be listened on, and StartupFailed
-    with the application's own words where its lifespan fails. `Server.close` ends it gracefully; cancelling aborts.
+    one or several that are bound already. `ssl` makes it wss. It raises OSError where that cannot be listened on, and
+    StartupFailed with the application's own words where its lifespan fails. `Server.close` ends it gracefully;
+    cancelling aborts.
     """
     server = Server(app, ssl, config or Config(), lifespan, log_access=access_log)
     await server._run((host, port, uds, sock), task_status)  # pyright: ignore[reportPrivateUsage]
@@ -75,6 +76,7 @@ class Server:
         self._connections: set[Connection] = set()
         self._accepted = 0  # sockets that are ours, those in a TLS handshake among them
         self._idle = trio.Event()
+        self._accepting = trio.CancelScope()
         self._close = trio.Event()
 
     @property
@@ -87,15 +89,22 @@ class Server:
         """The TCP port; None on a unix socket."""
         return self._listeners.port
 
+    def stop_accepting(self) -> None:
+        """Accept no more connections. Those that are there go on, handshakes included, until `close`."""
+        self._accepting.cancel()
+
     def close(self) -> None:
         """Begin the graceful end: stop accepting, ask every connection to end, give the applications their grace.
 
         `serve` returns when it is over.
         """
+        self.stop_accepting()
         self._close.set()
 
     async def _run(
-        self, address: tuple[str | None, int, str | None, socket.socket | None], started: trio.TaskStatus[Server]
+        self,
+        address: tuple[str | None, int, str | None, socket.socket | Sequence[socket.socket] | None],
+        started: trio.TaskStatus[Server],
     ) -> None:
         self._listeners = await _listen(*address)
         try:
@@ -112,14 +121,14 @@ class Server:
     async def _serve_until_closed(self, started: trio.TaskStatus[Server]) -> None:
         self._listeners.listen(self._config.backlog)
         async with trio.open_nursery() as connections:
-            async with trio.open_nursery() as accepting:
-                for sock in self.sockets:
-                    listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
-                    accepting.start_soon(self._accept, listener, connections)
-                started.started(self)
-                await self._close.wait()
-                accepting.cancel_scope.cancel()
+            with self._accepting:
+                async with trio.open_nursery() as accepting:
+                    for sock in self.sockets:
+                        listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
+                        accepting.start_soon(self._accept, listener, connections)
+                    started.started(self)
             self._listeners.close()
+            await self._close.wait()
             last = trio.current_time() + self._config.shutdown_grace + self._config.close_timeout
             await self._end_connections(last)
             connections.cancel_scope.cancel()
@@ -252,9 +261,11 @@ class Server:
             self._lifespan_news.set()
 
 
-async def _listen(host: str | None, port: int, uds: str | None, sock: socket.socket | None) -> Listeners:
+async def _listen(
+    host: str | None, port: int, uds: str | None, sock: socket.socket | Sequence[socket.socket] | None
+) -> Listeners:
     if sock is not None:
-        return Listeners([sock])
+        return Listeners([sock] if isinstance(sock, socket.socket) else sock)
     if uds is not None:
         return Listeners.unix(uds)
     infos = await trio.socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)

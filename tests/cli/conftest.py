@@ -1,10 +1,12 @@
 """The real command in a process of its own, in a folder that holds the applications of `app.py`."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -139,6 +141,15 @@ class Running:
         """Wait for the end, and give the exit status."""
         return self.process.wait(TIMEOUT)
 
+    def logs(self, pattern: str, times: int = 1) -> list[str]:
+        """Wait until `pattern` stands so often on stderr, and give what its first group matched each time."""
+        last = time.monotonic() + TIMEOUT
+        while len(found := re.findall(pattern, self.stderr)) < times:
+            assert self.process.poll() is None, self.stderr
+            assert time.monotonic() < last, self.stderr
+            time.sleep(0.01)  # a file tells nobody that it has grown
+        return found
+
     @property
     def stderr(self) -> str:
         """What stands on stderr by now."""
@@ -197,6 +208,7 @@ class Command:
                 stderr=file,
                 text=True,
                 pass_fds=pass_fds,
+                process_group=0,  # as a shell does it: what a terminal sends goes to the group
             ) as process,
         ):
             try:

@@ -207,10 +207,11 @@ def test_every_option_of_the_issue_is_in_the_help(command):
         *("--ssl-keyfile", "--root-path", "--log-level", "--no-access-log", "--ws-max-size", "--ws-ping-interval"),
         *("--ws-ping-timeout", "--ws-close-timeout", "--ws-max-queue", "--ws-per-message-deflate"),
         *("--no-ws-per-message-deflate", "--handshake-timeout", "--accept-timeout", "--timeout-graceful-shutdown"),
-        *("--limit-concurrency", "--lifespan"),
+        *("--limit-concurrency", "--lifespan", "--workers", "--reload"),
     ):
         assert option in result.stdout
     assert "16777216" in result.stdout
+    assert "--worker " not in result.stdout  # what a supervisor adds is its own affair
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])

@@ -3,20 +3,25 @@
 import pytest
 
 from wscore._asgi import ReceivedMessage
-from wscore._inbox import Inbox
+from wscore._inbox import Inbox, payload_size
 
 CONNECT: ReceivedMessage = {"type": "websocket.connect"}
 DISCONNECT: ReceivedMessage = {"type": "websocket.disconnect", "code": 1000, "reason": ""}
 
 
-def receive(text: str) -> ReceivedMessage:
-    return {"type": "websocket.receive", "text": text}
+def receive(data: str | bytes) -> ReceivedMessage:
+    return {"type": "websocket.receive", "text" if isinstance(data, str) else "bytes": data}  # type: ignore[return-value,misc]
+
+
+def payload(number: int, size: int) -> bytes:
+    """A payload of so many bytes, its number last."""
+    return str(number).encode().rjust(size, b"-")[-size:] if size else b""
 
 
 def filled(count: int, size: int, *, max_count: int = 4, max_size: int = 100) -> Inbox:
     inbox = Inbox(max_count, max_size)
     for number in range(count):
-        inbox.put(receive(str(number)), size)
+        inbox.put([payload(number, size)], size)
     return inbox
 
 
@@ -34,7 +39,18 @@ def test_messages_come_out_in_their_order_and_are_counted_off():
     """Messages are taken in the order in which they were put, and their bytes with them."""
     inbox = filled(3, 10)
     assert inbox.size == 30
-    assert [inbox.take() for _ in range(4)] == [receive("0"), receive("1"), receive("2"), None]
+    assert [inbox.take() for _ in range(4)] == [*(receive(payload(number, 10)) for number in range(3)), None]
+    assert inbox.size == 0
+
+
+def test_a_run_of_messages_of_either_kind():
+    """Several messages are put at once, with their bytes together: UTF-8 counts, not characters."""
+    inbox = Inbox(4, 100)
+    inbox.put(["ä€", b"\xff", ""], 6)
+    assert inbox.room == (1, 94)
+    assert inbox.take() == receive("ä€")
+    assert inbox.size == 1
+    assert [inbox.take() for _ in range(3)] == [receive(b"\xff"), receive(""), None]
     assert inbox.size == 0
 
 
@@ -61,7 +77,7 @@ def test_one_message_may_overshoot_the_limit_in_bytes():
     """A message that is larger than the limit can be put, and taken again."""
     inbox = filled(1, 10_000)
     assert inbox.full
-    assert inbox.take() == receive("0")
+    assert inbox.take() == receive(payload(0, 10_000))
     assert inbox.roomy
 
 
@@ -69,7 +85,7 @@ def test_the_disconnect_is_the_last_and_once():
     """The disconnect stays behind what is still put before it is taken, and after it there is nothing."""
     inbox = Inbox(4, 100)
     inbox.put_disconnect(DISCONNECT)
-    inbox.put(receive("late"), 4)
+    inbox.put(["late"], 4)
     assert inbox
     assert [inbox.take() for _ in range(3)] == [receive("late"), DISCONNECT, None]
     assert not inbox
@@ -105,7 +121,7 @@ def test_connect_is_the_first_and_takes_no_room():
     """The connect comes before what was put before it was taken, and counts for nothing; it is dropped like them."""
     inbox = Inbox(2, 100)
     inbox.put_connect(CONNECT)
-    inbox.put(receive("early"), 5)
+    inbox.put(["early"], 5)
     assert not inbox.full
     assert [inbox.take() for _ in range(3)] == [CONNECT, receive("early"), None]
     inbox.put_connect(CONNECT)
@@ -119,5 +135,11 @@ def test_connect_alone_holds_nothing_up():
     inbox.put_connect(CONNECT)
     assert inbox
     assert not inbox.holds_messages
-    inbox.put(receive("a"), 1)
+    inbox.put(["a"], 1)
     assert inbox.holds_messages
+
+
+@pytest.mark.parametrize(("payload", "size"), [("", 0), ("abc", 3), ("ä€😀", 9), (b"\xff\0", 2)])
+def test_a_payload_counts_in_bytes(payload: str | bytes, size: int):
+    """The size of a text is that of its UTF-8."""
+    assert payload_size(payload) == size

@@ -6,6 +6,7 @@ import pytest
 
 from wscore._asgi import TRIGGERS
 from wscore._lifecycle import ARMED, CLIENT_TRANSITIONS, LATER, TRANSITIONS, Effect, State, Step, Timer, Trigger, follow
+from wscore._server import ServerConnection
 
 Table = dict[State, dict[Trigger, Step]]
 
@@ -271,3 +272,8 @@ def test_a_clients_handshake_is_bounded_as_a_whole():
 def test_a_client_that_was_refused_ends_closed():
     """READING_REFUSAL leads to CLOSED at once, whatever happens: nothing is left to say to the server."""
     assert {step.state for step in CLIENT_TRANSITIONS[State.READING_REFUSAL].values()} == {State.CLOSED}
+
+
+def test_the_connection_has_a_method_for_each_effect() -> None:
+    """Whatever the server's table asks for can be performed."""
+    assert set(ServerConnection._PERFORM) == {effect for *_, step in STEPS for effect in step.effects}

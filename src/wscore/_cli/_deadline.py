@@ -28,9 +28,11 @@ _AT_ONCE: Final = 1.0  # seconds from the second signal on
 class Deadline:
     """The moment by which the process ends. Without `arm` or a signal there is none."""
 
-    def __init__(self, config: Config) -> None:
-        """Take grace and close timeout from `config`."""
+    def __init__(self, config: Config, *, repeats_count: bool = True) -> None:
+        """Take grace and close timeout from `config`; unless `repeats_count`, a signal's second time means nothing."""
         self.seconds: Final = config.shutdown_grace + config.close_timeout + _SLACK
+        self._repeats_count = repeats_count
+        self._seen: set[int] = set()
         self._armed = False
 
     def arm(self) -> None:
@@ -49,6 +51,9 @@ class Deadline:
 
     def _before(self, handler: Any) -> Callable[[int, FrameType | None], None]:
         def on_signal(number: int, frame: FrameType | None) -> None:
+            if number in self._seen and not self._repeats_count:
+                return
+            self._seen.add(number)
             if self._armed:
                 faulthandler.dump_traceback_later(min(self.seconds, _AT_ONCE), exit=True)
             self.arm()

@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from ..listening import Listeners
 from ._failure import Failure
 
 __all__ = ["ListeningSocket", "Place", "inherited_socket", "tls_context"]
@@ -35,12 +36,29 @@ class Place:
     host: str = "127.0.0.1"
     port: int = 8000
     uds: str | None = None
-    sock: socket.socket | None = None
+    sock: socket.socket | Sequence[socket.socket] | None = None
     ssl: ssl.SSLContext | None = None
 
     def addresses(self, sockets: Sequence[ListeningSocket]) -> list[str]:
         """Give what a client connects to, for each of the listening `sockets`."""
         return [_address(sock, secure=self.ssl is not None) for sock in sockets]
+
+    def listeners(self, backlog: int) -> Listeners:
+        """Listen there, for servers in other processes. Raises Failure."""
+        try:
+            if self.sock is not None:
+                listeners = Listeners([self.sock] if isinstance(self.sock, socket.socket) else self.sock)
+            elif self.uds is not None:
+                listeners = Listeners.unix(self.uds)
+            else:
+                infos = socket.getaddrinfo(
+                    self.host or None, self.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+                )
+                listeners = Listeners.tcp(infos)
+            listeners.listen(backlog)
+        except OSError as error:
+            raise self.explain(error) from error
+        return listeners
 
     def explain(self, error: OSError) -> Failure:
         """Turn what the system said while the server began to listen into a line that says what to do."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Literal, cast
 
 from .. import Config, StartupFailed
@@ -36,12 +37,16 @@ class Service:
     loop: Literal["asyncio", "uvloop"] = "asyncio"
     lifespan: Lifespan = "auto"
     access_log: bool = True
-    ready: Callable[[Sequence[ListeningSocket]], None]
-    """Called once connections are accepted, with the listening sockets."""
+    ready: Callable[[Sequence[ListeningSocket], Callable[[], object]], None]
+    """Called once connections are accepted, with the listening sockets, and with a function that ends the accepting and
+    nothing else, which any thread may call."""
     beside: Callable[[Sequence[ListeningSocket]], None] | None = None
     """Runs in a thread while the server serves; when it returns, the server is closed."""
     keep: bool = False
     """Serve on when `beside` has returned."""
+    supervised: bool = False
+    """Another process passes signals on: one of each kind counts, SIGTERM and then SIGINT. A service manager may well
+    send its own to every process, which would make two of each."""
 
     def run(self) -> None:
         """Serve until a signal comes or `beside` returns. Raises Failure, with the line for the user."""
@@ -88,13 +93,18 @@ def _run_on_asyncio(service: Service) -> None:
         this_task = asyncio.current_task()
         assert this_task is not None  # a coroutine runs in a task
         stop = asyncio.Event()
-        deadline = Deadline(service.config)
+        deadline = Deadline(service.config, repeats_count=not service.supervised)
         server: Server | None = None
         beside: asyncio.Future[None] | None = None
         aborted = False
+        seen: set[int] = set()
 
-        def on_signal() -> None:
+        def on_signal(number: int) -> None:
             nonlocal aborted
+            repeated = number in seen
+            seen.add(number)
+            if repeated and service.supervised:
+                return
             if server is None:
                 this_task.cancel()  # still starting: nothing to end gracefully
             elif not stop.is_set():
@@ -109,11 +119,11 @@ def _run_on_asyncio(service: Service) -> None:
                 stop.set()
 
         for number in SIGNALS:
-            loop.add_signal_handler(number, on_signal)
+            loop.add_signal_handler(number, on_signal, number)
         deadline.watch_signals()
         try:
             async with serve(service.app, service.place.host, service.place.port, **service.options()) as server:
-                service.ready(server.sockets)
+                service.ready(server.sockets, partial(loop.call_soon_threadsafe, server.stop_accepting))
                 if service.beside is not None:
                     beside = asyncio.ensure_future(asyncio.to_thread(service.beside, server.sockets))
                     beside.add_done_callback(when_done)
@@ -151,7 +161,7 @@ def _run_on_trio(service: Service) -> None:
     from wscore_trio import Server, serve
 
     async def main() -> None:
-        deadline = Deadline(service.config)
+        deadline = Deadline(service.config, repeats_count=not service.supervised)
         server: Server | None = None
         closing = aborted = False
 
@@ -184,7 +194,8 @@ def _run_on_trio(service: Service) -> None:
                 nursery.start_soon(watch)
                 started: Server = await nursery.start(serve_to_the_end)
                 server = started
-                service.ready(started.sockets)
+                token = trio.lowlevel.current_trio_token()
+                service.ready(started.sockets, partial(token.run_sync_soon, started.stop_accepting))
                 if service.beside is not None:
                     await trio.to_thread.run_sync(service.beside, started.sockets, abandon_on_cancel=True)
                     if not service.keep:

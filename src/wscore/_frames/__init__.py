@@ -47,18 +47,31 @@ class FrameCodec(Protocol):
     """What an engine does. Not thread-safe; one connection owns it."""
 
     def receive_data(self, data: bytes | bytearray | memoryview) -> None:
-        """Take bytes from the peer. Afterwards ask `next_event` until it gives None."""
+        """Take bytes from the peer. Afterwards ask `messages`, and `next_event` until it gives None."""
+        ...
+
+    def messages(self, count: int, size: int) -> tuple[list[str | bytes], int]:
+        """Give a run of messages that come next, and their bytes: a fast path, which may give none.
+
+        At most `count`, and none more once they are `size` bytes together. What is no plain message is left to
+        `next_event`.
+        """
+        ...
+
+    @property
+    def unread(self) -> bool:
+        """Whether `messages` left anything of the bytes taken; where it did, ask `next_event`."""
         ...
 
     def next_event(self) -> Event | None:
         """Give what comes next in the bytes taken, or None: more bytes are needed, or the last event was given."""
         ...
 
-    def text(self, payload: bytes) -> bytes:
-        """Write a text message whose UTF-8 is `payload`."""
+    def text(self, text: str) -> bytes:
+        """Write a text message. UnicodeEncodeError where UTF-8 cannot encode it; nothing has changed then."""
         ...
 
-    def binary(self, payload: bytes) -> bytes:
+    def binary(self, data: bytes) -> bytes:
         """Write a binary message."""
         ...
 
@@ -78,6 +91,6 @@ class FrameCodec(Protocol):
 class ClientFrameCodec(FrameCodec, Protocol):
     """What an engine does at the client's end: it masks what it writes, and takes nothing that is masked."""
 
-    def fragment(self, payload: bytes, *, text: bool, first: bool, final: bool) -> bytes:
-        """Write a piece of a message; each piece of a text is whole UTF-8."""
+    def fragment(self, fragment: str | bytes, *, first: bool, final: bool) -> bytes:
+        """Write a piece of a message, all of a kind. UnicodeEncodeError as `text`."""
         ...

@@ -1,4 +1,5 @@
-/* Masking (RFC 6455 5.3) in C: optional, and the same as `_mask.py` does in Python, which tests hold it to.
+/* Masking (RFC 6455 5.3), scanning for whole messages, and writing frames, in C: optional, and the same as `_mask.py`,
+ * `_scan.py` and `_write.py` do in Python, which tests hold it to.
  *
  * The rule of this file: it reads only what it was given a buffer for, and writes only into bytes that it has just
  * made. Eight bytes a step, through memcpy, which compiles to plain loads and is right at any alignment. It keeps to
@@ -10,14 +11,9 @@
 #include <stdint.h>
 #include <string.h>
 
-static PyObject *
-masked(const char *data, Py_ssize_t size, const char *key)
+static void
+mask_into(char *out, const char *data, Py_ssize_t size, const char *key)
 {
-    PyObject *result = PyBytes_FromStringAndSize(NULL, size);
-    if (result == NULL) {
-        return NULL;
-    }
-    char *out = PyBytes_AsString(result);
     uint64_t twice;
     memcpy(&twice, key, 4);
     memcpy((char *)&twice + 4, key, 4);
@@ -30,6 +26,15 @@ masked(const char *data, Py_ssize_t size, const char *key)
     }
     for (; at < size; at++) {
         out[at] = (char)(data[at] ^ key[at & 3]);
+    }
+}
+
+static PyObject *
+masked(const char *data, Py_ssize_t size, const char *key)
+{
+    PyObject *result = PyBytes_FromStringAndSize(NULL, size);
+    if (result != NULL) {
+        mask_into(PyBytes_AsString(result), data, size, key);
     }
     return result;
 }
@@ -92,10 +97,145 @@ unmask(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
     return result;
 }
 
+enum { TEXT = 0x81, BINARY = 0x82, MASKED = 0x80, SMALL = 4096 };
+
+/* A text's payload, unmasked and decoded; NULL with UnicodeDecodeError where it is no UTF-8. */
+static PyObject *
+text(const char *payload, Py_ssize_t size)
+{
+    char small[SMALL]; /* a small text needs no other memory than its own */
+    if (size <= SMALL) {
+        mask_into(small, payload, size, payload - 4);
+        return PyUnicode_DecodeUTF8(small, size, NULL);
+    }
+    PyObject *bytes = masked(payload, size, payload - 4);
+    if (bytes == NULL) {
+        return NULL;
+    }
+    PyObject *result = PyUnicode_DecodeUTF8(PyBytes_AsString(bytes), size, NULL);
+    Py_DECREF(bytes);
+    return result;
+}
+
+static PyObject *
+scan(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+{
+    char *buffer;
+    Py_ssize_t here, numbers[4];
+    if (count != 5) {
+        PyErr_SetString(PyExc_TypeError, "scan(buffer, at, limit, count, size)");
+        return NULL;
+    }
+    if (PyBytes_AsStringAndSize(args[0], &buffer, &here) < 0) {
+        return NULL;
+    }
+    for (int i = 0; i < 4; i++) {
+        numbers[i] = PyLong_AsSsize_t(args[i + 1]);
+        if (numbers[i] == -1 && PyErr_Occurred()) {
+            return NULL;
+        }
+        if (numbers[i] < 0) {
+            PyErr_SetString(PyExc_ValueError, "scan: no number may be negative");
+            return NULL;
+        }
+    }
+    Py_ssize_t at = numbers[0], limit = numbers[1], most = numbers[2], room = numbers[3], total = 0;
+    PyObject *messages = PyList_New(0);
+    if (messages == NULL) {
+        return NULL;
+    }
+    for (Py_ssize_t taken = 0; taken < most && total < room && at <= here - 6; taken++) {
+        const unsigned char *head = (const unsigned char *)buffer + at;
+        uint64_t size = head[1] & 0x7F, shortest = 0;
+        Py_ssize_t header = 6;
+        if ((head[0] != TEXT && head[0] != BINARY) || !(head[1] & MASKED)) {
+            break;
+        }
+        if (size > 125) {
+            Py_ssize_t bytes = size == 126 ? 2 : 8;
+            shortest = size == 126 ? 126 : 1 << 16;
+            header += bytes;
+            if (here - at < header) {
+                break;
+            }
+            size = 0;
+            for (Py_ssize_t i = 0; i < bytes; i++) {
+                size = size << 8 | head[2 + i];
+            }
+        }
+        if (size < shortest || size > (uint64_t)limit || size > (uint64_t)(here - at - header)) {
+            break;
+        }
+        const char *payload = buffer + at + header;
+        PyObject *message =
+            head[0] == TEXT ? text(payload, (Py_ssize_t)size) : masked(payload, (Py_ssize_t)size, payload - 4);
+        if (message == NULL) {
+            if (!PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) {
+                Py_DECREF(messages);
+                return NULL;
+            }
+            PyErr_Clear();
+            break;
+        }
+        int failed = PyList_Append(messages, message);
+        Py_DECREF(message);
+        if (failed) {
+            Py_DECREF(messages);
+            return NULL;
+        }
+        at += header + (Py_ssize_t)size;
+        total += (Py_ssize_t)size;
+    }
+    return Py_BuildValue("(Nnn)", messages, at, total);
+}
+
+static PyObject *
+frame(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 2) {
+        PyErr_SetString(PyExc_TypeError, "frame(first, payload)");
+        return NULL;
+    }
+    long first = PyLong_AsLong(args[0]);
+    if (first == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    const char *payload;
+    Py_ssize_t size;
+    if (PyUnicode_Check(args[1])) {
+        payload = PyUnicode_AsUTF8AndSize(args[1], &size);
+        if (payload == NULL) {
+            return NULL; /* a lone surrogate: UnicodeEncodeError */
+        }
+    }
+    else {
+        char *bytes;
+        if (PyBytes_AsStringAndSize(args[1], &bytes, &size) < 0) {
+            return NULL;
+        }
+        payload = bytes;
+    }
+    Py_ssize_t length = size < 126 ? 0 : size < 1 << 16 ? 2 : 8; /* bytes that hold it, besides the seven bits */
+    PyObject *result = PyBytes_FromStringAndSize(NULL, 2 + length + size);
+    if (result == NULL) {
+        return NULL;
+    }
+    char *out = PyBytes_AsString(result);
+    out[0] = (char)first;
+    out[1] = (char)(length == 0 ? size : length == 2 ? 126 : 127);
+    for (Py_ssize_t i = 0; i < length; i++) {
+        out[2 + i] = (char)((uint64_t)size >> 8 * (length - 1 - i));
+    }
+    memcpy(out + 2 + length, payload, size);
+    return result;
+}
+
 static PyMethodDef functions[] = {
     {"mask", (PyCFunction)(void (*)(void))mask, METH_FASTCALL, "Mask or unmask data, beginning at the key's first byte."},
     {"unmask", (PyCFunction)(void (*)(void))unmask, METH_FASTCALL,
      "Unmask the payload from start to end in a buffer, its key in the four bytes before it."},
+    {"frame", (PyCFunction)(void (*)(void))frame, METH_FASTCALL, "Put a header before a payload."},
+    {"scan", (PyCFunction)(void (*)(void))scan, METH_FASTCALL, "Take whole messages, a frame each, from a buffer."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -104,7 +244,7 @@ static PyModuleDef_Slot slots[] = {{0, NULL}};
 static struct PyModuleDef module = {
     .m_base = PyModuleDef_HEAD_INIT,
     .m_name = "_speedups",
-    .m_doc = "Masking in C.",
+    .m_doc = "Masking, scanning and writing in C.",
     .m_size = 0,
     .m_methods = functions,
     .m_slots = slots,

@@ -1,10 +1,10 @@
 """Our own engine: one parse loop over one buffer.
 
-The fast path takes a message that came whole, in one uncompressed frame, which is what nearly all are: it needs no
-state but the place in the buffer, and makes no object but the message. Everything else takes the slow path, which is
-the RFC read from top to bottom: the header is judged before any payload is kept, and the payload of a data frame is
-unmasked, inflated and checked as it comes, however little of it is there. So bad UTF-8 shows at the byte that makes it
-bad, and a large message is never copied from a growing buffer to a larger one.
+The fast path, `_scan`, takes a run of messages that came whole, each in one uncompressed frame, which is what nearly
+all are: it needs no state but the place in the buffer, and makes no object but the messages. Everything else takes the
+slow path, which is the RFC read from top to bottom: the header is judged before any payload is kept, and the payload of
+a data frame is unmasked, inflated and checked as it comes, however little of it is there. So bad UTF-8 shows at the
+byte that makes it bad, and a large message is never copied from a growing buffer to a larger one.
 
 Violations are found in the order in which the `wsproto` engine finds them, so that both give the same code to a peer
 that breaks several rules at once.
@@ -13,7 +13,6 @@ that breaks several rules at once.
 from __future__ import annotations
 
 import codecs
-import struct
 from typing import Any, ClassVar, Final
 
 from .._close import INVALID_PAYLOAD, PROTOCOL_ERROR, Close, MalformedClose, close_payload, read_close_payload
@@ -22,6 +21,8 @@ from .._deflate import Deflate
 from . import Event, Ping, Pong, Violation
 from ._mask import mask, unmask
 from ._messages import Failure, Messages
+from ._scan import scan
+from ._write import frame
 
 __all__ = ["NativeCodec"]
 
@@ -39,6 +40,7 @@ _MASKED: Final = 0x80
 _WHOLE_TEXT: Final = _FIN | _TEXT
 _WHOLE_BINARY: Final = _FIN | _BINARY
 
+_NO_MESSAGES: Final[tuple[list[str | bytes], int]] = ([], 0)
 _MANY: Final = 1024  # parts of a message; of a byte each they weigh fifty times what they hold
 
 
@@ -85,41 +87,26 @@ class NativeCodec:
         self._buffer = self._buffer[self._at :] + data if self._buffer else bytes(data)
         self._at = 0
 
-    def next_event(self) -> Event | None:
-        """Give the next message, control frame or failure."""
-        buffer, at = self._buffer, self._at
-        here = len(buffer)
-        # The fast path: a whole message in one frame, no reserved bit set, all of it here. Left out is what cannot
-        # occur then: fragments, inflating, UTF-8 across pieces. Whatever else there is, a broken rule or limit among
-        # it, is left untouched to the slow path.
-        if self._between and at + 6 <= here:
-            first, size, start, shortest = buffer[at], buffer[at + 1] ^ _MASKED, at + 6, 0
-            if size > 125:
-                if size == 126:
-                    size, start, shortest = buffer[at + 2] << 8 | buffer[at + 3], at + 8, 126
-                elif size == 127:
-                    size, start, shortest = int.from_bytes(buffer[at + 2 : at + 10]), at + 14, 1 << 16
-                else:
-                    size = -1  # not masked
-            end = start + size
-            if end <= here and shortest <= size <= self._limit:
-                if first == _WHOLE_TEXT:
-                    self._at = end
-                    try:
-                        return unmask(buffer, start, end).decode()
-                    except UnicodeDecodeError:
-                        return self._fail(INVALID_PAYLOAD)
-                if first == _WHOLE_BINARY:
-                    self._at = end
-                    return unmask(buffer, start, end)
-        return self._next_slow()
-
-    def _next_slow(self) -> Event | None:
-        """Give what the fast path has left."""
+    def messages(self, count: int, size: int) -> tuple[list[str | bytes], int]:
+        """Take the fast path, as far as it leads: what came whole and plain."""
+        if not self._between:
+            return _NO_MESSAGES
+        messages, self._at, size = scan(self._buffer, self._at, self._limit, count, size)
         if self._at == len(self._buffer):
             self._buffer, self._at = b"", 0  # an idle connection holds no read that was used up
-            return None
+        return messages, size
+
+    @property
+    def unread(self) -> bool:
+        """Some of what was received is left."""
+        return self._buffer != b""
+
+    def next_event(self) -> Event | None:
+        """Take the slow path, to the next message, control frame or failure."""
         if self._over:
+            return None
+        if self._at == len(self._buffer):
+            self._buffer, self._at = b"", 0  # an idle connection holds no read that was used up
             return None
         try:
             return self._read()
@@ -132,7 +119,6 @@ class NativeCodec:
         return Violation(code)
 
     def _read(self) -> Event | None:
-        """Take the slow path to the next event."""
         while True:
             if not self._key:
                 control = self._read_header()
@@ -267,45 +253,26 @@ class NativeCodec:
 
     # -- writing
 
-    def text(self, payload: bytes) -> bytes:
+    def text(self, text: str) -> bytes:
         """Write a text message."""
-        return self._data(_WHOLE_TEXT, payload) if self._compresses else _frame(_WHOLE_TEXT, payload)
+        return self._data(_WHOLE_TEXT, text.encode()) if self._compresses else frame(_WHOLE_TEXT, text)
 
-    def binary(self, payload: bytes) -> bytes:
+    def binary(self, data: bytes) -> bytes:
         """Write a binary message."""
-        return self._data(_WHOLE_BINARY, payload) if self._compresses else _frame(_WHOLE_BINARY, payload)
+        return self._data(_WHOLE_BINARY, data) if self._compresses else frame(_WHOLE_BINARY, data)
 
     def _data(self, first: int, payload: bytes) -> bytes:
         compressed, payload = self._messages.payload(payload)
-        return _frame(first | _RSV1 if compressed else first, payload)
+        return frame(first | _RSV1 if compressed else first, payload)
 
     def ping(self, payload: bytes) -> bytes:
         """Write a ping."""
-        return _frame(_FIN | _PING, payload)
+        return frame(_FIN | _PING, payload)
 
     def pong(self, payload: bytes) -> bytes:
         """Write a pong."""
-        return _frame(_FIN | _PONG, payload)
+        return frame(_FIN | _PONG, payload)
 
     def close(self, close: Close) -> bytes:
         """Write a close frame."""
-        return _frame(_FIN | _CLOSE, close_payload(close))
-
-
-def _frame(first: int, payload: bytes) -> bytes:
-    """Put a header before a payload, in the shortest form (RFC 6455 5.2); a server does not mask."""
-    size = len(payload)
-    if size < 126:
-        return _SHORT[first][size] + payload
-    if size < 1 << 16:
-        return _MEDIUM.pack(first, 126, size) + payload
-    return _LONG.pack(first, 127, size) + payload
-
-
-# The headers that most frames have are made once; none holds anything of a connection.
-_SHORT: Final = {
-    _FIN | bits: [bytes((_FIN | bits, size)) for size in range(126)]
-    for bits in (_TEXT, _BINARY, _RSV1 | _TEXT, _RSV1 | _BINARY, _CLOSE, _PING, _PONG)
-}
-_MEDIUM: Final = struct.Struct("!BBH")
-_LONG: Final = struct.Struct("!BBQ")
+        return frame(_FIN | _CLOSE, close_payload(close))

@@ -39,16 +39,26 @@ class WsprotoCodec:
     def __init__(self, config: Config, deflate: Deflate | None, key: Callable[[], bytes] | None = None) -> None:
         client = key is not None
         rules = _MessageRules(Messages(config, deflate, client=client))
+        self._key = key
         self._decoder = FrameDecoder(client=client, extensions=[rules])
         self._messages = MessageDecoder()
         self._writer = FrameProtocol(client=False, extensions=[rules])
-        self._key = key
         self._parts: list[str] | list[bytes] = []
         self._over = False
 
     def receive_data(self, data: bytes | bytearray | memoryview) -> None:
         """Take bytes from the peer."""
         self._decoder.receive_bytes(bytes(data))
+
+    def messages(self, count: int, size: int) -> tuple[list[str | bytes], int]:
+        """Give none: this engine has one path."""
+        del count, size
+        return [], 0
+
+    @property
+    def unread(self) -> bool:
+        """There may be something: only `next_event` can tell."""
+        return True
 
     def next_event(self) -> Event | None:
         """Give the next message, control frame or failure."""
@@ -95,18 +105,21 @@ class WsprotoCodec:
         elif not self._parts:
             self._parts.append(part)  # type: ignore[arg-type]  # it says of which kind an empty message is
 
-    def text(self, payload: bytes) -> bytes:
+    def text(self, text: str) -> bytes:
         """Write a text message."""
-        return self._written(self._writer.send_data(payload.decode()))
+        text.encode()  # wsproto has changed its state by the time it finds a lone surrogate
+        return self._written(self._writer.send_data(text))
 
-    def binary(self, payload: bytes) -> bytes:
+    def binary(self, data: bytes) -> bytes:
         """Write a binary message."""
-        return self._written(self._writer.send_data(payload))
+        return self._written(self._writer.send_data(data))
 
-    def fragment(self, payload: bytes, *, text: bool, first: bool, final: bool) -> bytes:
+    def fragment(self, fragment: str | bytes, *, first: bool, final: bool) -> bytes:
         """Write a piece of a message."""
         del first  # the writer counts
-        return self._written(self._writer.send_data(payload.decode() if text else payload, final))
+        if isinstance(fragment, str):
+            fragment.encode()  # as in `text`
+        return self._written(self._writer.send_data(fragment, final))
 
     def ping(self, payload: bytes) -> bytes:
         """Write a ping."""

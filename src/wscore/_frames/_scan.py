@@ -1,0 +1,65 @@
+"""The fast path of reading: a run of messages that each came whole, in one frame.
+
+`scan` takes what nearly all messages are: a text or binary frame, final, no reserved bit set, masked, its length in the
+shortest form and within the limit, all of it here. It leaves out what cannot occur then: fragments, inflating, UTF-8
+across pieces. At anything else it stops and leaves that untouched, a broken rule among it: judging is the slow path's.
+
+It is C where that was built, and else Python, and both do the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from ._mask import ACCELERATED, python_unmask
+
+__all__ = ["Scan", "python_scan", "scan"]
+
+Scan = Callable[[bytes, int, int, int, int], tuple[list[str | bytes], int, int]]
+"""`(buffer, at, limit, count, size) -> (messages, at, size)`: from `at` on, take at most `count` messages of at most
+`limit` bytes each, and none more once they are `size` bytes together. Give them, where they end, and their bytes."""
+
+_TEXT: Final = 0x81
+_BINARY: Final = 0x82
+_MASKED: Final = 0x80
+
+
+def python_scan(buffer: bytes, at: int, limit: int, count: int, size: int) -> tuple[list[str | bytes], int, int]:
+    """Scan in Python."""
+    messages: list[str | bytes] = []
+    here = len(buffer)
+    left = size
+    while count and left > 0 and at + 6 <= here:
+        first, length, start, shortest = buffer[at], buffer[at + 1] ^ _MASKED, at + 6, 0
+        if length > 125:
+            if length == 126:
+                length, start, shortest = buffer[at + 2] << 8 | buffer[at + 3], at + 8, 126
+            elif length == 127:
+                length, start, shortest = int.from_bytes(buffer[at + 2 : at + 10]), at + 14, 1 << 16
+            else:
+                break  # not masked
+        end = start + length
+        if end > here or not shortest <= length <= limit:
+            break
+        if first == _TEXT:
+            try:
+                messages.append(python_unmask(buffer, start, end).decode())
+            except UnicodeDecodeError:
+                break
+        elif first == _BINARY:
+            messages.append(python_unmask(buffer, start, end))
+        else:
+            break
+        at = end
+        count -= 1
+        left -= length
+    return messages, at, size - left
+
+
+scan: Scan = python_scan
+
+if ACCELERATED:
+    from . import _speedups
+
+    scan = _speedups.scan

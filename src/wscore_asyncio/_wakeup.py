@@ -1,0 +1,84 @@
+"""Letting a task wait, and go on at once when it is woken.
+
+asyncio's future asks the loop to run the waiting task later. For a message that has just been read that is a handle,
+another turn of the loop and another look at all sockets, which together cost more than everything this package does
+with the message. `Wakeup` does as a future does, but `wake` takes the step itself, as the loop would.
+
+It may do so only where no other task is in the middle of a step: in a callback of the loop. Elsewhere it asks the loop,
+like everybody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator
+from contextvars import Context
+from typing import Any, Self
+
+__all__ = ["Wakeup"]
+
+
+class Wakeup:
+    """What one task at a time waits for, any number of times: `await wakeup`.
+
+    A task knows a future by `_asyncio_future_blocking` (the protocol of asyncio's own futures, which third parties may
+    implement); it leaves how to wake it with `add_done_callback`, and asks for `result` when woken. Cancelling the task
+    ends the waiting, and what it waited for is still there.
+    """
+
+    __slots__ = ("_asyncio_future_blocking", "_cancelled", "_context", "_loop", "_resume")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._asyncio_future_blocking = False
+        self._loop = loop
+        self._resume: Callable[[Self], object] | None = None  # takes the step of the task that waits
+        self._context: Context | None = None
+        self._cancelled: asyncio.CancelledError | None = None
+
+    @property
+    def awaited(self) -> bool:
+        """A task waits, and nobody has woken it."""
+        return self._resume is not None
+
+    def wake(self) -> None:
+        """Let the task go on, if one waits: now, or from within another task soon. A second time is nothing new."""
+        resume = self._resume
+        if resume is not None:
+            self._resume = None
+            if asyncio.current_task(self._loop) is None:
+                assert self._context is not None  # it came with the way to wake the task
+                self._context.run(resume, self)
+            else:
+                self._loop.call_soon(resume, self, context=self._context)
+
+    def __await__(self) -> Generator[Any, None, None]:
+        """Wait."""
+        self._asyncio_future_blocking = True
+        yield self
+
+    # -- what the task asks of a future
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """Tell whose it is."""
+        return self._loop
+
+    def add_done_callback(self, callback: Callable[[Self], object], *, context: Context) -> None:
+        """Take note of how to wake the task."""
+        self._resume = callback
+        self._context = context
+
+    def cancel(self, msg: Any = None) -> bool:
+        """End the waiting; False where the task was woken already, and is to be cancelled when it goes on."""
+        resume = self._resume
+        if resume is None:
+            return False
+        self._resume = None
+        self._cancelled = asyncio.CancelledError() if msg is None else asyncio.CancelledError(msg)
+        self._loop.call_soon(resume, self, context=self._context)
+        return True
+
+    def result(self) -> None:
+        """Say why it goes on: raises CancelledError where it was cancelled."""
+        if self._cancelled is not None:
+            cancelled, self._cancelled = self._cancelled, None
+            raise cancelled

@@ -6,7 +6,7 @@ peer did. Its messages are `str` and `bytes`; of ASGI it knows nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from ._access import Stats
@@ -75,8 +75,6 @@ class ClientConnection:
         "_inbox",
         "_input_over",
         "_keepalive",
-        "_keys",
-        "_keys_at",
         "_opened",
         "_output",
         "_paused",
@@ -112,8 +110,6 @@ class ClientConnection:
         self.revision = 0
         """Changes when any output but messages and bytes may have: a transport that has seen it need not look again."""
         self._random = random
-        self._keys = b""  # masking keys, drawn in blocks
-        self._keys_at = 0
         self._state = State.AWAITING_RESPONSE
         self._timers = Timers(config)
         self._keepalive = Keepalive(self._timers, self.stats)
@@ -447,15 +443,7 @@ class ClientConnection:
 
     def _engine(self, deflate: Deflate | None) -> ClientFrameCodec:
         engine = NativeClientCodec if self.config.engine == "native" else WsprotoCodec
-        return engine(self.config, deflate, self._key)
-
-    def _key(self) -> bytes:
-        """Give the next masking key (RFC 6455 5.3)."""
-        at = self._keys_at
-        if at == len(self._keys):
-            self._keys, at = self._random(_KEYS * 4), 0
-        self._keys_at = at + 4
-        return self._keys[at : at + 4]
+        return engine(self.config, deflate, _keys(self._random).__next__)
 
     # -- frames
 
@@ -580,6 +568,14 @@ class ClientConnection:
         return (HandshakeTimeout if end is UNANSWERED else HandshakeFailed)(address, end.reason)
 
 
+def _keys(random: Callable[[int], bytes]) -> Iterator[bytes]:
+    """Give masking keys (RFC 6455 5.3) without end, drawn in blocks: the system is asked once in 64 frames."""
+    while True:
+        block = random(256)
+        for at in range(0, 256, 4):
+            yield block[at : at + 4]
+
+
 def _payload(message: object) -> str | bytes:
     """Read what an application sends. Raises InvalidMessage."""
     if isinstance(message, str | bytes):
@@ -624,7 +620,6 @@ def _close(code: object, reason: object) -> Close:
     return Close(int(code), reason)
 
 
-_KEYS: Final = 64  # to a block: the system is asked once in so many frames
 _ENDING: Final = frozenset({State.CLOSE_SENT, State.DRAINING, State.CLOSED})
 _READING_FRAMES: Final = frozenset({State.OPEN, State.CLOSE_SENT})
 # For what is asked on every message: looking a member up in its class takes Python 3.11 as long as unmasking a word.

@@ -180,7 +180,8 @@ class ClientConnection:
         Raises InvalidMessage for what is neither, LocalProtocolError before the connection is open and between the
         fragments of another message, and ConnectionClosed once it has ended. What was refused has changed nothing.
         """
-        self._expect_sendable("send")
+        if self._state is not _OPEN:
+            raise self._not_sendable("send")
         if self._streaming is not None:
             raise LocalProtocolError("send() between the fragments of a message: send its final fragment first")
         payload = _payload(message)
@@ -198,7 +199,8 @@ class ClientConnection:
 
         Raises as `send` does, and InvalidMessage for text among bytes or bytes among text.
         """
-        self._expect_sendable("send_fragment")
+        if self._state is not _OPEN:
+            raise self._not_sendable("send_fragment")
         payload = _payload(fragment)
         kind = str if isinstance(payload, str) else bytes
         first = self._streaming is None
@@ -220,7 +222,8 @@ class ClientConnection:
         Without a payload it has a random one. Raises InvalidMessage for more than 125 bytes, LocalProtocolError before
         the connection is open and for a payload that is in flight already, and ConnectionClosed once it has ended.
         """
-        self._expect_sendable("ping")
+        if self._state is not _OPEN:
+            raise self._not_sendable("ping")
         payload = self._random(8) if payload is None else _ping_payload(payload)  # keepalive's have four bytes
         if payload in self._pings:
             raise LocalProtocolError(f"ping({payload!r}): one with this payload is in flight already")
@@ -545,11 +548,11 @@ class ClientConnection:
             self._timers.stop(Timer.END)
             self._feed(trigger, now, end)
 
-    def _expect_sendable(self, what: str) -> None:
-        if self._state is not _OPEN:
-            if self._end is not None:
-                raise self._ended()
-            raise LocalProtocolError(f"{what}() before the connection is open: {self._state.value}")
+    def _not_sendable(self, what: str) -> Exception:
+        """Make the error for an application that sends while the connection is not open."""
+        if self._end is not None:
+            return self._ended()
+        return LocalProtocolError(f"{what}() before the connection is open: {self._state.value}")
 
     def _ended(self) -> ConnectionClosed | HandshakeFailed:
         """Make the error for an application that asks for something after the end."""

@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 
 from wscore import Config
-from wscore._lifecycle import ARMED, LATER, TRANSITIONS, State, Step, Timer, Trigger
+from wscore._lifecycle import ARMED, CLIENT_TRANSITIONS, LATER, TRANSITIONS, State, Step, Timer, Trigger
 from wscore._timers import DURATIONS
+
+Table = dict[State, dict[Trigger, Step]]
 
 PAGE = Path(__file__).parent / "reference" / "lifecycle.md"
 
@@ -29,12 +31,27 @@ def render() -> str:
             "## Diagram",
             "",
             "```mermaid",
-            *diagram(),
+            *diagram(TRANSITIONS),
             "```",
             "",
             "## Transitions",
             "",
-            *(line for state in State for line in transitions(state)),
+            *(line for state in TRANSITIONS for line in transitions(TRANSITIONS, state)),
+            "## The client's end",
+            "",
+            "A client has a handshake of its own. CLOSE_SENT, DRAINING and CLOSED are the server's, and are not"
+            " repeated; OPEN is the server's less what a client does not have.",
+            "",
+            "```mermaid",
+            *diagram(CLIENT_TRANSITIONS),
+            "```",
+            "",
+            *(
+                line
+                for state, row in CLIENT_TRANSITIONS.items()
+                if TRANSITIONS.get(state) is not row
+                for line in transitions(CLIENT_TRANSITIONS, state)
+            ),
             "## Timers",
             "",
             *timers(),
@@ -43,12 +60,12 @@ def render() -> str:
     )
 
 
-def diagram() -> list[str]:
+def diagram(table: Table) -> list[str]:
     """Draw one edge for each pair of states, with all that leads along it; what stays in a state is not drawn."""
-    lines = ["stateDiagram-v2", f"    [*] --> {State.AWAITING_REQUEST.name}"]
-    for state in State:
+    lines = ["stateDiagram-v2", f"    [*] --> {next(iter(table)).name}"]
+    for state, row in table.items():
         labels: dict[State, list[Trigger]] = {}
-        for trigger, step in TRANSITIONS[state].items():
+        for trigger, step in row.items():
             if step.state is not state:
                 labels.setdefault(step.state, []).append(trigger)
         lines += [f"    {state.name} --> {target.name}: {grouped(triggers)}" for target, triggers in labels.items()]
@@ -65,10 +82,10 @@ def grouped(triggers: list[Trigger]) -> str:
     return "<br/>".join(f"{source} - {', '.join(whats)}" for source, whats in by_source.items())
 
 
-def transitions(state: State) -> list[str]:
+def transitions(table: Table, state: State) -> list[str]:
     """Write a state's row of the table."""
     lines = [f"### {state.name}", "", f"{sentence(state.value)}", ""]
-    if row := TRANSITIONS[state]:
+    if row := table[state]:
         lines += ["| trigger | next state | effects |", "|---|---|---|"]
         lines += [cell(state, trigger, step) for trigger, step in row.items()]
         lines.append("")

@@ -20,6 +20,11 @@ REQUEST = (
 )
 
 
+RESPONSE = (  # to a client whose every random byte is 0
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Accept: ICX+Yqv66kxgM0FcWaLWlFLwTAI=\r\n"
+)
+DEFLATED = b"Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=9\r\n"
 DEFLATE = b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits=9\r\n"
 
 
@@ -33,17 +38,21 @@ def cut(data: bytes, sizes: bytes) -> Iterator[bytes]:
         position += size + 1
 
 
-def frames(output: bytes) -> list[tuple[int, bytes]]:
-    """Give (opcode, payload) of each frame in a server's output; whole frames, unmasked, is all that there may be."""
+def frames(output: bytes, *, masked: bool = False) -> list[tuple[int, bytes]]:
+    """Give (opcode, payload) of each frame in an output; whole frames is all that there may be.
+
+    A server's are not masked, and a client's are `masked`, here with a key of zeros.
+    """
     found: list[tuple[int, bytes]] = []
     while output:
         assert output[0] & 0x80, "a fragment"
-        assert output[1] < 0x80, "masked"
-        more = {126: 2, 127: 8}.get(output[1], 0)
-        size = int.from_bytes(output[2 : 2 + more]) if more else output[1]
-        found.append((output[0] & 0x0F, output[2 + more : 2 + more + size]))
+        assert (output[1] >= 0x80) == masked, "masked, or not"
+        more = {126: 2, 127: 8}.get(output[1] & 0x7F, 0)
+        size = int.from_bytes(output[2 : 2 + more]) if more else output[1] & 0x7F
+        start = 2 + more + 4 * masked
+        found.append((output[0] & 0x0F, output[start : start + size]))
         assert len(found[-1][1]) == size, "an unfinished frame"
-        output = output[2 + more + size :]
+        output = output[start + size :]
     assert all(opcode != CLOSE for opcode, _ in found[:-1]), "a frame after the close frame"
     return found
 

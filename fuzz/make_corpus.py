@@ -6,15 +6,19 @@ import zlib
 from pathlib import Path
 
 from fuzz._steps import BYTES, MESSAGES
-from fuzz._wire import DEFLATE, REQUEST
+from fuzz._wire import DEFLATE, DEFLATED, REQUEST, RESPONSE
 
 CORPUS = Path(__file__).parent / "corpus"
 CUTS = b"\x00\x02\x0c\x01"  # reads of 1, 3, 13 and 2 bytes
 
 
 def frame(opcode: int, payload: bytes = b"", *, fin: bool = True, rsv1: bool = False, key: bytes = bytes(4)) -> bytes:
+    """Write a client's frame, or with an empty key a server's."""
     size = len(payload)
-    length = bytes([0x80 | size]) if size < 126 else b"\xfe" + size.to_bytes(2)
+    bit = 0x80 if key else 0
+    length = bytes([bit | size]) if size < 126 else bytes([bit | 126]) + size.to_bytes(2)
+    if not key:
+        return bytes([fin << 7 | rsv1 << 6 | opcode]) + length + payload
     masked = bytes(byte ^ key[i % 4] for i, byte in enumerate(payload))
     return bytes([fin << 7 | rsv1 << 6 | opcode]) + length + key + masked
 
@@ -69,6 +73,37 @@ FRAMES = {
 }
 
 
+def served(opcode: int, payload: bytes = b"", *, fin: bool = True, rsv1: bool = False) -> bytes:
+    return frame(opcode, payload, fin=fin, rsv1=rsv1, key=b"")
+
+
+OPENED = RESPONSE + b"\r\n"
+CLIENT = {
+    "opening": OPENED,
+    "messages": OPENED + served(1, "häl€𝄞".encode()) + served(2, b"x" * 300) + served(9, b"p") + served(1),
+    "fragments": OPENED + served(1, b"h\xc3", fin=False) + served(9, b"p") + served(0, b"\xa4") + served(10, b"late"),
+    "close": OPENED + served(1, b"a") + served(8, b"\x03\xe8bye") + served(1, b"late"),
+    "masked": OPENED + served(1, b"a") + frame(1, b"b"),
+    "too-big": OPENED + b"\x82\x7e\x03\xe9",
+    "bad-utf-8": OPENED + served(1, b"\xed\xa0", fin=False) + served(0, b"\x80"),
+    "slow-application": OPENED + served(2, b"y" * 900) * 9 + served(8, b"\x0f\xa0"),
+    "compressed": RESPONSE + DEFLATED + b"\r\n" + served(1, deflated(b"hello hello"), rsv1=True) + served(8),
+    "bomb": RESPONSE + DEFLATED + b"\r\n" + served(2, deflated(bytes(5000)), rsv1=True),
+    "subprotocol": RESPONSE + b"Sec-WebSocket-Protocol: chat\r\n\r\n",
+    "subprotocol-not-offered": RESPONSE + b"Sec-WebSocket-Protocol: other\r\n\r\n",
+    "extension-not-offered": RESPONSE + b"Sec-WebSocket-Extensions: x-foo\r\n\r\n",
+    "hints": b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" * 3 + OPENED,
+    "wrong-accept": OPENED.replace(b"ICX", b"icx"),
+    "body-in-101": RESPONSE + b"Content-Length: 5\r\n\r\nhello",
+    "refused": b"HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\n\r\nno\n more",
+    "refused-in-chunks": b"HTTP/1.1 404 No\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\nno\r\n0\r\nX: y\r\n\r\n",
+    "refused-until-the-end": b"HTTP/1.0 500 Oh\r\n\r\n" + b"oh " * 300,
+    "redirected": b"HTTP/1.1 302 Found\r\nLocation: //h2/x\r\nContent-Length: 0\r\n\r\n",
+    "tls-alert": b"\x15\x03\x01\x00\x02\x02\x28",
+    "bare-line-feeds": OPENED.replace(b"\r\n", b"\n"),
+}
+
+
 def script(*steps: str) -> bytes:
     """Write steps as the target reads them: `peer` and `app` with an index, the others by name."""
     told = {"eof": 0, "lost": 1, "returned": 2, "raised": 3, "shutdown": 4, "full": 5, "early": 6, "later": 77}
@@ -119,6 +154,8 @@ def main() -> None:
         compressed, _, _ = name.partition(".")
         kind = b"cf" if compressed == "c" else b"n" + compressed.encode()
         seeds[f"frames/{name.partition('.')[2]}"] = kind + CUTS + sent
+    for name, sent in CLIENT.items():
+        seeds[f"client/{name}"] = (b"c" if name == "slow-application" else b"n") + CUTS + sent
     seeds |= {f"connection/{name}": steps for name, steps in CONNECTION.items()}
     for name, seed in seeds.items():
         path = CORPUS / name

@@ -4,8 +4,12 @@
 
     _lifecycle    the states, the triggers and what follows from them, as a table
     _server       ServerConnection: feeds the table, performs its effects, owns the outputs
+    _client       ClientConnection: the other end, with a table of its own
+    _closing      what a transport has to do at the end
     _ends         every way in which a connection ends, and what each side is told
     _handshake    request heads, refusals, the 101 and denials; on h11
+    _client_handshake   requests, and the responses to them; on h11
+    _uri          ws:// and wss:// URIs
     _frames       the seam between connection and frame engine, and the engine on wsproto
     _deflate      permessage-deflate: negotiation and bounded inflating
     _inbox        messages for the application, bounded
@@ -37,28 +41,49 @@ from ._asgi import (
     ReceiveMessage,
     Scope,
 )
+from ._client import ClientConnection
 from ._close import Close
+from ._closing import Closing
 from ._config import Config
 from ._ends import CloseInfo
-from ._errors import ClientDisconnected, InvalidMessage, LocalProtocolError, StartupFailed, caused_by_disconnect
+from ._errors import (
+    ClientDisconnected,
+    ConnectionClosed,
+    HandshakeFailed,
+    HandshakeRefused,
+    HandshakeTimeout,
+    InvalidMessage,
+    InvalidURI,
+    LocalProtocolError,
+    StartupFailed,
+    caused_by_disconnect,
+)
 from ._handshake import Request, Response
 from ._lifecycle import State
 from ._lifespan import Lifespan, LifespanMode, LifespanPhase
-from ._server import Closing, ServerConnection
+from ._server import ServerConnection
 from ._tls import TLSObject, tls_extension
+from ._uri import URI, parse_uri
 
 __all__ = [
+    "URI",
     "Admission",
     "Application",
+    "ClientConnection",
     "ClientDisconnected",
     "Close",
     "CloseInfo",
     "Closing",
     "Config",
     "ConnectMessage",
+    "ConnectionClosed",
     "DisconnectMessage",
+    "HandshakeFailed",
+    "HandshakeRefused",
+    "HandshakeTimeout",
     "Headers",
     "InvalidMessage",
+    "InvalidURI",
     "Lifespan",
     "LifespanMode",
     "LifespanPhase",
@@ -77,5 +102,6 @@ __all__ = [
     "admission",
     "caused_by_disconnect",
     "out_of_resources",
+    "parse_uri",
     "tls_extension",
 ]

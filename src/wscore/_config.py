@@ -27,6 +27,9 @@ class Config:
     max_early_data: int = 64 * 1024
     """Bytes held of what a client sends before it is accepted; then reading pauses. One read of a typical transport: an
     honest client has nothing to say yet, and without a cap it is the client who decides how much is held."""
+    max_refusal_size: int = 64 * 1024
+    """Bytes that a client keeps of the body of a refusal; what follows is not read. An error page or a JSON explanation
+    is smaller, and a server must not decide how much is held."""
     handshake_timeout: float = 10.0
     """From the TCP accept to the end of the request head, TLS included, however many bytes drip in. websockets: 10."""
     accept_timeout: float | None = 20.0
@@ -130,6 +133,7 @@ _POSITIVE_INTEGERS: Final = (
     "max_head_size",
     "max_headers",
     "max_early_data",
+    "max_refusal_size",
     "max_message_size",
     "max_fragments",
     "max_queue",

@@ -23,7 +23,18 @@ if TYPE_CHECKING:
 
     from ._config import Config
 
-__all__ = ["CorruptDeflate", "Deflate", "Deflater", "Inflater", "MalformedExtensions", "TooLarge", "negotiate"]
+__all__ = [
+    "CorruptDeflate",
+    "Deflate",
+    "Deflater",
+    "Inflater",
+    "MalformedAnswer",
+    "MalformedExtensions",
+    "TooLarge",
+    "agreed",
+    "negotiate",
+    "offer",
+]
 
 
 class MalformedExtensions(Exception):
@@ -136,6 +147,62 @@ def _accept(parameters: list[tuple[bytes, bytes | None]], limit: int) -> Deflate
         server_window_bits=min(offered.get(b"server_max_window_bits", 15), limit),
         client_window_bits=15 if client is None else min(client, limit),
     )
+
+
+# -- the handshake, from the client's end
+
+
+class MalformedAnswer(Exception):
+    """A server's Sec-WebSocket-Extensions that a client must fail the connection over; the text says why."""
+
+
+def offer(config: Config) -> bytes | None:
+    """Give the value of the request's Sec-WebSocket-Extensions header; None where compression is not wanted."""
+    if not config.compression:
+        return None
+    bits = config.compression_window_bits
+    return b"permessage-deflate; server_max_window_bits=%d; client_max_window_bits=%d" % (bits, bits)
+
+
+def agreed(answers: Sequence[bytes], config: Config) -> Deflate | None:
+    """Read what a server answers to `offer`; None for no compression.
+
+    `answers` are the values of all Sec-WebSocket-Extensions headers. Raises MalformedAnswer for any that does not
+    follow from the offer (RFC 6455 9.1, RFC 7692 5.1, 7.1).
+    """
+    try:
+        extensions = [extension for header in answers for extension in _parse(header)]
+    except MalformedExtensions:
+        raise MalformedAnswer("malformed") from None
+    if not extensions:
+        return None
+    if len(extensions) > 1 or extensions[0][0] != b"permessage-deflate" or not config.compression:
+        raise MalformedAnswer("an extension that was not offered")
+    limit = config.compression_window_bits
+    answered: dict[bytes, int] = {}
+    for name, value in extensions[0][1]:
+        meaning = _ANSWERED.get(name, {}).get(value)
+        if meaning is None or name in answered:
+            raise MalformedAnswer("a parameter that is unknown, or has a value it cannot have")
+        answered[name] = meaning
+    server, client = answered.get(b"server_max_window_bits"), answered.get(b"client_max_window_bits", limit)
+    if server is None or server > limit or client > limit:  # RFC 7692 7.1.2.1: who accepts the offer says so
+        raise MalformedAnswer("a window larger than offered")
+    return Deflate(
+        server_no_context_takeover=b"server_no_context_takeover" in answered,
+        client_no_context_takeover=b"client_no_context_takeover" in answered,
+        server_window_bits=server,
+        client_window_bits=client,
+    )
+
+
+_BITS: Final[Mapping[bytes | None, int]] = {b"%d" % bits: bits for bits in range(8, 16)}
+_ANSWERED: Final[Mapping[bytes, Mapping[bytes | None, int]]] = {
+    b"server_no_context_takeover": {None: True},
+    b"client_no_context_takeover": {None: True},
+    b"server_max_window_bits": _BITS,
+    b"client_max_window_bits": _BITS,
+}
 
 
 # RFC 6455 9.1. Possessive throughout: no character can belong to two neighbours, so nothing is ever tried twice.
@@ -272,11 +339,13 @@ class Deflater:
         self._mem_level = mem_level
         self._stream: zlib._Compress | None = None  # pyright: ignore[reportPrivateUsage]  # zlib publishes no name
 
-    def deflate(self, data: bytes) -> bytes:
-        """Give the payload for a whole message."""
-        if not data:
-            return _EMPTY  # without zlib, which gives nothing at all when it is asked to flush twice in a row
-        stream = self._stream or zlib.compressobj(self._level, zlib.DEFLATED, -self._window_bits, self._mem_level)
-        if self._context_takeover:
-            self._stream = stream
-        return (stream.compress(data) + stream.flush(zlib.Z_SYNC_FLUSH))[: -len(_TAIL)]
+    def deflate(self, data: bytes, *, final: bool = True) -> bytes:
+        """Give the payload for a whole message, or for its next piece, or with `final` its last."""
+        stream = self._stream
+        if data and stream is None:
+            stream = zlib.compressobj(self._level, zlib.DEFLATED, -self._window_bits, self._mem_level)
+        self._stream = stream if self._context_takeover or not final else None
+        if not data or stream is None:
+            return _EMPTY if final else b""  # without zlib, which gives nothing at all when flushed twice in a row
+        deflated = stream.compress(data) + stream.flush(zlib.Z_SYNC_FLUSH)
+        return deflated[: -len(_TAIL)] if final else deflated

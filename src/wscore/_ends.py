@@ -118,3 +118,20 @@ TIMED_OUT: Final[dict[Timer, End]] = {
     Timer.CLOSE: End("timeout", reason="closing overdue"),
 }
 """The other timers end nothing."""
+
+# -- of a client's handshake, which has no answer to give
+
+
+def answered_otherwise(response: Response) -> End:
+    """The server refused the handshake."""
+    return End("peer", reason=f"the server answered {response.status}")
+
+
+def not_answered(why: str) -> End:
+    """What the server sent is no answer to the handshake."""
+    return End("violation", reason=why)
+
+
+GIVEN_UP: Final = End("application", reason="closed before the handshake was answered")
+CUT_OFF: Final = End("peer", reason="end of stream before the handshake was answered")
+UNANSWERED: Final = End("timeout", reason="the server did not answer the handshake in time")

@@ -4,21 +4,36 @@
     ├── LocalProtocolError    the right message at the wrong time
     └── StartupFailed         the application's lifespan refused to start
     ValueError
-    └── InvalidMessage        a message that would be wrong at any time
+    ├── InvalidMessage        a message that would be wrong at any time
+    └── InvalidURI            no URI to connect to
     OSError
-    └── ClientDisconnected    the message was right, but nobody is there any more
+    ├── ClientDisconnected    the message was right, but nobody is there any more
+    └── ConnectionError
+        ├── ConnectionClosed      a client's connection has ended
+        └── HandshakeFailed       a client's connection was never opened
+            ├── HandshakeRefused  the server answered otherwise
+            └── HandshakeTimeout  the server did not answer in time; a TimeoutError as well
 
-What a *peer* does wrong is never an exception: it is a value in `ServerConnection.close_info`. A peer's mistake
-that surfaces as an exception has taken down servers; one that surfaces as a value cannot.
+What a *peer* does wrong is never an exception where it happens: it is a value in `close_info`. A peer's mistake
+that surfaces as an exception has taken down servers; one that surfaces as a value cannot. A client's application is
+told by the next thing it asks for.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ._close import Close
 
 __all__ = [
     "ClientDisconnected",
+    "ConnectionClosed",
+    "HandshakeFailed",
+    "HandshakeRefused",
+    "HandshakeTimeout",
     "InvalidMessage",
+    "InvalidURI",
     "LocalProtocolError",
     "StartupFailed",
     "caused_by_disconnect",
@@ -51,6 +66,61 @@ class ClientDisconnected(OSError):
         super().__init__(f"the connection has ended: {code}" + (f" ({reason})" if reason else ""))
         self.code = code
         self.reason = reason
+
+
+class InvalidURI(ValueError):
+    """What was given to connect to is no WebSocket URI; the text says what was expected, and holds no password."""
+
+
+class ConnectionClosed(ConnectionError):
+    """A client's connection has ended, and what was asked of it cannot be had any more."""
+
+    def __init__(self, code: int, reason: str, sent: Close | None, received: Close | None, address: str = "") -> None:
+        """Keep how it ended, `code` and `reason` as in `close_info`, with both close frames, for the URI `address`."""
+        subject = f"the connection to {address}" if address else "the connection"
+        super().__init__(f"{subject} has ended: {code}" + (f" ({reason})" if reason else ""))
+        self.code = code
+        self.reason = reason
+        self.sent = sent
+        self.received = received
+
+    @property
+    def clean(self) -> bool:
+        """Both ends sent a close frame (RFC 6455 7.1.4)."""
+        return self.sent is not None and self.received is not None
+
+
+class HandshakeFailed(ConnectionError):
+    """A client's connection was never opened; the text says to what URI, and why."""
+
+    def __init__(self, address: str, why: str) -> None:
+        """Say `why` there is no connection to the URI `address`."""
+        super().__init__(f"no connection to {address}: {why}")
+
+
+class HandshakeRefused(HandshakeFailed):
+    """The server answered the handshake with something other than a 101."""
+
+    def __init__(
+        self,
+        address: str,
+        why: str,
+        *,
+        status: int,
+        headers: list[tuple[bytes, bytes]],
+        body: bytes,
+        location: str | None = None,
+    ) -> None:
+        """Keep the answer; `body` may be cut short, `location` is where a redirection (3xx) points, as a ws URI."""
+        super().__init__(address, why)
+        self.status = status
+        self.headers = headers
+        self.body = body
+        self.location = location
+
+
+class HandshakeTimeout(HandshakeFailed, TimeoutError):
+    """The server did not answer the handshake in time."""
 
 
 class StartupFailed(RuntimeError):

@@ -64,17 +64,24 @@ class Inbox:
         assert self._disconnect is None  # QUEUE_DISCONNECT comes once on any path: a theorem on the table
         self._disconnect = message
 
+    def take_payload(self) -> str | bytes | None:
+        """Give the next message of the peer's as it is, or None."""
+        if not self.messages:
+            return None
+        payload = self.messages.popleft()
+        self.free_count += 1
+        self.free_size += payload_size(payload)
+        if self.full:
+            self.full = self.free_count <= 0 or self.free_size <= 0
+        return payload
+
     def take(self) -> ReceivedMessage | None:
         """Give the next message, or None."""
         if self._connect is not None:
             first, self._connect = self._connect, None
             return first
-        if self.messages:
-            payload = self.messages.popleft()
-            self.free_count += 1
-            self.free_size += payload_size(payload)
-            if self.full:
-                self.full = self.free_count <= 0 or self.free_size <= 0
+        payload = self.take_payload()
+        if payload is not None:
             if isinstance(payload, str):
                 return {"type": "websocket.receive", "text": payload}
             return {"type": "websocket.receive", "bytes": payload}

@@ -42,7 +42,18 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final, NamedTuple
 
-__all__ = ["ARMED", "LATER", "TRANSITIONS", "Effect", "State", "Step", "Timer", "Trigger", "follow"]
+__all__ = [
+    "ARMED",
+    "CLIENT_TRANSITIONS",
+    "LATER",
+    "TRANSITIONS",
+    "Effect",
+    "State",
+    "Step",
+    "Timer",
+    "Trigger",
+    "follow",
+]
 
 
 class _Name(Enum):
@@ -57,6 +68,8 @@ class State(_Name):
     """Where a connection is in its life."""
 
     AWAITING_REQUEST = "the request head is being read"
+    AWAITING_RESPONSE = "our request is out, the response head is awaited"
+    READING_REFUSAL = "the handshake was refused, the response's body is being read"
     DECIDING = "the application was started and has not answered the handshake"
     DENYING = "the application has begun an HTTP response; nothing of it is written"
     DENIAL_STARTED = "the response's head is written, its body is being streamed"
@@ -71,6 +84,10 @@ class Trigger(_Name):
 
     PEER_REQUEST = "peer: opening handshake"
     PEER_BAD_REQUEST = "peer: anything but an opening handshake"
+    PEER_ACCEPTANCE = "peer: accepts the handshake"
+    PEER_REFUSAL = "peer: refuses the handshake"
+    PEER_LAST_BODY = "peer: end of the refusal's body"
+    PEER_BAD_RESPONSE = "peer: anything but an answer to the handshake"
     PEER_CLOSE = "peer: close frame"
     PEER_VIOLATION = "peer: breaks the protocol"
     PEER_EOF = "peer: end of stream"
@@ -82,7 +99,7 @@ class Trigger(_Name):
     APP_LAST_BODY = "app: last response body"
     TASK_RETURNED = "task: application returned"
     TASK_RAISED = "task: application raised"
-    TIME_HANDSHAKE = "time: request head overdue"
+    TIME_HANDSHAKE = "time: handshake overdue"
     TIME_ACCEPT = "time: answer overdue"
     TIME_BODY = "time: next response body overdue"
     TIME_PING = "time: ping due"
@@ -100,6 +117,7 @@ class Effect(_Name):
     START_APPLICATION = "start the application"
     REFUSE = "write a whole HTTP response"
     SWITCH_PROTOCOLS = "write the 101 response, read frames"
+    READ_FRAMES = "read frames"
     HOLD_RESPONSE = "keep the response's head until its first body"
     WRITE_HEAD = "write the held head"
     WRITE_BODY = "write a piece of the body"
@@ -113,7 +131,7 @@ class Effect(_Name):
 class Timer(_Name):
     """What is being waited for. The value is the trigger that follows when it was in vain."""
 
-    HANDSHAKE = Trigger.TIME_HANDSHAKE  # how long a peer may take to send its request head
+    HANDSHAKE = Trigger.TIME_HANDSHAKE  # how long a peer may take to send its request head, or its whole response
     ACCEPT = Trigger.TIME_ACCEPT  # how long an application may take to answer a handshake
     BODY = Trigger.TIME_BODY  # how long an application may take for each part of a denial
     PING = Trigger.TIME_PING  # how long a connection goes without a ping
@@ -204,8 +222,38 @@ TRANSITIONS: Final[dict[State, dict[Trigger, Step]]] = {
     S.CLOSED: {},
 }
 
+CLIENT_TRANSITIONS: Final[dict[State, dict[Trigger, Step]]] = {
+    S.AWAITING_RESPONSE: {
+        T.PEER_ACCEPTANCE: step(S.OPEN, Do.READ_FRAMES),
+        T.PEER_REFUSAL: step(S.READING_REFUSAL),
+        T.PEER_BAD_RESPONSE: step(S.CLOSED),
+        T.PEER_EOF: step(S.CLOSED),
+        T.APP_CLOSE: step(S.CLOSED),
+        T.TIME_HANDSHAKE: step(S.CLOSED),
+        T.TRANSPORT_LOST: step(S.CLOSED),
+    },
+    S.READING_REFUSAL: {  # whatever ends the body, the refusal stands
+        T.PEER_LAST_BODY: step(S.CLOSED),
+        T.PEER_EOF: step(S.CLOSED),
+        T.APP_CLOSE: step(S.CLOSED),
+        T.TIME_HANDSHAKE: step(S.CLOSED),
+        T.TRANSPORT_LOST: step(S.CLOSED),
+    },
+    S.OPEN: {
+        trigger: step
+        for trigger, step in TRANSITIONS[S.OPEN].items()
+        if trigger not in (T.TASK_RETURNED, T.TASK_RAISED, T.OPERATOR_SHUTDOWN)  # a client has neither
+    },
+    S.CLOSE_SENT: TRANSITIONS[S.CLOSE_SENT],
+    S.DRAINING: TRANSITIONS[S.DRAINING],
+    S.CLOSED: TRANSITIONS[S.CLOSED],
+}
+"""The client's own table: the handshake is its own, the rest is the server's, less what a client does not have."""
+
 ARMED: Final[dict[State, frozenset[Timer]]] = {
     S.AWAITING_REQUEST: frozenset({Timer.HANDSHAKE}),
+    S.AWAITING_RESPONSE: frozenset({Timer.HANDSHAKE}),
+    S.READING_REFUSAL: frozenset({Timer.HANDSHAKE}),
     S.DECIDING: frozenset({Timer.ACCEPT}),
     S.DENYING: frozenset({Timer.BODY}),
     S.DENIAL_STARTED: frozenset({Timer.BODY}),

@@ -8,7 +8,6 @@ read of a message. What it adds is the fast path of messages, pings and pongs, w
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from enum import Enum
 from typing import Any, ClassVar, Final, Self
 
 from ._access import Stats, answered_line, closed_line
@@ -30,6 +29,7 @@ from ._asgi import (
     unencodable,
 )
 from ._close import MAX_REASON_BYTES, Close, is_sendable
+from ._closing import Closing
 from ._config import Config
 from ._deflate import Deflate
 from ._ends import (
@@ -62,17 +62,7 @@ from ._lifecycle import TRANSITIONS, Effect, State, Timer, Trigger, follow
 from ._output import Output
 from ._timers import Timers
 
-__all__ = ["Closing", "ServerConnection"]
-
-
-class Closing(Enum):
-    """What a transport has to do about the end of the TCP connection."""
-
-    NO = "go on"
-    AFTER_FLUSH = (
-        "write all output, then end the writing side (under TLS: close); close when the peer's side has ended too"
-    )
-    NOW = "close, and drop what is not written"
+__all__ = ["ServerConnection"]
 
 
 _Carried = Opening | Accept | ResponseStart | Body | None

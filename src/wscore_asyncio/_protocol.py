@@ -268,9 +268,8 @@ class Connection(asyncio.Protocol):
             self._write_access_log()
         if self._lost:
             return
-        if core.closing is not _NO:  # even while a message is being answered, whose end writes, but does not close
-            self._plan_flush()
-        elif core.output_size and not self._flush_planned:
+        # A planned flush may be the one at the end of `data_received`, which writes, but does not close.
+        if core.closing is not _NO or (core.output_size and not self._flush_planned):
             self._plan_flush()
         if core.wants_read is not self._reading and not self._eof:
             self._reading = core.wants_read

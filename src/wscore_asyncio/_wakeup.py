@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator
 from contextvars import Context
-from typing import Any, Self
+from typing import Any
 
 __all__ = ["Wakeup"]
 
@@ -31,7 +31,7 @@ class Wakeup:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._asyncio_future_blocking = False
         self._loop = loop
-        self._resume: Callable[[Self], object] | None = None  # takes the step of the task that waits
+        self._resume: Callable[[Wakeup], object] | None = None  # takes the step of the task that waits
         self._context: Context | None = None
         self._cancelled: asyncio.CancelledError | None = None
 
@@ -62,7 +62,7 @@ class Wakeup:
         """Tell whose it is."""
         return self._loop
 
-    def add_done_callback(self, callback: Callable[[Self], object], *, context: Context) -> None:
+    def add_done_callback(self, callback: Callable[[Wakeup], object], *, context: Context) -> None:
         """Take note of how to wake the task."""
         self._resume = callback
         self._context = context

@@ -15,6 +15,7 @@ WHOLE = [
     "max_head_size",
     "max_headers",
     "max_early_data",
+    "max_refusal_size",
     "max_message_size",
     "max_fragments",
     "max_queue",

@@ -2,7 +2,19 @@
 
 import pytest
 
-from wscore import ClientDisconnected, InvalidMessage, LocalProtocolError, StartupFailed, caused_by_disconnect
+from wscore import (
+    ClientDisconnected,
+    Close,
+    ConnectionClosed,
+    HandshakeFailed,
+    HandshakeRefused,
+    HandshakeTimeout,
+    InvalidMessage,
+    InvalidURI,
+    LocalProtocolError,
+    StartupFailed,
+    caused_by_disconnect,
+)
 
 
 @pytest.mark.parametrize(
@@ -11,7 +23,10 @@ from wscore import ClientDisconnected, InvalidMessage, LocalProtocolError, Start
         (LocalProtocolError, RuntimeError),
         (StartupFailed, RuntimeError),
         (InvalidMessage, ValueError),
+        (InvalidURI, ValueError),
         (ClientDisconnected, OSError),
+        (ConnectionClosed, ConnectionError),
+        (HandshakeFailed, ConnectionError),
     ],
 )
 def test_the_tree(error: type[Exception], kind: type[Exception]):
@@ -27,6 +42,29 @@ def test_client_disconnected_keeps_code_and_reason(code: int, reason: str, text:
     """ClientDisconnected has the disconnect's code and reason, and says both."""
     error = ClientDisconnected(code, reason)
     assert (error.code, error.reason, str(error)) == (code, reason, text)
+
+
+def test_connection_closed_keeps_how_it_ended():
+    """ConnectionClosed has code, reason and both close frames, and says to which address the connection was."""
+    close = Close(1001, "bye")
+    error = ConnectionClosed(1001, "bye", close, close, "ws://h/chat")
+    assert str(error) == "the connection to ws://h/chat has ended: 1001 (bye)"
+    assert (error.code, error.reason, error.sent, error.received, error.clean) == (1001, "bye", close, close, True)
+    assert not ConnectionClosed(1006, "", close, None).clean
+
+
+def test_a_refusal_keeps_the_answer():
+    """HandshakeRefused is a HandshakeFailed with the server's answer, and where a redirection points."""
+    error = HandshakeRefused("ws://h/", "it answered 302", status=302, headers=[], body=b"no", location="ws://i/")
+    assert isinstance(error, HandshakeFailed)
+    assert (error.status, error.headers, error.body, error.location) == (302, [], b"no", "ws://i/")
+    assert str(error) == "no connection to ws://h/: it answered 302"
+
+
+def test_a_handshake_overdue_is_a_timeout():
+    """HandshakeTimeout is caught as either: a handshake that failed, or Python's TimeoutError."""
+    assert issubclass(HandshakeTimeout, HandshakeFailed)
+    assert issubclass(HandshakeTimeout, TimeoutError)
 
 
 GONE = ClientDisconnected(1006, "")

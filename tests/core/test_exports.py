@@ -10,17 +10,24 @@ import pytest
 import wscore
 
 PUBLIC = [
+    "URI",
     "Admission",
     "Application",
+    "ClientConnection",
     "ClientDisconnected",
     "Close",
     "CloseInfo",
     "Closing",
     "Config",
     "ConnectMessage",
+    "ConnectionClosed",
     "DisconnectMessage",
+    "HandshakeFailed",
+    "HandshakeRefused",
+    "HandshakeTimeout",
     "Headers",
     "InvalidMessage",
+    "InvalidURI",
     "Lifespan",
     "LifespanMode",
     "LifespanPhase",
@@ -39,6 +46,7 @@ PUBLIC = [
     "admission",
     "caused_by_disconnect",
     "out_of_resources",
+    "parse_uri",
     "tls_extension",
 ]
 
@@ -74,6 +82,39 @@ CONNECTION = [
     "wants_read",
 ]
 
+# Likewise ClientConnection's.
+CLIENT_CONNECTION = [
+    "close",
+    "close_info",
+    "closing",
+    "config",
+    "connection_lost",
+    "data_to_send",
+    "expect_delivery",
+    "expect_message",
+    "expect_open",
+    "handle_timeout",
+    "has_message",
+    "next_message",
+    "next_timeout",
+    "opened",
+    "output_full",
+    "output_size",
+    "ping",
+    "pongs_received",
+    "receive_data",
+    "receive_eof",
+    "response",
+    "revision",
+    "send",
+    "send_fragment",
+    "state",
+    "stats",
+    "subprotocol",
+    "uri",
+    "wants_read",
+]
+
 # What importing the core must not bring, neither directly nor through others.
 IMPURE = {"asyncio", "trio", "anyio", "socket", "_socket", "ssl", "_ssl", "threading", "random"}
 
@@ -89,6 +130,12 @@ def test_the_connections_names():
     """ServerConnection has exactly these public attributes."""
     connection = wscore.ServerConnection(wscore.Config(), now=0)
     assert [name for name in dir(connection) if not name.startswith("_")] == CONNECTION
+
+
+def test_the_client_connections_names():
+    """ClientConnection has exactly these public attributes."""
+    connection = wscore.ClientConnection("ws://h", wscore.Config(), now=0, random=bytes)
+    assert [name for name in dir(connection) if not name.startswith("_")] == CLIENT_CONNECTION
 
 
 def documented(name: str, thing: Any) -> list[str]:

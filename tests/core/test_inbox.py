@@ -143,3 +143,12 @@ def test_connect_alone_holds_nothing_up():
 def test_a_payload_counts_in_bytes(payload: str | bytes, size: int):
     """The size of a text is that of its UTF-8."""
     assert payload_size(payload) == size
+
+
+def test_payloads_as_they_are():
+    """A client takes what came without ASGI's dict around it, and that makes room as well."""
+    inbox = Inbox(2, 100)
+    inbox.put(["a", b"b"], 2)
+    assert inbox.full
+    assert (inbox.take_payload(), inbox.full, inbox.size) == ("a", False, 1)
+    assert (inbox.take_payload(), inbox.take_payload()) == (b"b", None)

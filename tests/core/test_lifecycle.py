@@ -5,18 +5,29 @@ from collections.abc import Iterator
 import pytest
 
 from wscore._asgi import TRIGGERS
-from wscore._lifecycle import ARMED, LATER, TRANSITIONS, Effect, State, Step, Timer, Trigger, follow
+from wscore._lifecycle import ARMED, CLIENT_TRANSITIONS, LATER, TRANSITIONS, Effect, State, Step, Timer, Trigger, follow
 from wscore._server import ServerConnection
 
+Table = dict[State, dict[Trigger, Step]]
+
 STEPS = [(state, trigger, step) for state, row in TRANSITIONS.items() for trigger, step in row.items()]
+CLIENT_STEPS = [(state, trigger, step) for state, row in CLIENT_TRANSITIONS.items() for trigger, step in row.items()]
+FIRST = {"server": State.AWAITING_REQUEST, "client": State.AWAITING_RESPONSE}
+TABLES = {"server": TRANSITIONS, "client": CLIENT_TRANSITIONS}
+
+each_table = pytest.mark.parametrize("end", TABLES)
+each_state = pytest.mark.parametrize(
+    ("table", "state"),
+    [pytest.param(table, state, id=f"{end}-{state.name}") for end, table in TABLES.items() for state in table],
+)
 
 
-def reachable(state: State) -> set[State]:
+def reachable(state: State, table: Table = TRANSITIONS) -> set[State]:
     """All states that some sequence of triggers leads to from `state`, itself included."""
     found = {state}
     waiting = [state]
     while waiting:
-        for step in TRANSITIONS[waiting.pop()].values():
+        for step in table[waiting.pop()].values():
             if step.state not in found:
                 found.add(step.state)
                 waiting.append(step.state)
@@ -58,33 +69,34 @@ def states_by_history() -> Iterator[tuple[State, bool, int]]:
 
 
 def test_every_state_has_a_row_and_a_set_of_timers():
-    """The two tables speak of every state, and of nothing else."""
-    assert set(TRANSITIONS) == set(State) == set(ARMED)
+    """The tables of both ends and that of the timers speak of every state, and of nothing else."""
+    assert set(TRANSITIONS) | set(CLIENT_TRANSITIONS) == set(State) == set(ARMED)
 
 
-def test_every_state_is_reachable():
-    """Every state can be reached from the first."""
-    assert reachable(State.AWAITING_REQUEST) == set(State)
+@each_table
+def test_every_state_is_reachable(end: str):
+    """Every state of an end can be reached from its first."""
+    assert reachable(FIRST[end], TABLES[end]) == set(TABLES[end])
 
 
-@pytest.mark.parametrize("state", State, ids=lambda state: state.name)
-def test_closed_is_the_only_absorbing_state(state: State):
+@each_state
+def test_closed_is_the_only_absorbing_state(table: Table, state: State):
     """CLOSED leads nowhere, and from every state some path leads to CLOSED."""
-    assert (not TRANSITIONS[state]) == (state is State.CLOSED)
-    assert State.CLOSED in reachable(state)
+    assert (not table[state]) == (state is State.CLOSED)
+    assert State.CLOSED in reachable(state, table)
     if state is not State.CLOSED:
-        assert reachable(state) != {state}
+        assert reachable(state, table) != {state}
 
 
-@pytest.mark.parametrize("state", State, ids=lambda state: state.name)
-def test_armed_timers_and_time_rows_are_the_same(state: State):
+@each_state
+def test_armed_timers_and_time_rows_are_the_same(table: Table, state: State):
     """Every armed timer has a row, and no row waits for an unarmed one."""
     armed = {timer.value for timer in ARMED[state]}
-    assert armed == {trigger for trigger in TRANSITIONS[state] if trigger.value.startswith("time: ")}
+    assert armed == {trigger for trigger in table[state] if trigger.value.startswith("time: ")}
 
 
-@pytest.mark.parametrize("state", State, ids=lambda state: state.name)
-def test_timers_alone_lead_to_closed(state: State):
+@each_state
+def test_timers_alone_lead_to_closed(table: Table, state: State):
     """With pings on and nothing else happening, a connection's timers take it from every state to CLOSED.
 
     The timers that run are those that the state starts by itself, those that ran on from the state before, and the
@@ -97,8 +109,7 @@ def test_timers_alone_lead_to_closed(state: State):
         assert running, f"nothing is waited for in {state.name}"
         timer = min(running, key=lambda timer: timer.name == "PING")  # a pong overdue comes before the next ping
         running.discard(timer)
-        step = follow(state, timer.value)
-        assert step is not None
+        step = table[state][timer.value]
         if Effect.SEND_PING in step.effects:
             running.add(Timer.PONG)
         if step.state is not state:
@@ -177,22 +188,24 @@ def test_frames_only_after_the_101():
             assert step.effects == (Effect.SWITCH_PROTOCOLS,)
 
 
-@pytest.mark.parametrize("state", [state for state in State if state is not State.CLOSED], ids=lambda s: s.name)
-def test_a_lost_connection_is_closed_at_once(state: State):
+@each_state
+def test_a_lost_connection_is_closed_at_once(table: Table, state: State):
     """Whatever the state, a lost connection is CLOSED, without a byte for anybody."""
-    step = TRANSITIONS[state][Trigger.TRANSPORT_LOST]
+    if state is State.CLOSED:
+        return
+    step = table[state][Trigger.TRANSPORT_LOST]
     assert step.state is State.CLOSED
     assert set(step.effects) <= {Effect.QUEUE_DISCONNECT}
 
 
 def test_every_trigger_is_used():
     """No trigger is in the enum that no state answers to."""
-    assert {trigger for _, trigger, _ in STEPS} == set(Trigger)
+    assert {trigger for _, trigger, _ in [*STEPS, *CLIENT_STEPS]} == set(Trigger)
 
 
 def test_every_effect_is_used():
     """No effect is in the enum that no step has."""
-    assert {effect for *_, step in STEPS for effect in step.effects} == set(Effect)
+    assert {effect for *_, step in [*STEPS, *CLIENT_STEPS] for effect in step.effects} == set(Effect)
 
 
 def test_every_timer_is_armed_somewhere():
@@ -228,6 +241,39 @@ def test_follow_answers_none_for_a_missing_cell():
     assert follow(State.CLOSE_SENT, Trigger.PEER_CLOSE) == Step(State.DRAINING, ())
 
 
+# -- the client's table
+
+
+def test_the_client_shares_the_rows_of_an_open_connection():
+    """Once open, a client's row is the server's, less what a client does not have; closing, it is the same object."""
+    for state in (State.CLOSE_SENT, State.DRAINING, State.CLOSED):
+        assert CLIENT_TRANSITIONS[state] is TRANSITIONS[state]
+    ours, theirs = CLIENT_TRANSITIONS[State.OPEN], TRANSITIONS[State.OPEN]
+    assert all(theirs[trigger] is step for trigger, step in ours.items())
+    missing = {trigger.value.partition(": ")[0] for trigger in theirs.keys() - ours.keys()}
+    assert missing == {"task", "operator"}
+
+
+def test_a_client_opens_by_the_servers_acceptance_alone():
+    """OPEN is entered by a good answer alone, and only then are frames read and written."""
+    for state, trigger, step in CLIENT_STEPS:
+        if step.state is State.OPEN and state is not State.OPEN:
+            assert (trigger, step.effects) == (Trigger.PEER_ACCEPTANCE, (Effect.READ_FRAMES,))
+        if {Effect.SEND_CLOSE, Effect.SEND_PING} & set(step.effects):
+            assert state is State.OPEN
+
+
+def test_a_clients_handshake_is_bounded_as_a_whole():
+    """The timer of the handshake runs on while a refusal's body is read."""
+    assert ARMED[State.AWAITING_RESPONSE] == ARMED[State.READING_REFUSAL] == {Timer.HANDSHAKE}
+    assert Timer.HANDSHAKE not in LATER
+
+
+def test_a_client_that_was_refused_ends_closed():
+    """READING_REFUSAL leads to CLOSED at once, whatever happens: nothing is left to say to the server."""
+    assert {step.state for step in CLIENT_TRANSITIONS[State.READING_REFUSAL].values()} == {State.CLOSED}
+
+
 def test_the_connection_has_a_method_for_each_effect() -> None:
-    """Whatever the table asks for can be performed."""
-    assert set(ServerConnection._PERFORM) == set(Effect)
+    """Whatever the server's table asks for can be performed."""
+    assert set(ServerConnection._PERFORM) == {effect for *_, step in STEPS for effect in step.effects}

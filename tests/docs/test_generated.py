@@ -1,6 +1,9 @@
 """The generated pages are those that the code gives now."""
 
+import pytest
 from docs import generate_lifecycle
+
+from wscore._lifecycle import CLIENT_TRANSITIONS, TRANSITIONS
 
 
 def test_the_lifecycle_page_is_fresh():
@@ -8,16 +11,19 @@ def test_the_lifecycle_page_is_fresh():
     assert generate_lifecycle.PAGE.read_text(encoding="utf-8") == generate_lifecycle.render()
 
 
-def test_every_edge_of_the_table_is_drawn():
+@pytest.mark.parametrize(
+    ("table", "first"), [(TRANSITIONS, "AWAITING_REQUEST"), (CLIENT_TRANSITIONS, "AWAITING_RESPONSE")]
+)
+def test_every_edge_of_the_table_is_drawn(table, first):
     """Each pair of states that some trigger joins is one edge of the diagram, and no other is drawn."""
-    drawn = [line.partition(":")[0].strip() for line in generate_lifecycle.diagram() if "-->" in line]
+    drawn = [line.partition(":")[0].strip() for line in generate_lifecycle.diagram(table) if "-->" in line]
     edges = {
         f"{state.name} --> {step.state.name}"
-        for state, row in generate_lifecycle.TRANSITIONS.items()
+        for state, row in table.items()
         for step in row.values()
         if step.state is not state
     }
-    assert sorted(drawn) == sorted({*edges, "[*] --> AWAITING_REQUEST", "CLOSED --> [*]"})
+    assert sorted(drawn) == sorted({*edges, f"[*] --> {first}", "CLOSED --> [*]"})
 
 
 def test_check_tells_a_stale_page(tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SEEDS = sorted((ROOT / "fuzz" / "corpus").glob("*/*"))
-TARGETS = ("connection", "frames", "head", "plain")
+TARGETS = ("client", "connection", "frames", "head", "plain")
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 from .._close import INVALID_PAYLOAD, PROTOCOL_ERROR, TOO_BIG, Close
 
-__all__ = ["REASONS", "Event", "FrameCodec", "Ping", "Pong", "Violation"]
+__all__ = ["REASONS", "ClientFrameCodec", "Event", "FrameCodec", "Ping", "Pong", "Violation"]
 
 
 class Ping(NamedTuple):
@@ -83,4 +83,12 @@ class FrameCodec(Protocol):
 
     def close(self, close: Close) -> bytes:
         """Write a close frame; code and reason were checked."""
+        ...
+
+
+class ClientFrameCodec(FrameCodec, Protocol):
+    """What an engine does at the client's end: it masks what it writes, and takes nothing that is masked."""
+
+    def fragment(self, fragment: str | bytes, *, first: bool, final: bool) -> bytes:
+        """Write a piece of a message, all of a kind. UnicodeEncodeError as `text`."""
         ...

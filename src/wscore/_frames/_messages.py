@@ -41,23 +41,27 @@ class Messages:
         "_wire_size",
     )
 
-    def __init__(self, config: Config, deflate: Deflate | None) -> None:
-        """Keep the limits, and the two halves of permessage-deflate where that was agreed on."""
+    def __init__(self, config: Config, deflate: Deflate | None, *, client: bool = False) -> None:
+        """Keep the limits, and the two halves of permessage-deflate where that was agreed on; we are the `client`'s end
+        or the server's.
+        """
         self._limit = config.max_message_size
         self._max_fragments = config.max_fragments
         self._min_compressed = config.compression_min_size
         self._inflater: Inflater | None = None
         self._deflater: Deflater | None = None
         if deflate is not None:
-            self._inflater = Inflater(
-                window_bits=deflate.client_window_bits, context_takeover=not deflate.client_no_context_takeover
-            )
-            self._deflater = Deflater(
-                window_bits=deflate.server_window_bits,
-                context_takeover=not deflate.server_no_context_takeover,
-                level=config.compression_level,
-                mem_level=config.compression_mem_level,
-            )
+            of_server = (deflate.server_window_bits, not deflate.server_no_context_takeover)
+            of_client = (deflate.client_window_bits, not deflate.client_no_context_takeover)
+            (bits, takeover), (our_bits, our_takeover) = (of_server, of_client) if client else (of_client, of_server)
+            self._inflater = Inflater(window_bits=bits, context_takeover=takeover)
+            if our_bits > 8:  # zlib has no such compressor; nobody must compress (RFC 7692 6)
+                self._deflater = Deflater(
+                    window_bits=our_bits,
+                    context_takeover=our_takeover,
+                    level=config.compression_level,
+                    mem_level=config.compression_mem_level,
+                )
         self._compressed = False  # the message being read is
         self._frame_size = 0  # announced by the header of the frame being read
         self._wire_size = 0  # of the message's finished frames
@@ -119,3 +123,14 @@ class Messages:
         if self._deflater is None or len(message) < self._min_compressed:
             return False, message
         return True, self._deflater.deflate(message)
+
+    def fragment(self, payload: bytes, *, first: bool, final: bool) -> tuple[bool, bytes]:
+        """Give a frame's payload on the wire, of a message written piece by piece, and whether RSV1 is set in it.
+
+        How large the message will be nobody knows, so that it is compressed whatever its size.
+        """
+        if first and final:
+            return self.payload(payload)
+        if self._deflater is None:
+            return False, payload
+        return first, self._deflater.deflate(payload, final=final)

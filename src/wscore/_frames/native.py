@@ -13,7 +13,7 @@ that breaks several rules at once.
 from __future__ import annotations
 
 import codecs
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from .._close import INVALID_PAYLOAD, PROTOCOL_ERROR, Close, MalformedClose, close_payload, read_close_payload
 from .._config import Config
@@ -64,8 +64,8 @@ class NativeCodec:
         "unread",
     )
 
-    def __init__(self, config: Config, deflate: Deflate | None) -> None:
-        self._messages = Messages(config, deflate)
+    def __init__(self, config: Config, deflate: Deflate | None, *, client: bool = False) -> None:
+        self._messages = Messages(config, deflate, client=client)
         self._compresses = deflate is not None
         self._limit = config.max_message_size
         self._buffer = b""
@@ -166,18 +166,18 @@ class NativeCodec:
             allowed = _RSV1
         if first & _RSV & ~allowed:
             raise Failure(PROTOCOL_ERROR)
-        if not second & _MASKED:  # RFC 6455 5.1
+        if second & _MASKED != self._EXPECTED:  # RFC 6455 5.1
             raise Failure(PROTOCOL_ERROR)
-        start = at + header + 4
+        start = at + header + self._KEY_SIZE
         if control:
             if len(buffer) < start + size:
                 return None
             self._at = start + size
-            return self._control(opcode, unmask(buffer, start, self._at))
+            return self._control(opcode, self._whole(start, self._at))
         if len(buffer) < start:
             return None
         self._at = start
-        self._key, self._left, self._final = buffer[start - 4 : start], size, bool(first & _FIN)
+        self._key, self._left, self._final = self._key_before(start), size, bool(first & _FIN)
         if opcode != _CONTINUATION:
             self._between = False
             self._nothing = "" if opcode == _TEXT else b""
@@ -196,6 +196,26 @@ class NativeCodec:
         self._between = False
         return close
 
+    # -- masks: a client masks, a server does not, and no other is listened to (RFC 6455 5.1)
+
+    _EXPECTED: ClassVar[int] = _MASKED
+    _KEY_SIZE: ClassVar[int] = 4
+
+    def _whole(self, start: int, end: int) -> bytes:
+        """Give a whole payload from the buffer."""
+        return unmask(self._buffer, start, end)
+
+    def _key_before(self, start: int) -> bytes:
+        """Give what says, in `_key`, that a frame is being read: what its payload is masked with."""
+        return self._buffer[start - 4 : start]
+
+    def _piece(self, piece: bytes) -> bytes:
+        """Unmask a piece of the payload, and turn the key for the next."""
+        key = self._key
+        turn = len(piece) % 4
+        self._key = key[turn:] + key[:turn]
+        return mask(piece, key)
+
     # -- payload
 
     def _read_payload(self) -> None:
@@ -205,10 +225,7 @@ class NativeCodec:
             return
         self._at += len(piece)
         self._left -= len(piece)
-        key = self._key
-        turn = len(piece) % 4
-        self._key = key[turn:] + key[:turn]
-        self._keep(self._messages.content(mask(piece, key)))
+        self._keep(self._messages.content(self._piece(piece)))
 
     def _keep(self, piece: bytes, *, last: bool = False) -> None:
         """Keep a piece of the message, and judge its UTF-8 (RFC 6455 8.1)."""

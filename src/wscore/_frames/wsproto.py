@@ -8,6 +8,8 @@ survives a ping between two fragments, is plugged in as an extension of wsproto'
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from wsproto.extensions import Extension
 from wsproto.frame_protocol import (
     CloseReason,
@@ -23,6 +25,7 @@ from .._close import NO_CODE, Close, MalformedClose, read_close_payload
 from .._config import Config
 from .._deflate import Deflate
 from . import Event, Ping, Pong, Violation
+from ._mask import mask
 from ._messages import Failure, Messages
 
 __all__ = ["WsprotoCodec"]
@@ -31,11 +34,13 @@ _NO_RSV = RsvBits(False, False, False)
 
 
 class WsprotoCodec:
-    """A `FrameCodec` for the server's end of a connection."""
+    """A `FrameCodec` for the server's end of a connection; with `key`, which gives masking keys, for the client's."""
 
-    def __init__(self, config: Config, deflate: Deflate | None) -> None:
-        rules = _MessageRules(Messages(config, deflate))
-        self._decoder = FrameDecoder(client=False, extensions=[rules])
+    def __init__(self, config: Config, deflate: Deflate | None, key: Callable[[], bytes] | None = None) -> None:
+        client = key is not None
+        rules = _MessageRules(Messages(config, deflate, client=client))
+        self._key = key
+        self._decoder = FrameDecoder(client=client, extensions=[rules])
         self._messages = MessageDecoder()
         self._writer = FrameProtocol(client=False, extensions=[rules])
         self._parts: list[str] | list[bytes] = []
@@ -99,23 +104,39 @@ class WsprotoCodec:
     def text(self, text: str) -> bytes:
         """Write a text message."""
         text.encode()  # wsproto has changed its state by the time it finds a lone surrogate
-        return bytes(self._writer.send_data(text))
+        return self._written(self._writer.send_data(text))
 
     def binary(self, data: bytes) -> bytes:
         """Write a binary message."""
-        return bytes(self._writer.send_data(data))
+        return self._written(self._writer.send_data(data))
+
+    def fragment(self, fragment: str | bytes, *, first: bool, final: bool) -> bytes:
+        """Write a piece of a message."""
+        del first  # the writer counts
+        if isinstance(fragment, str):
+            fragment.encode()  # as in `text`
+        return self._written(self._writer.send_data(fragment, final))
 
     def ping(self, payload: bytes) -> bytes:
         """Write a ping."""
-        return bytes(self._writer.ping(payload))
+        return self._written(self._writer.ping(payload))
 
     def pong(self, payload: bytes) -> bytes:
         """Write a pong."""
-        return bytes(self._writer.pong(payload))
+        return self._written(self._writer.pong(payload))
 
     def close(self, close: Close) -> bytes:
         """Write a close frame."""
-        return bytes(self._writer.close() if close == NO_CODE else self._writer.close(close.code, close.reason))
+        return self._written(self._writer.close() if close == NO_CODE else self._writer.close(close.code, close.reason))
+
+    def _written(self, frame: bytearray) -> bytes:
+        """Mask a frame that the writer, as a server's, did not: wsproto draws keys from the system itself."""
+        if self._key is None:
+            return bytes(frame)
+        size = frame[1]
+        start = 2 if size < 126 else 4 if size == 126 else 10
+        key = self._key()
+        return b"%c%c%b%b%b" % (frame[0], 0x80 | size, bytes(frame[2:start]), key, mask(bytes(frame[start:]), key))
 
 
 def _join(parts: list[str] | list[bytes]) -> str | bytes:
@@ -174,8 +195,8 @@ class _MessageRules(Extension):
     def frame_outbound(
         self, proto: FrameDecoder | FrameProtocol, opcode: Opcode, rsv: RsvBits, data: bytes, fin: bool
     ) -> tuple[RsvBits, bytes]:
-        del proto, fin  # we write whole messages
+        del proto
         if opcode.iscontrol():
             return rsv, data
-        compressed, payload = self._messages.payload(data)
+        compressed, payload = self._messages.fragment(data, first=opcode is not Opcode.CONTINUATION, final=fin)
         return RsvBits(compressed, False, False), payload

@@ -1,0 +1,631 @@
+"""The client's end of one connection: feeds its table in `_lifecycle`, performs its effects, owns the outputs.
+
+The rules of `_server` hold here too: it never waits, never asks for the time nor for chance, and never raises on what a
+peer did. Its messages are `str` and `bytes`; of ASGI it knows nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+from ._access import Stats
+from ._client_handshake import Agreement, BadResponse, ClientHandshake
+from ._close import MAX_REASON_BYTES, NORMAL, Close, is_sendable
+from ._closing import Closing
+from ._config import Config
+from ._deflate import Deflate
+from ._ends import (
+    CUT_OFF,
+    END_OF_STREAM,
+    GIVEN_UP,
+    LOST,
+    TIMED_OUT,
+    UNANSWERED,
+    CloseInfo,
+    End,
+    answered_otherwise,
+    application_closed,
+    not_answered,
+    peer_closed,
+    violated,
+)
+from ._errors import (
+    ConnectionClosed,
+    HandshakeFailed,
+    HandshakeRefused,
+    HandshakeTimeout,
+    InvalidMessage,
+    LocalProtocolError,
+)
+from ._frames import ClientFrameCodec, Ping, Pong, Violation
+from ._frames.native_client import NativeClientCodec
+from ._frames.wsproto import WsprotoCodec
+from ._handshake import Response
+from ._inbox import Inbox, payload_size
+from ._keepalive import Keepalive
+from ._lifecycle import CLIENT_TRANSITIONS, Effect, State, Timer, Trigger
+from ._output import Output
+from ._timers import Timers
+from ._uri import URI, parse_uri, redirected
+
+__all__ = ["ClientConnection"]
+
+
+class ClientConnection:
+    """One WebSocket connection, seen from the client, between bytes and messages.
+
+    Make it when the TCP connection (or TLS) stands: the request is then in `data_to_send`. Feed it what happens (the
+    network, the application, the clock); after any input read its outputs, in any order: `data_to_send`, `has_message`,
+    `next_timeout`, `wants_read`, `closing`. `now` is seconds of a monotonic clock of the caller's; `random` gives so
+    many bytes that nobody can foretell, as `os.urandom` does. Not thread-safe: call every method from one task, or
+    under one lock.
+
+    Raises InvalidURI, and InvalidMessage for a header, a subprotocol or an origin that cannot be sent.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_close_received",
+        "_close_sent",
+        "_codec",
+        "_end",
+        "_eof",
+        "_handshake",
+        "_inbox",
+        "_input_over",
+        "_keepalive",
+        "_opened",
+        "_output",
+        "_paused",
+        "_pings",
+        "_pongs",
+        "_random",
+        "_response",
+        "_state",
+        "_streaming",
+        "_subprotocol",
+        "_timers",
+        "_waiting_end",
+        "config",
+        "revision",
+        "stats",
+        "uri",
+    )
+
+    def __init__(
+        self,
+        uri: str | URI,
+        config: Config,
+        *,
+        now: float,
+        random: Callable[[int], bytes],
+        subprotocols: Sequence[str] = (),
+        headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
+        origin: str | None = None,
+    ) -> None:
+        self.uri = parse_uri(uri) if isinstance(uri, str) else uri
+        self.config = config
+        self.stats = Stats()
+        self.revision = 0
+        """Changes when any output but messages and bytes may have: a transport that has seen it need not look again."""
+        self._random = random
+        self._state = State.AWAITING_RESPONSE
+        self._timers = Timers(config)
+        self._keepalive = Keepalive(self._timers, self.stats)
+        self._inbox = Inbox(config.max_queue, config.max_queue_size)
+        self._output = Output(config.max_output_size)
+        # the handshake
+        self._handshake: ClientHandshake | None = ClientHandshake(
+            self.uri, config, random, subprotocols=subprotocols, headers=headers, origin=origin
+        )
+        self._response: Response | None = None
+        self._subprotocol: str | None = None
+        self._opened = False
+        # messages
+        self._codec: ClientFrameCodec | None = None
+        self._paused = False  # the inbox is full: no parsing, no reading
+        self._streaming: type[str | bytes] | None = None  # a message is being sent in fragments, of this kind
+        self._pings: dict[bytes, float] = {}  # in flight, keepalive's among them, in their order
+        self._pongs: list[tuple[bytes, float]] = []
+        # the end
+        self._eof = False
+        self._input_over = False  # a close frame or a violation was parsed: nothing after it counts
+        self._waiting_end: tuple[Trigger, End] | None = None
+        self._end: End | None = None
+        self._close_sent: Close | None = None
+        self._close_received: Close | None = None
+        self._output.write(self._handshake.request())
+        self._timers.enter(self._state, now)
+
+    # -- the network: nothing that a peer does raises
+
+    def receive_data(self, data: bytes | bytearray | memoryview, *, now: float) -> None:
+        """Take bytes from the server, copied where they are kept. No bytes mean nothing, not the end."""
+        if not data or self._eof:
+            return
+        if self._codec is not None:
+            if self._keepalive.awaits_pong:
+                self._keepalive.heard(now)
+            if not self._input_over and self._state in _READING_FRAMES:
+                self._codec.receive_data(data)
+                if not self._paused:
+                    self._parse(now)
+        elif self._handshake is not None:
+            self._read_response(self._handshake, data, now)
+
+    def receive_eof(self, *, now: float) -> None:
+        """Take the end of the server's stream. A second one is nothing new."""
+        if self._eof:
+            return
+        self.revision += 1
+        self._eof = True
+        if self._waiting_end is None and not self._input_over:
+            self._meet(Trigger.PEER_EOF, END_OF_STREAM if self._opened else CUT_OFF, now)
+
+    def connection_lost(self, *, now: float) -> None:
+        """Take the news that the socket is gone, for whatever reason. A second time is nothing new.
+
+        It does not wait behind messages, as an end of stream does, but those can still be read.
+        """
+        self._eof = True
+        self._reach_end(now)
+        self._feed(Trigger.TRANSPORT_LOST, now, LOST)
+
+    # -- the application
+
+    def send(self, message: str | bytes | bytearray | memoryview, *, now: float) -> None:
+        """Send a message: a `str` as text, bytes as binary; afterwards there is `data_to_send`.
+
+        Raises InvalidMessage for what is neither, LocalProtocolError before the connection is open and between the
+        fragments of another message, and ConnectionClosed once it has ended. What was refused has changed nothing.
+        """
+        if self._state is not _OPEN:
+            raise self._not_sendable("send")
+        if self._streaming is not None:
+            raise LocalProtocolError("send() between the fragments of a message: send its final fragment first")
+        payload = _payload(message)
+        codec, stats = self._codec, self.stats
+        assert codec is not None  # of every connection that is open
+        try:
+            self._output.write(codec.text(payload) if isinstance(payload, str) else codec.binary(payload))
+        except UnicodeEncodeError as error:
+            raise _unencodable(error) from None
+        stats.messages_sent += 1
+        stats.bytes_sent += payload_size(payload)
+
+    def send_fragment(self, fragment: str | bytes | bytearray | memoryview, *, final: bool, now: float) -> None:
+        """Send a piece of a message, and with `final` its last; pings and a close may come between them.
+
+        Raises as `send` does, and InvalidMessage for text among bytes or bytes among text.
+        """
+        if self._state is not _OPEN:
+            raise self._not_sendable("send_fragment")
+        payload = _payload(fragment)
+        kind = str if isinstance(payload, str) else bytes
+        first = self._streaming is None
+        if not first and kind is not self._streaming:
+            raise InvalidMessage("a message's fragments must be all str or all bytes")
+        codec, stats = self._codec, self.stats
+        assert codec is not None
+        try:
+            self._output.write(codec.fragment(payload, first=first, final=final))
+        except UnicodeEncodeError as error:
+            raise _unencodable(error) from None
+        self._streaming = None if final else kind
+        stats.messages_sent += final
+        stats.bytes_sent += payload_size(payload)
+
+    def ping(self, payload: bytes | None = None, *, now: float) -> bytes:
+        """Send a ping and give its payload; `pongs_received` says when it was answered.
+
+        Without a payload it has a random one. Raises InvalidMessage for more than 125 bytes, LocalProtocolError before
+        the connection is open and for a payload that is in flight already, and ConnectionClosed once it has ended.
+        """
+        if self._state is not _OPEN:
+            raise self._not_sendable("ping")
+        payload = self._random(8) if payload is None else _ping_payload(payload)  # keepalive's have four bytes
+        if payload in self._pings:
+            raise LocalProtocolError(f"ping({payload!r}): one with this payload is in flight already")
+        assert self._codec is not None
+        self._pings[payload] = now
+        self.stats.pings_sent += 1
+        self._output.write(self._codec.ping(payload))
+        return payload
+
+    def pongs_received(self) -> list[tuple[bytes, float]]:
+        """Take which of the pings sent by `ping` were answered: payload, and seconds from ping to pong.
+
+        A pong answers the pings before its own as well (RFC 6455 5.5.3).
+        """
+        pongs, self._pongs = self._pongs, []
+        return pongs
+
+    def close(self, code: int = NORMAL, reason: str = "", *, now: float) -> None:
+        """Close the connection: with a close frame when open, without a word before; does nothing after the end.
+
+        Raises InvalidMessage for a code or a reason that no close frame can carry.
+        """
+        close = _close(code, reason)
+        self._feed(Trigger.APP_CLOSE, now, application_closed(close) if self._opened else GIVEN_UP)
+        if self._state is _CLOSE_SENT:
+            # Look for the server's close frame in what was left unread, and meet its end.
+            self._paused = False
+            self._parse(now)
+            self._reach_end(now)
+
+    def next_message(self, *, now: float) -> str | bytes | None:
+        """Give the application its next message, or None.
+
+        Asking is an input: it makes room, so that `wants_read` may change, and with no message left, a server's end
+        that waited behind them takes effect (F32). After None, `expect_message` says whether any can still come.
+        """
+        message = self._inbox.take_payload()
+        if self._paused and self._inbox.roomy:
+            self._resume(now)
+        if message is None and self._waiting_end is not None:
+            self._reach_end(now)
+            message = self._inbox.take_payload()
+        return message
+
+    def expect_message(self) -> None:
+        """Raise where waiting for a message would be in vain: ConnectionClosed, or as `expect_open`."""
+        if self._end is not None and not self._inbox:
+            raise self._ended()
+
+    def expect_open(self) -> None:
+        """Raise where waiting for the connection to open would be in vain: HandshakeFailed and its subclasses."""
+        if self._state is _CLOSED and not self._opened:
+            raise self._ended()
+
+    def expect_delivery(self) -> None:
+        """Raise ConnectionClosed where what `send` took can no longer go out, after a wait for room to write."""
+        end = self._end
+        if self._state is _CLOSED and end is not None and end.cause != "application":
+            raise self._ended()
+
+    # -- the clock
+
+    def handle_timeout(self, *, now: float) -> None:
+        """Do what is due. Early, late or repeated calls are harmless; read `next_timeout` afterwards."""
+        while (timer := self._timers.take_expired(now)) is not None:
+            self._feed(timer.value, now, UNANSWERED if timer is Timer.HANDSHAKE else TIMED_OUT.get(timer))
+
+    # -- outputs: levels, to be read after any input, in any order
+
+    def data_to_send(self) -> bytes:
+        """Take the bytes to write; b"" where there are none. They go out in order, by one writer."""
+        return self._output.take()
+
+    @property
+    def output_size(self) -> int:
+        """Bytes that `data_to_send` would give."""
+        return self._output.size
+
+    @property
+    def output_full(self) -> bool:
+        """So much output waits that who sends should, until some of it was taken and written."""
+        return self._output.full
+
+    @property
+    def has_message(self) -> bool:
+        """`next_message` would give one, or `expect_message` raise: who waits for a message should look."""
+        return bool(self._inbox) or self._waiting_end is not None or self._end is not None
+
+    def next_timeout(self) -> float | None:
+        """When to call `handle_timeout`, in the caller's clock; None while nothing is waited for."""
+        return self._timers.next
+
+    @property
+    def opened(self) -> bool:
+        """The handshake was accepted, however it went on from there."""
+        return self._opened
+
+    @property
+    def response(self) -> Response | None:
+        """The handshake's answer, once its head has come; a refusal's body once it ends, `max_refusal_size` at most."""
+        return self._response
+
+    @property
+    def subprotocol(self) -> str | None:
+        """What the server chose from those offered."""
+        return self._subprotocol
+
+    @property
+    def wants_read(self) -> bool:
+        """False: stop reading from the socket, until it is True again."""
+        return not self._eof and not self._paused and self._state is not _CLOSED
+
+    @property
+    def closing(self) -> Closing:
+        """What to do about the end of the TCP connection.
+
+        After both close frames it is the server that ends it first (RFC 6455 7.1.1): until then there is only to read.
+        """
+        match self._state:
+            case State.CLOSED:
+                return Closing.NOW
+            case State.DRAINING if self._eof or self._close_received is None or self._close_sent is None:
+                return Closing.AFTER_FLUSH
+            case _:
+                return Closing.NO
+
+    @property
+    def state(self) -> State:
+        """Where the connection is in its life."""
+        return self._state
+
+    @property
+    def close_info(self) -> CloseInfo | None:
+        """How the connection ended; None while it has not."""
+        end = self._end
+        if end is None:
+            return None
+        return CloseInfo(end.cause, end.code, end.reason, self._close_sent, self._close_received)
+
+    def __repr__(self) -> str:
+        """Show state and address, for logs."""
+        return f"<ClientConnection {self._state.name} {self.uri}>"
+
+    # -- the machine
+
+    def _feed(self, trigger: Trigger, now: float, end: End | None = None) -> None:
+        """Follow the table: change the state, move the timers, perform the effects in order.
+
+        `end` is how the connection ends, should the step end it; the first one stays.
+        """
+        step = CLIENT_TRANSITIONS[self._state].get(trigger)
+        if step is None:
+            return
+        self.revision += 1
+        if self._state is State.READING_REFUSAL:
+            assert self._handshake is not None
+            self._response = self._handshake.cut_short()
+            assert self._response is not None
+            end = answered_otherwise(self._response)  # whatever ends the body, the refusal stands
+        if self._end is None and step.state in _ENDING:
+            self._end = end
+        if step.state is not self._state:
+            self._state = step.state
+            self._timers.enter(step.state, now)
+        for effect in step.effects:
+            self._perform(effect, now)
+        if step.state is _CLOSED:
+            self._output.drop()
+            self._handshake = None
+
+    def _perform(self, effect: Effect, now: float) -> None:
+        match effect:
+            case Effect.READ_FRAMES:
+                self._opened = True
+                self._handshake = None
+            case Effect.SEND_CLOSE:
+                assert self._end is not None
+                assert self._end.frame is not None
+                assert self._codec is not None
+                self._output.write_late_pong()  # a ping that came before the close is answered before it (F23)
+                self._close_sent = self._end.frame
+                self._output.write(self._codec.close(self._end.frame))
+            case Effect.SEND_PING:
+                assert self._codec is not None
+                payload = self._keepalive.ping(now, reading=not self._paused)
+                self._pings.setdefault(payload, now)
+                self._output.write(self._codec.ping(payload))
+            case Effect.REACH_END:
+                self._reach_end(now)
+            case _:
+                # The application is not told by a message: `expect_message` raises.
+                assert effect is Effect.QUEUE_DISCONNECT
+
+    # -- the handshake
+
+    def _read_response(self, handshake: ClientHandshake, data: bytes | bytearray | memoryview, now: float) -> None:
+        if self._state is State.AWAITING_RESPONSE:
+            match handshake.feed(data):
+                case None:
+                    return
+                case BadResponse(why, response):
+                    self._response = response
+                    self._feed(Trigger.PEER_BAD_RESPONSE, now, not_answered(why))
+                    return
+                case Agreement(response, subprotocol, deflate, rest):
+                    self._response = response
+                    self._subprotocol = subprotocol
+                    self._codec = self._engine(deflate)
+                    self._feed(Trigger.PEER_ACCEPTANCE, now)
+                    if rest:
+                        self._codec.receive_data(rest)
+                        self._parse(now)
+                    return
+                case Response() as refusal:
+                    self._response = refusal
+                    self._feed(Trigger.PEER_REFUSAL, now)
+                    data = b""
+        if handshake.body(data):
+            self._feed(Trigger.PEER_LAST_BODY, now)
+
+    def _engine(self, deflate: Deflate | None) -> ClientFrameCodec:
+        engine = NativeClientCodec if self.config.engine == "native" else WsprotoCodec
+        return engine(self.config, deflate, _keys(self._random).__next__)
+
+    # -- frames
+
+    def _parse(self, now: float, *, answering: bool = False) -> None:
+        """Turn the bytes that the codec holds into messages and answers, until it needs more or the inbox is full.
+
+        While the application is `answering`, with a message in its hands that came before those bytes, an end waits
+        until it asks for the next (F32).
+        """
+        codec, inbox = self._codec, self._inbox
+        assert codec is not None
+        while not self._input_over:
+            keeping = self._state is not _CLOSE_SENT  # what comes after our close frame is thrown away
+            if keeping:
+                if inbox.full:
+                    self._pause()
+                    return
+                messages, size = codec.messages(inbox.free_count, inbox.free_size)
+                if messages:
+                    self._keep(messages, size)
+                if inbox.full:
+                    continue
+                if not codec.unread:
+                    return
+            event = codec.next_event()
+            if isinstance(event, (str, bytes)):
+                if keeping:
+                    self._keep([event], payload_size(event))
+            elif event is not None:
+                self._take(event, now, answering=answering)
+            else:
+                return
+
+    def _take(self, event: Ping | Pong | Close | Violation, now: float, *, answering: bool) -> None:
+        """Take what is no message."""
+        match event:
+            case Ping(payload):
+                if self._state is _OPEN:  # nothing follows our close frame (I4)
+                    assert self._codec is not None
+                    self._output.write_pong(self._codec.pong(payload))
+            case Pong(payload):
+                if self._state is _OPEN and payload in self._pings:
+                    self._answered(payload, now)
+            case Close():
+                self._input_over = True
+                self._close_received = event
+                self._meet(Trigger.PEER_CLOSE, peer_closed(event), now, answering=answering)
+            case Violation():
+                self._input_over = True
+                self._meet(Trigger.PEER_VIOLATION, violated(event), now, answering=answering)
+
+    def _answered(self, payload: bytes, now: float) -> None:
+        """Take a pong: it answers its ping, and those that went out before it."""
+        self.revision += 1
+        for earlier in list(self._pings):
+            sent_at = self._pings.pop(earlier)
+            if not self._keepalive.pong(earlier, now):
+                self._pongs.append((earlier, now - sent_at))
+            if earlier == payload:
+                return
+
+    def _keep(self, messages: list[str | bytes], size: int) -> None:
+        self._inbox.put(messages, size)
+        stats = self.stats
+        stats.messages_received += len(messages)
+        stats.bytes_received += size
+
+    def _pause(self) -> None:
+        self.revision += 1
+        self._paused = True
+        self._keepalive.pause()
+
+    def _resume(self, now: float) -> None:
+        self.revision += 1
+        self._paused = False
+        if self._state is _OPEN:
+            self._keepalive.resume(now)
+        self._parse(now, answering=True)
+
+    # -- ends
+
+    def _meet(self, trigger: Trigger, end: End, now: float, *, answering: bool = False) -> None:
+        """Feed a peer's close, violation or end of stream, now or when the messages before it were taken (F32)."""
+        behind_messages = bool(self._inbox.messages) or self._paused or answering
+        if self._state is _OPEN and behind_messages:
+            self.revision += 1
+            self._waiting_end = (trigger, end)  # of a paused connection, a close frame replaces an end of stream
+            self._keepalive.stop()
+            if not self._timers.running(Timer.END):
+                self._timers.start(Timer.END, now)
+        else:
+            self._waiting_end = None
+            self._feed(trigger, now, end)
+
+    def _reach_end(self, now: float) -> None:
+        """Let the peer's end take effect that waited behind its messages, if one did."""
+        if self._waiting_end is not None:
+            (trigger, end), self._waiting_end = self._waiting_end, None
+            self._timers.stop(Timer.END)
+            self._feed(trigger, now, end)
+
+    def _not_sendable(self, what: str) -> Exception:
+        """Make the error for an application that sends while the connection is not open."""
+        if self._end is not None:
+            return self._ended()
+        return LocalProtocolError(f"{what}() before the connection is open: {self._state.value}")
+
+    def _ended(self) -> ConnectionClosed | HandshakeFailed:
+        """Make the error for an application that asks for something after the end."""
+        end, address = self._end, str(self.uri)
+        assert end is not None
+        if self._opened:
+            return ConnectionClosed(end.code, end.reason, self._close_sent, self._close_received, address)
+        response = self._response
+        if response is not None and response.status != 101:
+            locations = [value for name, value in response.headers if name == b"location"]
+            location = None
+            if 300 <= response.status < 400 and locations:
+                location = redirected(self.uri, locations[0].decode("latin-1"))
+            status, headers, body = response
+            return HandshakeRefused(address, end.reason, status=status, headers=headers, body=body, location=location)
+        return (HandshakeTimeout if end is UNANSWERED else HandshakeFailed)(address, end.reason)
+
+
+def _keys(random: Callable[[int], bytes]) -> Iterator[bytes]:
+    """Give masking keys (RFC 6455 5.3) without end, drawn in blocks: the system is asked once in 64 frames."""
+    while True:
+        block = random(256)
+        for at in range(0, 256, 4):
+            yield block[at : at + 4]
+
+
+def _payload(message: object) -> str | bytes:
+    """Read what an application sends. Raises InvalidMessage."""
+    if isinstance(message, str | bytes):
+        return message
+    if isinstance(message, bytearray | memoryview):
+        return bytes(message)  # pyright: ignore[reportUnknownArgumentType]  # a memoryview of anything
+    raise InvalidMessage(f"a message must be str or bytes, not {type(message).__name__}")
+
+
+def _unencodable(error: UnicodeEncodeError) -> InvalidMessage:
+    return InvalidMessage(
+        f"a text holds the lone surrogate {error.object[error.start]!r} at {error.start}, which UTF-8 cannot encode; "
+        "send such data as bytes"
+    )
+
+
+def _ping_payload(payload: object) -> bytes:
+    """Check a ping's payload. Raises InvalidMessage."""
+    if not isinstance(payload, bytes | bytearray | memoryview):
+        raise InvalidMessage(f"a ping's payload must be bytes, not {type(payload).__name__}")
+    data = bytes(payload)  # pyright: ignore[reportUnknownArgumentType]  # a memoryview of anything
+    if len(data) > 125:
+        raise InvalidMessage(f"a ping of {len(data)} bytes: at most 125 fit (RFC 6455 5.5)")
+    return data
+
+
+def _close(code: object, reason: object) -> Close:
+    """Check a close of the application's. Raises InvalidMessage."""
+    if not isinstance(code, int) or not is_sendable(code):
+        raise InvalidMessage(
+            f"close code {code!r} cannot stand in a close frame; expected 1000-1003, 1007-1014 or 3000-4999 "
+            "(RFC 6455 7.4)"
+        )
+    if not isinstance(reason, str):
+        raise InvalidMessage(f"a close reason must be a str, not {type(reason).__name__}")
+    try:
+        size = len(reason.encode())
+    except UnicodeEncodeError:
+        raise InvalidMessage("the close reason holds a lone surrogate, which UTF-8 cannot encode") from None
+    if size > MAX_REASON_BYTES:
+        raise InvalidMessage(f"the close reason takes {size} bytes in UTF-8; at most {MAX_REASON_BYTES} fit")
+    return Close(int(code), reason)
+
+
+_ENDING: Final = frozenset({State.CLOSE_SENT, State.DRAINING, State.CLOSED})
+_READING_FRAMES: Final = frozenset({State.OPEN, State.CLOSE_SENT})
+# For what is asked on every message: looking a member up in its class takes Python 3.11 as long as unmasking a word.
+_OPEN: Final = State.OPEN
+_CLOSE_SENT: Final = State.CLOSE_SENT
+_CLOSED: Final = State.CLOSED

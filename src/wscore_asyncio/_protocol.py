@@ -51,6 +51,7 @@ class Connection(asyncio.Protocol):
         "__weakref__",
         "_accepted_at",
         "_core",
+        "_ending",
         "_eof",
         "_flush_planned",
         "_loop",
@@ -88,6 +89,7 @@ class Connection(asyncio.Protocol):
         self._room: asyncio.Event | None = None  # made by who waits for room, which is seldom
         self._timer: asyncio.TimerHandle | None = None
         self._flush_planned = False
+        self._ending = False
         self._revision = -1  # the core's outputs have not been looked at
         self._reading = True
         self._eof = False
@@ -123,11 +125,13 @@ class Connection(asyncio.Protocol):
         if core.has_message:
             planned, self._flush_planned = self._flush_planned, True  # below: what is said until then need not plan it
             self._wake()
+            if core.revision != self._revision:
+                self._agree()
             self._flush_planned = planned
-        if core.output_size and self._writable and not self._lost:
-            self._transport.write(core.data_to_send())
-        if core.revision != self._revision:
+        elif core.revision != self._revision:
             self._agree()
+        if core.output_size or self._ending:
+            self._flush()
 
     def eof_received(self) -> bool:
         """Take the end of the peer's stream; our side stays open, except under TLS, which cannot do that."""
@@ -277,8 +281,8 @@ class Connection(asyncio.Protocol):
             self._write_access_log()
         if self._lost:
             return
-        # A planned flush may be the one at the end of `data_received`, which writes, but does not close.
-        if core.closing is not _NO or (core.output_size and not self._flush_planned):
+        self._ending = core.closing is not _NO
+        if not self._flush_planned and (self._ending or core.output_size):
             self._plan_flush()
         if core.wants_read is not self._reading and not self._eof:
             self._reading = core.wants_read

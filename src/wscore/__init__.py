@@ -62,7 +62,7 @@ from ._errors import (
 from ._handshake import Request, Response
 from ._lifecycle import State
 from ._lifespan import Lifespan, LifespanMode, LifespanPhase
-from ._prepared import Prepared
+from ._prepared import Prepared, post_extension
 from ._server import ServerConnection
 from ._tls import TLSObject, tls_extension
 from ._uri import URI, parse_uri
@@ -106,5 +106,6 @@ __all__ = [
     "caused_by_disconnect",
     "out_of_resources",
     "parse_uri",
+    "post_extension",
     "tls_extension",
 ]

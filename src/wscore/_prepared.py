@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from ._config import Config
 from ._deflate import Deflate
 from ._frames import FrameCodec
 from ._inbox import payload_size
 
-__all__ = ["Encoding", "Prepared", "encoding"]
+__all__ = ["Encoding", "Prepared", "encoding", "post_extension"]
 
 Encoding = tuple[int, ...]
 """What a message on the wire depends on, besides itself."""
@@ -48,3 +51,8 @@ class Prepared:
             if encoding is not None:
                 self._frames[encoding] = frame
         return frame
+
+
+def post_extension(post: Callable[[Prepared], bool]) -> dict[str, dict[str, Any]]:
+    """Give what a transport adds to `scope["extensions"]`: its way to send a message without waiting (`wscore.post`)."""
+    return {"wscore.post": {"post": post}}

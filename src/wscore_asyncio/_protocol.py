@@ -14,7 +14,17 @@ import socket
 from collections.abc import Callable
 from typing import Any, Final, cast
 
-from wscore import Application, Closing, Config, Peer, Prepared, ServerConnection, caused_by_disconnect, tls_extension
+from wscore import (
+    Application,
+    Closing,
+    Config,
+    Peer,
+    Prepared,
+    ServerConnection,
+    caused_by_disconnect,
+    post_extension,
+    tls_extension,
+)
 
 from ._wakeup import Wakeup
 
@@ -275,7 +285,7 @@ class Connection(asyncio.Protocol):
         self._revision = core.revision
         if core.scope is not None and not self._started:
             self._started = True
-            core.scope["extensions"]["wscore.post"] = {"post": self._post}
+            core.scope["extensions"].update(post_extension(self._post))
             self._task = self._loop.create_task(self._run())
         if core.access_lines:
             self._write_access_log()

@@ -24,6 +24,7 @@ from wscore import (
     ServerConnection,
     TLSObject,
     caused_by_disconnect,
+    post_extension,
     tls_extension,
 )
 
@@ -221,7 +222,7 @@ class Connection:
         self._revision = core.revision
         if core.scope is not None and not self._started:
             self._started = True
-            core.scope["extensions"]["wscore.post"] = {"post": self._post}
+            core.scope["extensions"].update(post_extension(self._post))
             self._nursery.start_soon(self._run_application)
         if core.access_lines:
             self._write_access_log()

@@ -47,6 +47,7 @@ PUBLIC = [
     "admission",
     "caused_by_disconnect",
     "out_of_resources",
+    "post_extension",
     "parse_uri",
     "tls_extension",
 ]

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.peer import Client, head
-from wscore import Config, Prepared, State
+from wscore import Config, Prepared, State, post_extension
 
 TAKEOVER = b"permessage-deflate"
 ALONE = b"permessage-deflate; server_no_context_takeover"
@@ -96,3 +96,9 @@ def test_what_cannot_be_sent_is_refused_where_it_is_prepared():
     """A lone surrogate raises for the sender, and reaches no connection."""
     with pytest.raises(UnicodeEncodeError):
         Prepared("\ud800")
+
+
+def test_a_transport_offers_it_in_the_scope():
+    """The extension is a dict in a dict, as ASGI has extensions, and holds the transport's way to post."""
+    post = opened().connection.post
+    assert post_extension(post) == {"wscore.post": {"post": post}}

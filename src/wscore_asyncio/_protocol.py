@@ -14,7 +14,7 @@ import socket
 from collections.abc import Callable
 from typing import Any, Final, cast
 
-from wscore import Application, Closing, Config, Peer, ServerConnection, caused_by_disconnect, tls_extension
+from wscore import Application, Closing, Config, Peer, Prepared, ServerConnection, caused_by_disconnect, tls_extension
 
 from ._wakeup import Wakeup
 
@@ -228,6 +228,14 @@ class Connection(asyncio.Protocol):
                 await self._room.wait()
             core.expect_delivery()
 
+    def _post(self, message: Prepared) -> bool:
+        """Write what is sent to many connections, at once: False where it would have to wait."""
+        if not self._writable or self._lost or not self._core.post(message):
+            return False
+        if not self._flush_planned:
+            self._transport.write(self._core.data_to_send())
+        return True
+
     def _make_room(self) -> None:
         self._writable = True
         if self._room is not None:
@@ -263,6 +271,7 @@ class Connection(asyncio.Protocol):
         self._revision = core.revision
         if core.scope is not None and not self._started:
             self._started = True
+            core.scope["extensions"]["wscore.post"] = {"post": self._post}
             self._task = self._loop.create_task(self._run())
         if core.access_lines:
             self._write_access_log()

@@ -20,6 +20,7 @@ from wscore import (
     Closing,
     Config,
     Peer,
+    Prepared,
     ServerConnection,
     TLSObject,
     caused_by_disconnect,
@@ -186,6 +187,13 @@ class Connection:
             self._since_yield = 0
             core.expect_delivery()
 
+    def _post(self, message: Prepared) -> bool:
+        """Write what is sent to many connections, soon: False where it would have to wait."""
+        if not self._core.post(message):
+            return False
+        self._pump()
+        return True
+
     async def _checkpoint(self) -> None:
         """Heed a cancellation at every call, and give way to others now and then: that is what costs."""
         self._since_yield += 1
@@ -213,6 +221,7 @@ class Connection:
         self._revision = core.revision
         if core.scope is not None and not self._started:
             self._started = True
+            core.scope["extensions"]["wscore.post"] = {"post": self._post}
             self._nursery.start_soon(self._run_application)
         if core.access_lines:
             self._write_access_log()

@@ -54,5 +54,5 @@ class Prepared:
 
 
 def post_extension(post: Callable[[Prepared], bool]) -> dict[str, dict[str, Any]]:
-    """Give what a transport adds to `scope["extensions"]`: its way to send a message without waiting (`wscore.post`)."""
+    """Give what a transport adds to `scope["extensions"]`: its way to send without waiting (`wscore.post`)."""
     return {"wscore.post": {"post": post}}

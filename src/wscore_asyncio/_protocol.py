@@ -67,7 +67,6 @@ class Connection(asyncio.Protocol):
         "_loop",
         "_lost",
         "_message",
-        "_others",
         "_reading",
         "_revision",
         "_room",
@@ -94,7 +93,6 @@ class Connection(asyncio.Protocol):
         self._started = False
         self._task: asyncio.Task[None] | None = None
         self._message = Wakeup(self._loop)
-        self._others: list[Wakeup] = []  # of further tasks that wait for a message at the same time
         self._writable = True
         self._room: asyncio.Event | None = None  # made by who waits for room, which is seldom
         self._timer: asyncio.TimerHandle | None = None
@@ -134,7 +132,7 @@ class Connection(asyncio.Protocol):
         core.receive_data(data, now=self._time())
         if core.has_message:
             planned, self._flush_planned = self._flush_planned, True  # below: what is said until then need not plan it
-            self._wake()
+            self._message.wake()
             if core.revision != self._revision:
                 self._agree()
             self._flush_planned = planned
@@ -210,21 +208,10 @@ class Connection(asyncio.Protocol):
         core = self._core
         while (message := core.next_message(now=self._time())) is None:
             core.expect_message()
-            await self._wait_for_message()
+            await self._message.wait()
         if core.revision != self._revision:
             self._agree()
         return message
-
-    async def _wait_for_message(self) -> None:
-        if not self._message.awaited:
-            await self._message
-        else:
-            wakeup = Wakeup(self._loop)
-            self._others.append(wakeup)
-            try:
-                await wakeup
-            finally:
-                self._others.remove(wakeup)
 
     async def _send(self, message: Any) -> None:
         core = self._core
@@ -266,13 +253,7 @@ class Connection(asyncio.Protocol):
         if core.revision != self._revision:
             self._agree()
         if core.has_message:
-            self._wake()
-
-    def _wake(self) -> None:
-        self._message.wake()
-        if self._others:
-            for wakeup in list(self._others):
-                wakeup.wake()
+            self._message.wake()
 
     def _plan_flush(self) -> None:
         if not self._lost:

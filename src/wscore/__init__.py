@@ -14,6 +14,7 @@
     _deflate      permessage-deflate: negotiation and bounded inflating
     _inbox        messages for the application, bounded
     _output       bytes for the peer, gathered
+    _prepared     a message for many connections, encoded once
     _timers       what is being waited for, and until when
     _keepalive    pings, and the pongs they await
     _access       what is told of a connection: counts, and lines in the access log
@@ -61,6 +62,7 @@ from ._errors import (
 from ._handshake import Request, Response
 from ._lifecycle import State
 from ._lifespan import Lifespan, LifespanMode, LifespanPhase
+from ._prepared import Prepared, post_extension
 from ._server import ServerConnection
 from ._tls import TLSObject, tls_extension
 from ._uri import URI, parse_uri
@@ -89,6 +91,7 @@ __all__ = [
     "LifespanPhase",
     "LocalProtocolError",
     "Peer",
+    "Prepared",
     "ReceiveMessage",
     "ReceivedMessage",
     "Request",
@@ -103,5 +106,6 @@ __all__ = [
     "caused_by_disconnect",
     "out_of_resources",
     "parse_uri",
+    "post_extension",
     "tls_extension",
 ]

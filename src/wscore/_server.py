@@ -60,6 +60,7 @@ from ._inbox import Inbox, payload_size
 from ._keepalive import Keepalive
 from ._lifecycle import TRANSITIONS, Effect, State, Timer, Trigger, follow
 from ._output import Output
+from ._prepared import Encoding, Prepared, encoding
 from ._timers import Timers
 
 __all__ = ["ServerConnection"]
@@ -92,6 +93,7 @@ class ServerConnection:
         "_codec",
         "_denial",
         "_early",
+        "_encoding",
         "_end",
         "_eof",
         "_head",
@@ -151,6 +153,7 @@ class ServerConnection:
         self._response: Response | None = None
         # messages
         self._codec: FrameCodec | None = None
+        self._encoding: Encoding | None = None
         self._paused = False  # the inbox is full: no parsing, no reading
         # the end
         self._eof = False
@@ -279,6 +282,21 @@ class ServerConnection:
                 assert self._denial is not None  # DENYING is only entered by APP_RESPONSE
                 self._denial.check(body)
                 self._feed(Trigger.APP_BODY if body.more else Trigger.APP_LAST_BODY, now, DENIED, carried=body)
+
+    def post(self, message: Prepared) -> bool:
+        """Take a message that goes to many connections; afterwards there is `data_to_send`.
+
+        False where there is no room for it now, or the connection is not open, and then nothing has changed: unlike an
+        application's `send` a broadcast waits for no receiver, so its sender decides what becomes of it.
+        """
+        output = self._output
+        if self._state is not _OPEN or output.size >= output.limit:
+            return False
+        assert self._codec is not None
+        output.write(message.frame(self._codec, self._encoding))
+        self.stats.messages_sent += 1
+        self.stats.bytes_sent += message.size
+        return True
 
     def next_message(self, *, now: float) -> ReceivedMessage | None:
         """Give the application its next message, or None.
@@ -458,6 +476,7 @@ class ServerConnection:
         assert opening is not None
         self._answer(opening.accept(carried))
         self._codec = _ENGINES[self.config.engine](self.config, opening.deflate)
+        self._encoding = encoding(self.config, opening.deflate)
 
     def _hold_response(self, carried: _Carried, now: float) -> None:
         del now

@@ -14,7 +14,17 @@ import socket
 from collections.abc import Callable
 from typing import Any, Final, cast
 
-from wscore import Application, Closing, Config, Peer, ServerConnection, caused_by_disconnect, tls_extension
+from wscore import (
+    Application,
+    Closing,
+    Config,
+    Peer,
+    Prepared,
+    ServerConnection,
+    caused_by_disconnect,
+    post_extension,
+    tls_extension,
+)
 
 from ._wakeup import Wakeup
 
@@ -51,12 +61,12 @@ class Connection(asyncio.Protocol):
         "__weakref__",
         "_accepted_at",
         "_core",
+        "_ending",
         "_eof",
         "_flush_planned",
         "_loop",
         "_lost",
         "_message",
-        "_others",
         "_reading",
         "_revision",
         "_room",
@@ -83,11 +93,11 @@ class Connection(asyncio.Protocol):
         self._started = False
         self._task: asyncio.Task[None] | None = None
         self._message = Wakeup(self._loop)
-        self._others: list[Wakeup] = []  # of further tasks that wait for a message at the same time
         self._writable = True
         self._room: asyncio.Event | None = None  # made by who waits for room, which is seldom
         self._timer: asyncio.TimerHandle | None = None
         self._flush_planned = False
+        self._ending = False
         self._revision = -1  # the core's outputs have not been looked at
         self._reading = True
         self._eof = False
@@ -122,12 +132,14 @@ class Connection(asyncio.Protocol):
         core.receive_data(data, now=self._time())
         if core.has_message:
             planned, self._flush_planned = self._flush_planned, True  # below: what is said until then need not plan it
-            self._wake()
+            self._message.wake()
+            if core.revision != self._revision:
+                self._agree()
             self._flush_planned = planned
-        if core.output_size and self._writable and not self._lost:
-            self._transport.write(core.data_to_send())
-        if core.revision != self._revision:
+        elif core.revision != self._revision:
             self._agree()
+        if core.output_size or self._ending:
+            self._flush()
 
     def eof_received(self) -> bool:
         """Take the end of the peer's stream; our side stays open, except under TLS, which cannot do that."""
@@ -196,21 +208,10 @@ class Connection(asyncio.Protocol):
         core = self._core
         while (message := core.next_message(now=self._time())) is None:
             core.expect_message()
-            await self._wait_for_message()
+            await self._message.wait()
         if core.revision != self._revision:
             self._agree()
         return message
-
-    async def _wait_for_message(self) -> None:
-        if not self._message.awaited:
-            await self._message
-        else:
-            wakeup = Wakeup(self._loop)
-            self._others.append(wakeup)
-            try:
-                await wakeup
-            finally:
-                self._others.remove(wakeup)
 
     async def _send(self, message: Any) -> None:
         core = self._core
@@ -228,6 +229,14 @@ class Connection(asyncio.Protocol):
                 await self._room.wait()
             core.expect_delivery()
 
+    def _post(self, message: Prepared) -> bool:
+        """Write what is sent to many connections, at once: False where it would have to wait."""
+        if not self._writable or self._lost or not self._core.post(message):
+            return False
+        if not self._flush_planned:
+            self._transport.write(self._core.data_to_send())
+        return True
+
     def _make_room(self) -> None:
         self._writable = True
         if self._room is not None:
@@ -244,13 +253,7 @@ class Connection(asyncio.Protocol):
         if core.revision != self._revision:
             self._agree()
         if core.has_message:
-            self._wake()
-
-    def _wake(self) -> None:
-        self._message.wake()
-        if self._others:
-            for wakeup in list(self._others):
-                wakeup.wake()
+            self._message.wake()
 
     def _plan_flush(self) -> None:
         if not self._lost:
@@ -263,13 +266,14 @@ class Connection(asyncio.Protocol):
         self._revision = core.revision
         if core.scope is not None and not self._started:
             self._started = True
+            core.scope["extensions"].update(post_extension(self._post))
             self._task = self._loop.create_task(self._run())
         if core.access_lines:
             self._write_access_log()
         if self._lost:
             return
-        # A planned flush may be the one at the end of `data_received`, which writes, but does not close.
-        if core.closing is not _NO or (core.output_size and not self._flush_planned):
+        self._ending = core.closing is not _NO
+        if not self._flush_planned and (self._ending or core.output_size):
             self._plan_flush()
         if core.wants_read is not self._reading and not self._eof:
             self._reading = core.wants_read

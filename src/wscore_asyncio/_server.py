@@ -30,6 +30,8 @@ __all__ = ["Server", "serve"]
 
 error_log = logging.getLogger("wscore.error")
 
+_ACCEPTED_A_TURN = 64
+
 
 def serve(
     app: Application,
@@ -155,25 +157,30 @@ class Server:
         asyncio.get_running_loop().add_reader(listener, self._accept, listener)
 
     def _accept(self, listener: socket.socket) -> None:
+        """Accept who waits; of very many some wait for the loop's next turn, so that it serves those it has."""
         loop = asyncio.get_running_loop()
-        try:
-            sock, _ = listener.accept()
-        except OSError as error:
-            if out_of_resources(error):
-                error_log.error("cannot accept connections: %s", error.strerror)
-                loop.remove_reader(listener)
-                self._retries[listener] = loop.call_later(self._config.accept_retry, self._watch, listener)
-            return
-        sock.setblocking(False)
-        verdict = admission(self._config, len(self._accepted))
-        if verdict is Admission.DROP:
-            sock.close()
-            return
-        self._accepted.add(sock)
-        self._idle.clear()
-        task = loop.create_task(self._welcome(sock, loop.time(), turn_away=verdict is Admission.TURN_AWAY))
-        self._tasks.add(task)
-        task.add_done_callback(partial(self._welcomed, sock))
+        for _ in range(_ACCEPTED_A_TURN):
+            try:
+                sock, _ = listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if out_of_resources(error):
+                    error_log.error("cannot accept connections: %s", error.strerror)
+                    loop.remove_reader(listener)
+                    self._retries[listener] = loop.call_later(self._config.accept_retry, self._watch, listener)
+                    return
+                continue  # one that has gone again
+            sock.setblocking(False)
+            verdict = admission(self._config, len(self._accepted))
+            if verdict is Admission.DROP:
+                sock.close()
+                continue
+            self._accepted.add(sock)
+            self._idle.clear()
+            task = loop.create_task(self._welcome(sock, loop.time(), turn_away=verdict is Admission.TURN_AWAY))
+            self._tasks.add(task)
+            task.add_done_callback(partial(self._welcomed, sock))
 
     def _welcomed(self, sock: socket.socket, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

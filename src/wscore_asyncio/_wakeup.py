@@ -19,14 +19,14 @@ __all__ = ["Wakeup"]
 
 
 class Wakeup:
-    """What one task at a time waits for, any number of times: `await wakeup`.
+    """What a task waits for, any number of times: `await wakeup.wait()`. Others may wait beside it.
 
     A task knows a future by `_asyncio_future_blocking` (the protocol of asyncio's own futures, which third parties may
     implement); it leaves how to wake it with `add_done_callback`, and asks for `result` when woken. Cancelling the task
     ends the waiting, and what it waited for is still there.
     """
 
-    __slots__ = ("_asyncio_future_blocking", "_cancelled", "_context", "_loop", "_resume")
+    __slots__ = ("_asyncio_future_blocking", "_beside", "_cancelled", "_context", "_loop", "_resume")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._asyncio_future_blocking = False
@@ -34,14 +34,24 @@ class Wakeup:
         self._resume: Callable[[Wakeup], object] | None = None  # takes the step of the task that waits
         self._context: Context | None = None
         self._cancelled: asyncio.CancelledError | None = None
+        self._beside: list[Wakeup] | None = None  # of further tasks that wait meanwhile, which is seldom
 
     @property
     def awaited(self) -> bool:
         """A task waits, and nobody has woken it."""
         return self._resume is not None
 
+    async def wait(self) -> None:
+        """Wait until woken."""
+        if self._resume is None:
+            await self
+            return
+        wakeup = Wakeup(self._loop)
+        self._beside = [*(self._beside or ()), wakeup]
+        await wakeup
+
     def wake(self) -> None:
-        """Let the task go on, if one waits: now, or from within another task soon. A second time is nothing new."""
+        """Let all who wait go on: now, or from within another task soon. A second time is nothing new."""
         resume = self._resume
         if resume is not None:
             self._resume = None
@@ -50,9 +60,13 @@ class Wakeup:
                 self._context.run(resume, self)
             else:
                 self._loop.call_soon(resume, self, context=self._context)
+        if self._beside is not None:
+            beside, self._beside = self._beside, None
+            for wakeup in beside:
+                wakeup.wake()
 
     def __await__(self) -> Generator[Any, None, None]:
-        """Wait."""
+        """Wait, one task at a time."""
         self._asyncio_future_blocking = True
         yield self
 

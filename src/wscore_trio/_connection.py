@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import trio
 
-from wscore import Application, Closing, Config, ServerConnection, caused_by_disconnect
+from wscore import Application, Closing, Config, Prepared, ServerConnection, caused_by_disconnect, post_extension
 
 from ._wire import LOST, Bare, Secure, Wire
 
@@ -43,7 +43,6 @@ class Connection:
         "_core",
         "_eof",
         "_flush_planned",
-        "_interval",
         "_nursery",
         "_over",
         "_patience",
@@ -70,7 +69,6 @@ class Connection:
     ) -> None:
         self._wire = wire
         self._app = app
-        self._interval = config.attention_interval
         self._core = ServerConnection(config, peer=wire.peer(), now=accepted_at, state=state, access_log=log_access)
         if turn_away:
             self._core.turn_away(now=trio.current_time())
@@ -236,6 +234,13 @@ class Connection:
                 self._since_yield = 0
                 core.expect_delivery()
 
+    def _post(self, message: Prepared) -> bool:
+        """Write what is sent to many connections, at once: False where it would have to wait."""
+        if not self._core.post(message):
+            return False
+        self._pump()
+        return True
+
     async def _checkpoint(self) -> None:
         """Heed a cancellation at every call, and give way to others now and then: that is what costs."""
         self._since_yield += 1
@@ -300,12 +305,11 @@ class Connection:
         """Let the watcher read."""
         self._attending = True
         self._check_at = math.inf
-        self._watcher.unpark_all()
 
     def _check_later(self) -> None:
         """Let the application read; if it is not there to do it, the watcher will, a while from now."""
         self._attending = False
-        self._check_at = trio.current_time() + self._interval
+        self._check_at = trio.current_time() + self._core.config.attention_interval
         self._hasten(self._check_at)
 
     # -- making the world agree with the core
@@ -335,13 +339,13 @@ class Connection:
         )
         if core.scope is not None and not self._started:
             self._started = True
+            core.scope["extensions"].update(post_extension(self._post))
             self._nursery.start_soon(self._run_application)
             if self._app_may_read:
                 self._check_later()
-        if core.access_lines:
-            for line in core.access_lines:
-                access_log.info(line)
-            core.access_lines = []
+        for line in core.access_lines:
+            access_log.info(line)
+        core.access_lines = []
         if self._over or closing is not Closing.NO:
             if self._app_reads:
                 self._interrupt()
@@ -356,9 +360,7 @@ class Connection:
             self._closed = True
             if self._watcher_reads:
                 self._patience.cancel()
-        deadline = core.next_timeout()
-        if deadline is not None:
-            self._hasten(deadline)
+        self._hasten(self._deadline())
 
     def _hasten(self, deadline: float) -> None:
         if deadline < self._patience.deadline:  # noqa: PLR1730 - setting it costs, even to what it is

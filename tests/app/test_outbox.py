@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
 import pytest
 
-from wscore import ClientDisconnected
+from wscore import ClientDisconnected, Prepared
 from wscore.app import SlowPolicy, WebSocket, WebSocketDisconnect
 from wscore.app._outbox import Outbox, payload_size
 
@@ -37,12 +37,21 @@ class Wire:
 
 @asynccontextmanager
 async def outbox_on(
-    wire: Wire, *, slow: SlowPolicy = "skip", max_count: int = 3, max_size: int = 100, opened: bool = True
+    wire: Wire,
+    *,
+    slow: SlowPolicy = "skip",
+    max_count: int = 3,
+    max_size: int = 100,
+    opened: bool = True,
+    post: Callable[[Prepared], bool] | None = None,
 ) -> AsyncIterator[Outbox]:
     async def receive() -> Any:
         return {"type": "websocket.connect"}
 
-    websocket = WebSocket(scope_for(), receive, wire.send)
+    scope = scope_for()
+    if post is not None:
+        scope["extensions"]["wscore.post"] = {"post": post}
+    websocket = WebSocket(scope, receive, wire.send)
     event = anyio.Event()
     if opened:
         await websocket.accept()
@@ -60,14 +69,18 @@ def message(text: str) -> dict[str, Any]:
     return {"type": "websocket.send", "text": text}
 
 
+def offered(text: str) -> tuple[dict[str, Any], Prepared]:
+    return message(text), Prepared(text)
+
+
 async def test_messages_leave_in_their_order() -> None:
     """First in, first out, whoever put them in."""
     wire = Wire()
     wire.reads.set()
     async with outbox_on(wire) as outbox:
-        assert outbox.offer(message("a"), 1)
+        assert outbox.offer(*offered("a"))
         await outbox.put(message("b"), 1)
-        assert outbox.offer(message("c"), 1)
+        assert outbox.offer(*offered("c"))
         await outbox.flush()
         assert wire.got == ["a", "b", "c"]
 
@@ -77,11 +90,11 @@ async def test_a_full_queue_skips_and_counts(max_count: int, max_size: int, capl
     """By count or by bytes: what others offer is missed, counted, and warned of once."""
     wire = Wire()
     async with outbox_on(wire, max_count=max_count, max_size=max_size) as outbox:
-        assert [outbox.offer(message(str(i)), 1) for i in range(6)] == [True] * 3 + [False] * 3
+        assert [outbox.offer(*offered(str(i))) for i in range(6)] == [True] * 3 + [False] * 3
         assert outbox.skipped == 3
         wire.reads.set()
         await outbox.flush()
-        assert outbox.offer(message("later"), 1)
+        assert outbox.offer(*offered("later"))
         await outbox.flush()
         assert wire.got == ["0", "1", "2", "later"]
     assert len(caplog.records) == 1
@@ -93,7 +106,7 @@ async def test_one_message_may_be_larger_than_the_queue() -> None:
     wire = Wire()
     wire.reads.set()
     async with outbox_on(wire, max_size=10) as outbox:
-        assert outbox.offer(message("x" * 1000), 1000)
+        assert outbox.offer(*offered("x" * 1000))
         await outbox.flush()
         assert len(wire.got[0]) == 1000
 
@@ -103,10 +116,10 @@ async def test_a_connections_own_message_waits_for_room() -> None:
     wire = Wire()
     async with outbox_on(wire) as outbox, anyio.create_task_group() as tasks:
         for i in range(3):
-            outbox.offer(message(str(i)), 1)
+            outbox.offer(*offered(str(i)))
         tasks.start_soon(outbox.put, message("own"), 1)
         await settled()
-        assert not outbox.offer(message("other"), 1)
+        assert not outbox.offer(*offered("other"))
         wire.reads.set()
         while len(wire.got) < 4:
             await settled()
@@ -118,8 +131,8 @@ async def test_the_close_policy_closes_with_1013() -> None:
     wire = Wire()
     async with outbox_on(wire, slow="close") as outbox:
         for i in range(4):
-            outbox.offer(message(str(i)), 1)
-        assert not outbox.offer(message("more"), 1)
+            outbox.offer(*offered(str(i)))
+        assert not outbox.offer(*offered("more"))
         await settled()
         assert wire.got == [1013]
 
@@ -129,7 +142,7 @@ async def test_nothing_is_sent_before_the_connection_is_open() -> None:
     wire = Wire()
     wire.reads.set()
     async with outbox_on(wire, opened=False) as outbox:
-        outbox.offer(message("early"), 1)
+        outbox.offer(*offered("early"))
         await settled()
         await outbox.flush()
         assert wire.got == []
@@ -140,10 +153,10 @@ async def test_a_close_is_the_last_message() -> None:
     wire = Wire()
     async with outbox_on(wire) as outbox:
         for i in range(3):
-            outbox.offer(message(str(i)), 1)
+            outbox.offer(*offered(str(i)))
         outbox.close(4000, "enough")
         outbox.close(4001, "again")
-        assert not outbox.offer(message("late"), 1)
+        assert not outbox.offer(*offered("late"))
         wire.reads.set()
         with pytest.raises(WebSocketDisconnect) as end:
             await outbox.put(message("own"), 1)
@@ -159,7 +172,7 @@ async def test_who_only_sends_hears_of_the_end() -> None:
         wire.gone = True
         wire.reads.set()
         await outbox.flush()
-        assert not outbox.offer(message("other"), 1)
+        assert not outbox.offer(*offered("other"))
         with pytest.raises(WebSocketDisconnect):
             await outbox.put(message("own"), 1)
 
@@ -175,3 +188,43 @@ def test_what_is_no_message_is_refused(data: Any) -> None:
     """A TypeError at the sender."""
     with pytest.raises(TypeError, match="expected str or bytes to send"):
         payload_size(data)
+
+
+async def test_a_server_that_takes_messages_at_once_gets_them() -> None:
+    """Where the scope offers `wscore.post`, a message goes there and not into the queue, as long as that takes it."""
+    wire = Wire()
+    posted: list[Any] = []
+    takes = True
+
+    def post(message: Prepared) -> bool:
+        if takes:
+            posted.append(message.payload)
+        return takes
+
+    async with outbox_on(wire, post=post) as outbox:
+        assert outbox.offer(*offered("a"))
+        takes = False
+        assert outbox.offer(*offered("b"))
+        await settled()
+        takes = True
+        assert outbox.offer(*offered("c"))  # behind what is queued, or it would overtake it
+        wire.reads.set()
+        await outbox.flush()
+        assert outbox.offer(*offered("d"))
+        assert (posted, wire.got) == (["a", "d"], ["b", "c"])
+
+
+async def test_nothing_is_posted_before_the_connection_is_open() -> None:
+    """A message that comes before the accept waits in the queue, whatever the server could take."""
+    posted: list[Any] = []
+    async with outbox_on(Wire(), opened=False, post=lambda message: posted.append(message) is None) as outbox:
+        assert outbox.offer(*offered("early"))
+        assert posted == []
+
+
+async def test_a_full_server_fills_the_queue_and_then_the_policy_decides(caplog: pytest.LogCaptureFixture) -> None:
+    """A receiver whose connection takes nothing more is a slow receiver like any other."""
+    async with outbox_on(Wire(), post=lambda message: False) as outbox:
+        assert [outbox.offer(*offered(str(i))) for i in range(4)] == [True] * 3 + [False]
+        assert outbox.skipped == 1
+    assert "reads too slowly" in caplog.text

@@ -46,9 +46,9 @@ def test_a_callback_takes_the_step_itself(run: Callable[[Case], None]):
         wakeup = Wakeup(loop)
 
         async def wait() -> None:
-            await wakeup
+            await wakeup.wait()
             seen.append("first")
-            await wakeup
+            await wakeup.wait()
             seen.append("second")
 
         def wake() -> None:
@@ -73,7 +73,7 @@ def test_another_task_lets_it_go_on_soon(run: Callable[[Case], None]):
         wakeup = Wakeup(loop)
 
         async def wait() -> str:
-            await wakeup
+            await wakeup.wait()
             return "woken"
 
         task = loop.create_task(wait())
@@ -106,10 +106,10 @@ def test_a_cancelled_task_hears_of_it(run: Callable[[Case], None]):
 
         async def wait() -> None:
             try:
-                await wakeup
+                await wakeup.wait()
             except asyncio.CancelledError as error:
                 heard.append(error.args)
-                await wakeup
+                await wakeup.wait()
 
         task = loop.create_task(wait())
         await asyncio.sleep(0)
@@ -131,7 +131,7 @@ def test_woken_and_cancelled_at_once(run: Callable[[Case], None], first: str):
         wakeup = Wakeup(loop)
 
         async def wait() -> None:
-            await wakeup
+            await wakeup.wait()
 
         task = loop.create_task(wait())
         await asyncio.sleep(0)
@@ -151,9 +151,9 @@ def test_timeouts_and_scopes_end_the_waiting(run: Callable[[Case], None]):
         wakeup = Wakeup(loop)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.001):
-                await wakeup
+                await wakeup.wait()
         with anyio.move_on_after(0.001) as scope:
-            await wakeup
+            await wakeup.wait()
         assert scope.cancelled_caught
         assert not wakeup.awaited
 
@@ -169,7 +169,7 @@ def test_the_task_keeps_its_context(run: Callable[[Case], None]):
 
         async def wait() -> str:
             variable.set("the task's")
-            await wakeup
+            await wakeup.wait()
             return variable.get()
 
         task = loop.create_task(wait())
@@ -188,7 +188,7 @@ def test_an_error_is_the_tasks(run: Callable[[Case], None]):
         wakeup = Wakeup(loop)
 
         async def wait() -> None:
-            await wakeup
+            await wakeup.wait()
             raise ValueError("mine")
 
         task = loop.create_task(wait())
@@ -196,5 +196,31 @@ def test_an_error_is_the_tasks(run: Callable[[Case], None]):
         await in_a_callback(loop, wakeup.wake)
         with pytest.raises(ValueError, match="mine"):
             await task
+
+    run(case)
+
+
+def test_several_tasks_wait(run: Callable[[Case], None]):
+    """All tasks that wait at a time go on at one wake-up, and one that was cancelled meanwhile holds up nobody."""
+
+    async def case(loop: asyncio.AbstractEventLoop) -> None:
+        wakeup = Wakeup(loop)
+        seen: list[int] = []
+
+        async def wait(number: int) -> None:
+            await wakeup.wait()
+            seen.append(number)
+
+        tasks = [loop.create_task(wait(number)) for number in range(4)]
+        await asyncio.sleep(0)
+        tasks[2].cancel()
+        await asyncio.sleep(0)
+        await in_a_callback(loop, wakeup.wake)
+        assert seen == [0, 1, 3]
+        again = loop.create_task(wait(4))
+        await asyncio.sleep(0)
+        await in_a_callback(loop, wakeup.wake)
+        assert seen == [0, 1, 3, 4]
+        await again
 
     run(case)

@@ -80,9 +80,11 @@ def test_other_files_change_nothing(command, code):
     """What is not Python is not code: the change that follows it is the first that counts."""
     running = command.run("code_of_mine:app", "--reload")
     url = running.url()
-    (command.folder / "notes.txt").write_text("hello")
-    code.write_text(APPLICATION.replace("first", "the second"))
-    running.logs("changed: ")
+    with connect(url) as client:
+        (command.folder / "notes.txt").write_text("hello")
+        code.write_text(APPLICATION.replace("first", "the second"))
+        with pytest.raises(ConnectionClosed):  # only then has the old worker stopped accepting
+            client.recv(TIMEOUT)
     assert told(url) == "the second"
     assert "notes.txt" not in running.stderr
 

@@ -35,6 +35,7 @@ PUBLIC = [
     "Peer",
     "ReceiveMessage",
     "ReceivedMessage",
+    "Prepared",
     "Request",
     "Response",
     "Scope",
@@ -46,6 +47,7 @@ PUBLIC = [
     "admission",
     "caused_by_disconnect",
     "out_of_resources",
+    "post_extension",
     "parse_uri",
     "tls_extension",
 ]
@@ -70,6 +72,7 @@ CONNECTION = [
     "next_timeout",
     "output_full",
     "output_size",
+    "post",
     "receive_data",
     "receive_eof",
     "response",

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, Literal
 
 import anyio
+
+from wscore import Prepared
 
 from ._disconnect import WebSocketDisconnect
 from ._websocket import WebSocket
@@ -35,6 +38,9 @@ class Outbox:
         self.skipped = 0
         """Messages that the receiver missed because its queue was full."""
         self._websocket = websocket
+        # Our own transports take a message for many at once, without a task that sends it (docs/reference/app.md).
+        extensions: Any = websocket.scope.get("extensions") or {}
+        self._post: Callable[[Prepared], bool] | None = extensions.get("wscore.post", {}).get("post")
         self._opened = opened
         self._max_count = max_count
         self._max_size = max_size
@@ -47,12 +53,17 @@ class Outbox:
         self._closing = False  # a close is the last message in the queue
         self._gone = False
 
-    def offer(self, message: dict[str, Any], size: int) -> bool:
-        """Queue somebody else's message, or deal with a receiver that is too slow; False where it misses it."""
+    def offer(self, message: dict[str, Any], prepared: Prepared) -> bool:
+        """Take somebody else's message, or deal with a receiver that is too slow; False where it misses it.
+
+        `prepared` is the same, for a transport that takes it at once; else, and behind what is queued, it is queued.
+        """
         if self._gone or self._closing or self._too_slow.is_set():
             return False
+        if self._post is not None and not self._messages and self._opened.is_set() and self._post(prepared):
+            return True
         if not self._full:
-            self._put(message, size)
+            self._put(message, prepared.size)
             return True
         if self._slow == "close":
             self._too_slow.set()

@@ -17,6 +17,8 @@ import anyio
 import anyio.from_thread
 import anyio.lowlevel
 
+from wscore import Prepared
+
 from ._backplane import Backplane, Deliver, Envelope, LocalBackplane
 from ._outbox import Outbox, SlowPolicy, payload_size
 from ._websocket import WebSocket
@@ -190,18 +192,18 @@ class Registry:
 
     def _deliver(self, envelope: Envelope) -> None:
         """Queue what is for this process's members."""
-        message, size = _message(envelope.data), payload_size(envelope.data)
+        message, prepared = _message(envelope.data), Prepared(envelope.data)
         if envelope.room is None:
             assert envelope.id is not None
             member = self._members.get(envelope.id)
             if member is not None:
-                member.outbox.offer(message, size)
+                member.outbox.offer(message, prepared)
             else:
                 log.debug("no member has the id %s", envelope.id)
             return
         for id, member in list(self._rooms.get(envelope.room, {}).items()):
             if id not in envelope.except_:
-                member.outbox.offer(message, size)
+                member.outbox.offer(message, prepared)
 
     def _enter(self, member: Member, room: str) -> None:
         if self._members.get(member.id) is not member or room in member.rooms:

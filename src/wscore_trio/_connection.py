@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import trio
 
@@ -35,7 +35,6 @@ class Connection:
     __slots__ = (
         "_app",
         "_app_may_read",
-        "_app_reads",
         "_application",
         "_attending",
         "_check_at",
@@ -46,12 +45,12 @@ class Connection:
         "_nursery",
         "_over",
         "_patience",
+        "_reader",
         "_revision",
         "_since_yield",
         "_started",
         "_waiting",
         "_watcher",
-        "_watcher_reads",
         "_wire",
         "_writing",
     )
@@ -79,10 +78,8 @@ class Connection:
         self._waiting = trio.lowlevel.ParkingLot()  # tasks of the application, for a message or for room
         self._watcher = trio.lowlevel.ParkingLot()
         self._patience = trio.CancelScope()  # around what the watcher waits for
-        # Who reads: at most one of these is true, and the application only begins where the watcher does not attend.
-        self._app_reads = False
-        self._watcher_reads = False
-        self._app_may_read = False
+        self._reader: Literal["application", "watcher"] | None = None  # who waits for bytes
+        self._app_may_read = False  # where the watcher does not attend
         self._attending = True
         self._check_at: float | None = math.inf  # when to see whether the application is away; None while it reads
         self._writing = False  # the writing task has the socket
@@ -95,6 +92,7 @@ class Connection:
         """Serve the connection until the socket is closed and the application has ended."""
         async with trio.open_nursery() as self._nursery:
             try:
+                self._read_now()  # most requests are there when their connection is
                 await self._watch()
             finally:
                 # Nothing comes or goes any more, but the application may still have messages to take.
@@ -119,11 +117,7 @@ class Connection:
             with trio.CancelScope(deadline=self._deadline()) as self._patience:
                 while not self._closed:  # one scope for many waits: `_hasten` moves its deadline
                     if self._attending and core.wants_read:
-                        self._watcher_reads = True
-                        try:
-                            await self._read()
-                        finally:
-                            self._watcher_reads = False
+                        await self._read("watcher")
                     else:
                         await self._watcher.park()
                     if self._flush_planned:
@@ -135,18 +129,13 @@ class Connection:
         core, now = self._core, trio.current_time()
         deadline = core.next_timeout()
         if deadline is not None and now >= deadline:
-            if core.wants_read and isinstance(self._wire, Bare):
-                # Nobody may have looked for a while: a pong that has come is in time.
-                try:
-                    self._take(self._wire.receive_now())
-                except LOST:
-                    return self._lose()
+            self._read_now()  # nobody may have looked for a while, and a pong that has come is in time
             core.handle_timeout(now=now)
         if self._check_at is not None and now >= self._check_at:
             self._check_at = None
-            if not self._app_reads:
+            if self._reader is None:
                 self._attend()
-        return self._pump()
+        self._pump()
 
     async def _write(self, data: bytes) -> None:
         """Write `data`, and what gathers meanwhile in one piece; under TLS, then close, if that is due."""
@@ -178,8 +167,8 @@ class Connection:
         finally:
             self._over = True
             ended(now=trio.current_time())
+            self._revision = -1  # whatever the core makes of it, the watcher has to read now
             self._pump()
-            self._agree()
 
     # -- the application's side
 
@@ -201,14 +190,12 @@ class Connection:
 
     async def _wait_for_message(self) -> None:
         """Read, where nobody else does; what was read is in the core before anything can be cancelled."""
-        if not self._app_may_read or self._attending or self._app_reads or self._watcher_reads:
+        if not self._app_may_read or self._attending or self._reader is not None:
             await self._waiting.park()
             return
-        self._app_reads = True
         try:
-            await self._read()
+            await self._read("application")
         finally:
-            self._app_reads = False
             if self._check_at is None:
                 self._check_later()
             if self._waiting:
@@ -252,13 +239,24 @@ class Connection:
 
     # -- reading and writing
 
-    async def _read(self) -> None:
+    async def _read(self, reader: Literal["application", "watcher"]) -> None:
         """Wait for bytes once, and feed them to the core."""
+        self._reader = reader
         try:
             data = await self._wire.receive()
         except LOST:
             return self._lose()
+        finally:
+            self._reader = None
         return self._take(data)
+
+    def _read_now(self) -> None:
+        """Feed what has come already; under TLS nothing has, since the watcher reads all the time."""
+        if isinstance(self._wire, Bare) and self._core.wants_read:
+            try:
+                self._take(self._wire.receive_now())
+            except LOST:
+                self._lose()
 
     def _take(self, data: bytes | None) -> None:
         core = self._core
@@ -318,7 +316,7 @@ class Connection:
         """Pass on messages and bytes, which is all that there is to do for most inputs."""
         core = self._core
         if core.has_message:
-            if self._app_reads:
+            if self._reader == "application":
                 self._interrupt()
             elif self._waiting:
                 self._waiting.unpark_all()
@@ -347,7 +345,7 @@ class Connection:
             access_log.info(line)
         core.access_lines = []
         if self._over or closing is not Closing.NO:
-            if self._app_reads:
+            if self._reader == "application":
                 self._interrupt()
             self._attend()
         if self._attending:
@@ -358,7 +356,7 @@ class Connection:
             self._flush()
         elif closing is Closing.NOW:
             self._closed = True
-            if self._watcher_reads:
+            if self._reader == "watcher":
                 self._patience.cancel()
         self._hasten(self._deadline())
 

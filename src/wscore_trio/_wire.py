@@ -25,10 +25,11 @@ _READ_SIZE: Final = 2**16
 class Bare:
     """A non-blocking socket. Cancelling a wait for it loses nothing; one task may wait to read, and one to write."""
 
-    __slots__ = ("_socket",)
+    __slots__ = ("_ended", "_socket")
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
+        self._ended = False
 
     def peer(self) -> Peer:
         """Tell who is at the other end."""
@@ -77,8 +78,10 @@ class Bare:
 
     def end(self) -> None:
         """End our side, once or more."""
-        with contextlib.suppress(OSError):  # reset meanwhile: the next read will say so
-            self._socket.shutdown(socket.SHUT_WR)
+        if not self._ended:
+            self._ended = True
+            with contextlib.suppress(OSError):  # reset meanwhile: the next read will say so
+                self._socket.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
         """Close the socket, once or more; who waits for it hears of it."""

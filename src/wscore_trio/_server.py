@@ -1,33 +1,28 @@
-"""A server on trio: listeners, lifespan, and the graceful end."""
+"""A server on trio: listeners, connections, and the graceful end."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 import ssl as ssl_module
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Final
 
 import trio
 
-from wscore import (
-    Admission,
-    Application,
-    Config,
-    Lifespan,
-    LifespanMode,
-    LifespanPhase,
-    StartupFailed,
-    admission,
-    out_of_resources,
-)
+from wscore import Admission, Application, Config, LifespanMode, admission, out_of_resources
 from wscore.listening import Listeners
 
-from ._connection import Connection, Stream
+from ._connection import Connection
+from ._lifespan import LifespanTask
+from ._wire import Bare, Secure, Wire
 
 __all__ = ["Server", "serve"]
 
 error_log = logging.getLogger("wscore.error")
+
+_ACCEPTS_A_TURN: Final = 16  # connections taken without giving way to those that are there
 
 
 async def serve(
@@ -71,8 +66,7 @@ class Server:
         self._ssl = ssl
         self._config = config
         self._log_access = log_access
-        self._lifespan = Lifespan(lifespan)
-        self._lifespan_news = trio.Event()
+        self._lifespan = LifespanTask(app, lifespan)
         self._connections: set[Connection] = set()
         self._accepted = 0  # sockets that are ours, those in a TLS handshake among them
         self._idle = trio.Event()
@@ -109,14 +103,13 @@ class Server:
         self._listeners = await _listen(*address)
         try:
             async with trio.open_nursery() as lifespan:
-                await self._start_lifespan(lifespan)
-                if self._lifespan.phase is not LifespanPhase.FAILED:
+                await self._lifespan.start(lifespan, self._config.lifespan_timeout)
+                if not self._lifespan.failed:
                     await self._serve_until_closed(started)
                 lifespan.cancel_scope.cancel()
         finally:
             self._listeners.close()
-        if self._lifespan.phase is LifespanPhase.FAILED:
-            raise StartupFailed(self._lifespan.failure)
+        self._lifespan.check()
 
     async def _serve_until_closed(self, started: trio.TaskStatus[Server]) -> None:
         self._listeners.listen(self._config.backlog)
@@ -124,47 +117,58 @@ class Server:
             with self._accepting:
                 async with trio.open_nursery() as accepting:
                     for sock in self.sockets:
-                        listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
-                        accepting.start_soon(self._accept, listener, connections)
+                        accepting.start_soon(self._accept, sock, connections)
                     started.started(self)
             self._listeners.close()
             await self._close.wait()
             last = trio.current_time() + self._config.shutdown_grace + self._config.close_timeout
             await self._end_connections(last)
             connections.cancel_scope.cancel()
-        await self._stop_lifespan(last)
+        await self._lifespan.stop(last)
 
     # -- connections
 
-    async def _accept(self, listener: trio.SocketListener, connections: trio.Nursery) -> None:
+    async def _accept(self, listener: socket.socket, connections: trio.Nursery) -> None:
         while True:
+            await trio.lowlevel.wait_readable(listener)
             try:
-                stream = await listener.accept()
+                for _ in range(_ACCEPTS_A_TURN):
+                    sock, _ = listener.accept()
+                    self._take(sock, connections)
+            except BlockingIOError:
+                pass
             except OSError as error:
                 if out_of_resources(error):
                     error_log.error("cannot accept connections: %s", error.strerror)
                     await trio.sleep(self._config.accept_retry)
-                continue
-            verdict = admission(self._config, self._accepted)
-            if verdict is Admission.DROP:
-                await trio.aclose_forcefully(stream)
-                continue
-            self._accepted += 1
-            connections.start_soon(self._serve, stream, trio.current_time(), verdict is Admission.TURN_AWAY)
 
-    async def _serve(self, socket_stream: trio.SocketStream, accepted_at: float, turn_away: bool) -> None:
+    def _take(self, sock: socket.socket, connections: trio.Nursery) -> None:
+        verdict = admission(self._config, self._accepted)
+        if verdict is Admission.DROP:
+            sock.close()
+            return
+        sock.setblocking(False)
+        if sock.family != socket.AF_UNIX:
+            with contextlib.suppress(OSError):  # gone already: the first read will say so
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._accepted += 1
+        connections.start_soon(self._serve, sock, trio.current_time(), verdict is Admission.TURN_AWAY)
+
+    async def _serve(self, sock: socket.socket, accepted_at: float, turn_away: bool) -> None:
         """Serve one connection; whatever happens in it, the others hear nothing of it."""
         connection: Connection | None = None
-        stream: Stream = socket_stream
+        wire: Wire = Bare(sock)
         try:
             if self._ssl is not None:
-                stream = trio.SSLStream(socket_stream, self._ssl, server_side=True, https_compatible=True)
+                stream = trio.SocketStream(trio.socket.from_stdlib_socket(sock))
+                tls = trio.SSLStream(stream, self._ssl, server_side=True, https_compatible=True)
+                wire = Secure(tls)
                 with trio.move_on_at(accepted_at + self._config.handshake_timeout) as handshake:
-                    await stream.do_handshake()
+                    await tls.do_handshake()
                 if handshake.cancelled_caught:
                     return
             connection = Connection(
-                stream,
+                wire,
                 self._app,
                 self._config,
                 state=self._lifespan.state,
@@ -186,8 +190,7 @@ class Server:
             self._accepted -= 1
             if not self._accepted:
                 self._idle.set()
-            with trio.CancelScope(shield=True):
-                await trio.aclose_forcefully(socket_stream)
+            wire.close()
 
     async def _end_connections(self, last: float) -> None:
         for connection in list(self._connections):
@@ -203,62 +206,6 @@ class Server:
         while self._accepted:
             self._idle = trio.Event()
             await self._idle.wait()
-
-    # -- lifespan
-
-    async def _start_lifespan(self, nursery: trio.Nursery) -> None:
-        lifespan = self._lifespan
-        if lifespan.phase is LifespanPhase.STARTING:
-            nursery.start_soon(self._run_lifespan)
-            timeout = self._config.lifespan_timeout
-            with trio.CancelScope() as scope:
-                if timeout is not None:
-                    scope.deadline = trio.current_time() + timeout
-                await self._lifespan_leaves(LifespanPhase.STARTING)
-            if scope.cancelled_caught and timeout is not None:
-                lifespan.startup_overdue(timeout)
-
-    async def _stop_lifespan(self, last: float) -> None:
-        self._lifespan.begin_shutdown()
-        self._lifespan_news.set()
-        with trio.move_on_at(last) as scope:
-            await self._lifespan_leaves(LifespanPhase.STOPPING)
-        if scope.cancelled_caught:
-            error_log.error("lifespan: the application's shutdown took too long")
-        elif self._lifespan.failure:
-            error_log.error("lifespan: %s", self._lifespan.failure)
-
-    async def _lifespan_leaves(self, phase: LifespanPhase) -> None:
-        while self._lifespan.phase is phase:
-            await self._lifespan_changes()
-
-    async def _lifespan_changes(self) -> None:
-        if self._lifespan_news.is_set():
-            self._lifespan_news = trio.Event()
-        await self._lifespan_news.wait()
-
-    async def _run_lifespan(self) -> None:
-        lifespan = self._lifespan
-
-        async def receive() -> Any:
-            while (message := lifespan.next_message()) is None:
-                await self._lifespan_changes()
-            return message
-
-        async def send(message: Mapping[str, Any]) -> None:
-            await trio.lowlevel.checkpoint_if_cancelled()
-            lifespan.send(message)
-            self._lifespan_news.set()
-
-        try:
-            await self._app(lifespan.scope, receive, send)
-        except Exception as error:
-            error_log.debug("the application raised in its lifespan", exc_info=error)
-            lifespan.application_raised(error)
-        else:
-            lifespan.application_returned()
-        finally:
-            self._lifespan_news.set()
 
 
 async def _listen(

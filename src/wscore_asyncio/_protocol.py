@@ -60,6 +60,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "__weakref__",
         "_accepted_at",
+        "_answering",
         "_core",
         "_ending",
         "_eof",
@@ -96,6 +97,7 @@ class Connection(asyncio.Protocol):
         self._writable = True
         self._room: asyncio.Event | None = None  # made by who waits for room, which is seldom
         self._timer: asyncio.TimerHandle | None = None
+        self._answering = False  # the application's step is part of `data_received`
         self._flush_planned = False
         self._ending = False
         self._revision = -1  # the core's outputs have not been looked at
@@ -131,12 +133,10 @@ class Connection(asyncio.Protocol):
         core = self._core
         core.receive_data(data, now=self._time())
         if core.has_message:
-            planned, self._flush_planned = self._flush_planned, True  # below: what is said until then need not plan it
+            self._answering = True
             self._message.wake()
-            if core.revision != self._revision:
-                self._agree()
-            self._flush_planned = planned
-        elif core.revision != self._revision:
+            self._answering = False
+        if core.revision != self._revision:
             self._agree()
         if core.output_size or self._ending:
             self._flush()
@@ -209,17 +209,15 @@ class Connection(asyncio.Protocol):
         while (message := core.next_message(now=self._time())) is None:
             core.expect_message()
             await self._message.wait()
-        if core.revision != self._revision:
+        if core.revision != self._revision and not self._answering:
             self._agree()
         return message
 
     async def _send(self, message: Any) -> None:
         core = self._core
         core.send(message, now=self._time())
-        if not self._flush_planned:
-            self._plan_flush()
-        if core.revision != self._revision:
-            self._agree()
+        if not self._answering:  # else `data_received` sees to it
+            self._pump()
         if core.output_full or not self._writable:
             self._flush()
             await asyncio.sleep(0)  # an application that only sends gives way to the others once per buffer
@@ -233,7 +231,7 @@ class Connection(asyncio.Protocol):
         """Write what is sent to many connections, at once: False where it would have to wait."""
         if not self._writable or self._lost or not self._core.post(message):
             return False
-        if not self._flush_planned:
+        if not self._flush_planned and not self._answering:
             self._transport.write(self._core.data_to_send())
         return True
 

@@ -6,6 +6,7 @@
     _server       ServerConnection: feeds the table, performs its effects, owns the outputs
     _client       ClientConnection: the other end, with a table of its own
     _closing      what a transport has to do at the end
+    _endpoint     what both ends do alike: messages, pings, the peer's end
     _ends         every way in which a connection ends, and what each side is told
     _handshake    request heads, refusals, the 101 and denials; on h11
     _client_handshake   requests, and the responses to them; on h11

@@ -9,26 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from ._access import Stats
 from ._client_handshake import Agreement, BadResponse, ClientHandshake
 from ._close import MAX_REASON_BYTES, NORMAL, Close, is_sendable
 from ._closing import Closing
 from ._config import Config
 from ._deflate import Deflate
+from ._endpoint import Endpoint
 from ._ends import (
     CUT_OFF,
     END_OF_STREAM,
     GIVEN_UP,
-    LOST,
     TIMED_OUT,
     UNANSWERED,
-    CloseInfo,
     End,
     answered_otherwise,
     application_closed,
     not_answered,
-    peer_closed,
-    violated,
 )
 from ._errors import (
     ConnectionClosed,
@@ -38,21 +34,18 @@ from ._errors import (
     InvalidMessage,
     LocalProtocolError,
 )
-from ._frames import ClientFrameCodec, Ping, Pong, Violation
+from ._frames import ClientFrameCodec
 from ._frames.native_client import NativeClientCodec
 from ._frames.wsproto import WsprotoCodec
 from ._handshake import Response
-from ._inbox import Inbox, payload_size
-from ._keepalive import Keepalive
+from ._inbox import payload_size
 from ._lifecycle import CLIENT_TRANSITIONS, Effect, State, Timer, Trigger
-from ._output import Output
-from ._timers import Timers
 from ._uri import URI, parse_uri, redirected
 
 __all__ = ["ClientConnection"]
 
 
-class ClientConnection:
+class ClientConnection(Endpoint[ClientFrameCodec]):
     """One WebSocket connection, seen from the client, between bytes and messages.
 
     Make it when the TCP connection (or TLS) stands: the request is then in `data_to_send`. Feed it what happens (the
@@ -65,31 +58,14 @@ class ClientConnection:
     """
 
     __slots__ = (
-        "__weakref__",
-        "_close_received",
-        "_close_sent",
-        "_codec",
-        "_end",
-        "_eof",
         "_handshake",
-        "_inbox",
-        "_input_over",
-        "_keepalive",
         "_opened",
-        "_output",
-        "_paused",
         "_pings",
         "_pongs",
         "_random",
         "_response",
-        "_state",
         "_streaming",
         "_subprotocol",
-        "_timers",
-        "_waiting_end",
-        "config",
-        "revision",
-        "stats",
         "uri",
     )
 
@@ -105,16 +81,8 @@ class ClientConnection:
         origin: str | None = None,
     ) -> None:
         self.uri = parse_uri(uri) if isinstance(uri, str) else uri
-        self.config = config
-        self.stats = Stats()
-        self.revision = 0
-        """Changes when any output but messages and bytes may have: a transport that has seen it need not look again."""
+        super().__init__(config, State.AWAITING_RESPONSE, now)
         self._random = random
-        self._state = State.AWAITING_RESPONSE
-        self._timers = Timers(config)
-        self._keepalive = Keepalive(self._timers, self.stats)
-        self._inbox = Inbox(config.max_queue, config.max_queue_size)
-        self._output = Output(config.max_output_size)
         # the handshake
         self._handshake: ClientHandshake | None = ClientHandshake(
             self.uri, config, random, subprotocols=subprotocols, headers=headers, origin=origin
@@ -123,20 +91,10 @@ class ClientConnection:
         self._subprotocol: str | None = None
         self._opened = False
         # messages
-        self._codec: ClientFrameCodec | None = None
-        self._paused = False  # the inbox is full: no parsing, no reading
         self._streaming: type[str | bytes] | None = None  # a message is being sent in fragments, of this kind
         self._pings: dict[bytes, float] = {}  # in flight, keepalive's among them, in their order
         self._pongs: list[tuple[bytes, float]] = []
-        # the end
-        self._eof = False
-        self._input_over = False  # a close frame or a violation was parsed: nothing after it counts
-        self._waiting_end: tuple[Trigger, End] | None = None
-        self._end: End | None = None
-        self._close_sent: Close | None = None
-        self._close_received: Close | None = None
         self._output.write(self._handshake.request())
-        self._timers.enter(self._state, now)
 
     # -- the network: nothing that a peer does raises
 
@@ -145,12 +103,7 @@ class ClientConnection:
         if not data or self._eof:
             return
         if self._codec is not None:
-            if self._keepalive.awaits_pong:
-                self._keepalive.heard(now)
-            if not self._input_over and self._state in _READING_FRAMES:
-                self._codec.receive_data(data)
-                if not self._paused:
-                    self._parse(now)
+            self._take_frames(data, now)
         elif self._handshake is not None:
             self._read_response(self._handshake, data, now)
 
@@ -162,15 +115,6 @@ class ClientConnection:
         self._eof = True
         if self._waiting_end is None and not self._input_over:
             self._meet(Trigger.PEER_EOF, END_OF_STREAM if self._opened else CUT_OFF, now)
-
-    def connection_lost(self, *, now: float) -> None:
-        """Take the news that the socket is gone, for whatever reason. A second time is nothing new.
-
-        It does not wait behind messages, as an end of stream does, but those can still be read.
-        """
-        self._eof = True
-        self._reach_end(now)
-        self._feed(Trigger.TRANSPORT_LOST, now, LOST)
 
     # -- the application
 
@@ -248,11 +192,7 @@ class ClientConnection:
         """
         close = _close(code, reason)
         self._feed(Trigger.APP_CLOSE, now, application_closed(close) if self._opened else GIVEN_UP)
-        if self._state is _CLOSE_SENT:
-            # Look for the server's close frame in what was left unread, and meet its end.
-            self._paused = False
-            self._parse(now)
-            self._reach_end(now)
+        self._after_our_close(now)
 
     def next_message(self, *, now: float) -> str | bytes | None:
         """Give the application its next message, or None.
@@ -293,28 +233,10 @@ class ClientConnection:
 
     # -- outputs: levels, to be read after any input, in any order
 
-    def data_to_send(self) -> bytes:
-        """Take the bytes to write; b"" where there are none. They go out in order, by one writer."""
-        return self._output.take()
-
-    @property
-    def output_size(self) -> int:
-        """Bytes that `data_to_send` would give."""
-        return self._output.size
-
-    @property
-    def output_full(self) -> bool:
-        """So much output waits that who sends should, until some of it was taken and written."""
-        return self._output.full
-
     @property
     def has_message(self) -> bool:
         """`next_message` would give one, or `expect_message` raise: who waits for a message should look."""
         return bool(self._inbox) or self._waiting_end is not None or self._end is not None
-
-    def next_timeout(self) -> float | None:
-        """When to call `handle_timeout`, in the caller's clock; None while nothing is waited for."""
-        return self._timers.next
 
     @property
     def opened(self) -> bool:
@@ -349,19 +271,6 @@ class ClientConnection:
                 return Closing.AFTER_FLUSH
             case _:
                 return Closing.NO
-
-    @property
-    def state(self) -> State:
-        """Where the connection is in its life."""
-        return self._state
-
-    @property
-    def close_info(self) -> CloseInfo | None:
-        """How the connection ended; None while it has not."""
-        end = self._end
-        if end is None:
-            return None
-        return CloseInfo(end.cause, end.code, end.reason, self._close_sent, self._close_received)
 
     def __repr__(self) -> str:
         """Show state and address, for logs."""
@@ -400,12 +309,7 @@ class ClientConnection:
                 self._opened = True
                 self._handshake = None
             case Effect.SEND_CLOSE:
-                assert self._end is not None
-                assert self._end.frame is not None
-                assert self._codec is not None
-                self._output.write_late_pong()  # a ping that came before the close is answered before it (F23)
-                self._close_sent = self._end.frame
-                self._output.write(self._codec.close(self._end.frame))
+                self._write_close()
             case Effect.SEND_PING:
                 assert self._codec is not None
                 payload = self._keepalive.ping(now, reading=not self._paused)
@@ -450,53 +354,9 @@ class ClientConnection:
 
     # -- frames
 
-    def _parse(self, now: float, *, answering: bool = False) -> None:
-        """Turn the bytes that the codec holds into messages and answers, until it needs more or the inbox is full.
-
-        While the application is `answering`, with a message in its hands that came before those bytes, an end waits
-        until it asks for the next (F32).
-        """
-        codec, inbox = self._codec, self._inbox
-        assert codec is not None
-        while not self._input_over:
-            keeping = self._state is not _CLOSE_SENT  # what comes after our close frame is thrown away
-            if keeping:
-                if inbox.full:
-                    self._pause()
-                    return
-                messages, size = codec.messages(inbox.free_count, inbox.free_size)
-                if messages:
-                    self._keep(messages, size)
-                if inbox.full:
-                    continue
-                if not codec.unread:
-                    return
-            event = codec.next_event()
-            if isinstance(event, (str, bytes)):
-                if keeping:
-                    self._keep([event], payload_size(event))
-            elif event is not None:
-                self._take(event, now, answering=answering)
-            else:
-                return
-
-    def _take(self, event: Ping | Pong | Close | Violation, now: float, *, answering: bool) -> None:
-        """Take what is no message."""
-        match event:
-            case Ping(payload):
-                if self._state is _OPEN:  # nothing follows our close frame (I4)
-                    assert self._codec is not None
-                    self._output.write_pong(self._codec.pong(payload))
-            case Pong(payload):
-                if self._state is _OPEN and payload in self._pings:
-                    self._answered(payload, now)
-            case Close():
-                self._input_over = True
-                self._close_received = event
-                self._meet(Trigger.PEER_CLOSE, peer_closed(event), now, answering=answering)
-            case Violation():
-                self._input_over = True
-                self._meet(Trigger.PEER_VIOLATION, violated(event), now, answering=answering)
+    def _take_pong(self, payload: bytes, now: float) -> None:
+        if payload in self._pings:
+            self._answered(payload, now)
 
     def _answered(self, payload: bytes, now: float) -> None:
         """Take a pong: it answers its ping, and those that went out before it."""
@@ -507,46 +367,6 @@ class ClientConnection:
                 self._pongs.append((earlier, now - sent_at))
             if earlier == payload:
                 return
-
-    def _keep(self, messages: list[str | bytes], size: int) -> None:
-        self._inbox.put(messages, size)
-        stats = self.stats
-        stats.messages_received += len(messages)
-        stats.bytes_received += size
-
-    def _pause(self) -> None:
-        self.revision += 1
-        self._paused = True
-        self._keepalive.pause()
-
-    def _resume(self, now: float) -> None:
-        self.revision += 1
-        self._paused = False
-        if self._state is _OPEN:
-            self._keepalive.resume(now)
-        self._parse(now, answering=True)
-
-    # -- ends
-
-    def _meet(self, trigger: Trigger, end: End, now: float, *, answering: bool = False) -> None:
-        """Feed a peer's close, violation or end of stream, now or when the messages before it were taken (F32)."""
-        behind_messages = bool(self._inbox.messages) or self._paused or answering
-        if self._state is _OPEN and behind_messages:
-            self.revision += 1
-            self._waiting_end = (trigger, end)  # of a paused connection, a close frame replaces an end of stream
-            self._keepalive.stop()
-            if not self._timers.running(Timer.END):
-                self._timers.start(Timer.END, now)
-        else:
-            self._waiting_end = None
-            self._feed(trigger, now, end)
-
-    def _reach_end(self, now: float) -> None:
-        """Let the peer's end take effect that waited behind its messages, if one did."""
-        if self._waiting_end is not None:
-            (trigger, end), self._waiting_end = self._waiting_end, None
-            self._timers.stop(Timer.END)
-            self._feed(trigger, now, end)
 
     def _not_sendable(self, what: str) -> Exception:
         """Make the error for an application that sends while the connection is not open."""
@@ -624,7 +444,6 @@ def _close(code: object, reason: object) -> Close:
 
 
 _ENDING: Final = frozenset({State.CLOSE_SENT, State.DRAINING, State.CLOSED})
-_READING_FRAMES: Final = frozenset({State.OPEN, State.CLOSE_SENT})
 # For what is asked on every message: looking a member up in its class takes Python 3.11 as long as unmasking a word.
 _OPEN: Final = State.OPEN
 _CLOSE_SENT: Final = State.CLOSE_SENT

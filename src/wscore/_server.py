@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final, Self
 
-from ._access import Stats, answered_line, closed_line
+from ._access import answered_line, closed_line
 from ._asgi import (
     TRIGGERS,
     Accept,
@@ -28,40 +28,34 @@ from ._asgi import (
     read_send,
     unencodable,
 )
-from ._close import MAX_REASON_BYTES, Close, is_sendable
+from ._close import MAX_REASON_BYTES, is_sendable
 from ._closing import Closing
 from ._config import Config
 from ._deflate import Deflate
+from ._endpoint import Endpoint
 from ._ends import (
     CLOSED_UNANSWERED,
     DENIED,
     END_OF_STREAM,
-    LOST,
     OVERLOAD,
     RAISED,
     RAISED_UNANSWERED,
     RETURNED,
     RETURNED_UNANSWERED,
     TIMED_OUT,
-    CloseInfo,
     End,
     application_closed,
-    peer_closed,
     refused,
     shut_down,
-    violated,
 )
 from ._errors import ClientDisconnected, LocalProtocolError
-from ._frames import FrameCodec, Ping, Pong, Violation
+from ._frames import FrameCodec
 from ._frames.native import NativeCodec
 from ._frames.wsproto import WsprotoCodec
 from ._handshake import Denial, HeadReader, Opening, Request, Response, judge
-from ._inbox import Inbox, payload_size
-from ._keepalive import Keepalive
+from ._inbox import payload_size
 from ._lifecycle import TRANSITIONS, Effect, State, Timer, Trigger, follow
-from ._output import Output
 from ._prepared import Encoding, Prepared, encoding
-from ._timers import Timers
 
 __all__ = ["ServerConnection"]
 
@@ -72,7 +66,7 @@ _Carried = Opening | Accept | ResponseStart | Body | None
 _UNKNOWN_PEER: Final = Peer()
 
 
-class ServerConnection:
+class ServerConnection(Endpoint[FrameCodec]):
     """One WebSocket connection, seen from the server, between bytes and ASGI messages.
 
     Feed it what happens (the network, the application, the clock, the operator); after any input read its outputs,
@@ -84,38 +78,21 @@ class ServerConnection:
     """
 
     __slots__ = (
-        "__weakref__",
         "_access_log",
         "_app_state",
         "_as_value",
-        "_close_received",
-        "_close_sent",
-        "_codec",
         "_denial",
         "_early",
         "_encoding",
-        "_end",
-        "_eof",
         "_head",
-        "_inbox",
-        "_input_over",
-        "_keepalive",
         "_opened_at",
         "_opening",
-        "_output",
-        "_paused",
         "_peer",
         "_request",
         "_response",
         "_scope",
-        "_state",
-        "_timers",
         "_turned_away",
-        "_waiting_end",
         "access_lines",
-        "config",
-        "revision",
-        "stats",
     )
 
     def __init__(
@@ -127,20 +104,12 @@ class ServerConnection:
         state: Mapping[str, Any] | None = None,
         access_log: bool = True,
     ) -> None:
-        self.config = config
-        self.stats = Stats()
+        super().__init__(config, State.AWAITING_REQUEST, now)
         self.access_lines: list[str] = []
-        self.revision = 0
-        """Changes when any output but messages and bytes may have: a transport that has seen it need not look again."""
         self._peer = peer
         self._access_log = access_log
         self._app_state: Mapping[str, Any] = {} if state is None else state
         self._opened_at = now
-        self._state = _AWAITING_REQUEST
-        self._timers = Timers(config)
-        self._keepalive = Keepalive(self._timers, self.stats)
-        self._inbox = Inbox(config.max_queue, config.max_queue_size)
-        self._output = Output(config.max_output_size)
         # the handshake
         self._head: HeadReader | None = HeadReader(config)
         self._request: Request | None = None
@@ -151,18 +120,7 @@ class ServerConnection:
         self._early: bytearray | None = None  # what came before the accept
         self._denial: Denial | None = None
         self._response: Response | None = None
-        # messages
-        self._codec: FrameCodec | None = None
-        self._encoding: Encoding | None = None
-        self._paused = False  # the inbox is full: no parsing, no reading
-        # the end
-        self._eof = False
-        self._input_over = False  # a close frame or a violation was parsed: nothing after it counts
-        self._waiting_end: tuple[Trigger, End] | None = None
-        self._end: End | None = None
-        self._close_sent: Close | None = None
-        self._close_received: Close | None = None
-        self._timers.enter(self._state, now)
+        self._encoding: Encoding | None = None  # of its messages
 
     @classmethod
     def from_request(
@@ -194,12 +152,7 @@ class ServerConnection:
         if not data or self._eof:
             return
         if self._codec is not None:
-            if self._keepalive.awaits_pong:
-                self._keepalive.heard(now)
-            if not self._input_over and self._state in _READING_FRAMES:
-                self._codec.receive_data(data)
-                if not self._paused:
-                    self._parse(now)
+            self._take_frames(data, now)
         elif self._state is _AWAITING_REQUEST:
             assert self._head is not None
             match self._head.feed(data):
@@ -225,15 +178,6 @@ class ServerConnection:
         self._eof = True
         if self._waiting_end is None and not self._input_over:
             self._meet(Trigger.PEER_EOF, END_OF_STREAM, now)
-
-    def connection_lost(self, *, now: float) -> None:
-        """Take the news that the socket is gone, for whatever reason. A second time is nothing new.
-
-        It does not wait behind messages, as an end of stream does, but those can still be read.
-        """
-        self._eof = True
-        self._reach_end(now)
-        self._feed(Trigger.TRANSPORT_LOST, now, LOST)
 
     # -- the application
 
@@ -361,30 +305,11 @@ class ServerConnection:
 
     # -- outputs: levels, to be read after any input, in any order
 
-    def data_to_send(self) -> bytes:
-        """Take the bytes to write; b"" where there are none. They go out in order, by one writer."""
-        return self._output.take()
-
-    @property
-    def output_size(self) -> int:
-        """Bytes that `data_to_send` would give."""
-        return self._output.size
-
-    @property
-    def output_full(self) -> bool:
-        """So much output waits that the application's `send()` should, until some of it was taken and written."""
-        output = self._output
-        return output.size >= output.limit
-
     @property
     def has_message(self) -> bool:
         """`next_message` would give one."""
         inbox = self._inbox
         return bool(inbox.messages or inbox or self._waiting_end)  # the first is the common case, and no call
-
-    def next_timeout(self) -> float | None:
-        """When to call `handle_timeout`, in the caller's clock; None while nothing is waited for."""
-        return self._timers.next
 
     @property
     def scope(self) -> Scope | None:
@@ -409,19 +334,6 @@ class ServerConnection:
     def closing(self) -> Closing:
         """What to do about the end of the TCP connection."""
         return _CLOSING[self._state]
-
-    @property
-    def state(self) -> State:
-        """Where the connection is in its life."""
-        return self._state
-
-    @property
-    def close_info(self) -> CloseInfo | None:
-        """How the connection ended; None while it has not."""
-        end = self._end
-        if end is None:
-            return None
-        return CloseInfo(end.cause, end.code, end.reason, self._close_sent, self._close_received)
 
     def __repr__(self) -> str:
         """Show state and peer, for logs."""
@@ -502,13 +414,7 @@ class ServerConnection:
 
     def _send_close(self, carried: _Carried, now: float) -> None:
         del carried, now
-        end, output = self._end, self._output
-        assert end is not None
-        assert end.frame is not None
-        assert self._codec is not None
-        output.write_late_pong()  # a ping that came before the close is answered before it (F23)
-        self._close_sent = end.frame
-        output.write(self._codec.close(end.frame))
+        self._write_close()
 
     def _send_ping(self, carried: _Carried, now: float) -> None:
         del carried
@@ -570,102 +476,11 @@ class ServerConnection:
         if self._access_log:
             self.access_lines.append(answered_line(self._peer, self._scope, response.status))
 
-    # -- frames
-
-    def _parse(self, now: float, *, answering: bool = False) -> None:
-        """Turn the bytes that the codec holds into messages and answers, until it needs more or the inbox is full.
-
-        While the application is `answering`, with a message in its hands that came before those bytes, an end waits
-        until it asks for the next (F32).
-        """
-        codec, inbox = self._codec, self._inbox
-        assert codec is not None
-        while not self._input_over:
-            keeping = self._state is not _CLOSE_SENT  # what comes after our close frame is thrown away
-            if keeping:
-                if inbox.full:
-                    self._pause()
-                    return
-                messages, size = codec.messages(inbox.free_count, inbox.free_size)
-                if messages:
-                    self._keep(messages, size)
-                    if inbox.full:
-                        continue
-                if not codec.unread:
-                    return
-            event = codec.next_event()
-            if isinstance(event, (str, bytes)):
-                if keeping:
-                    self._keep([event], payload_size(event))
-            elif event is not None:
-                self._take(event, now, answering=answering)
-            else:
-                return
-
-    def _take(self, event: Ping | Pong | Close | Violation, now: float, *, answering: bool) -> None:
-        """Take what is no message."""
-        match event:
-            case Ping(payload):
-                if self._state is _OPEN:  # nothing follows our close frame (I4)
-                    assert self._codec is not None
-                    self._output.write_pong(self._codec.pong(payload))
-            case Pong(payload):
-                if self._state is _OPEN and self._keepalive.pong(payload, now):
-                    self.revision += 1
-            case Close():
-                self._input_over = True
-                self._close_received = event
-                self._meet(Trigger.PEER_CLOSE, peer_closed(event), now, answering=answering)
-            case Violation():
-                self._input_over = True
-                self._meet(Trigger.PEER_VIOLATION, violated(event), now, answering=answering)
-
-    def _keep(self, messages: list[str | bytes], size: int) -> None:
-        self._inbox.put(messages, size)
-        stats = self.stats
-        stats.messages_received += len(messages)
-        stats.bytes_received += size
-
-    def _pause(self) -> None:
-        self.revision += 1
-        self._paused = True
-        self._keepalive.pause()
-
-    def _resume(self, now: float) -> None:
-        self.revision += 1
-        self._paused = False
-        if self._state is _OPEN:
-            self._keepalive.resume(now)
-        self._parse(now, answering=True)
-
-    # -- ends
-
-    def _meet(self, trigger: Trigger, end: End, now: float, *, answering: bool = False) -> None:
-        """Feed a peer's close, violation or end of stream, now or when the messages before it were taken (F32)."""
-        behind_messages = bool(self._inbox.messages) or self._paused or answering
-        if self._state is _OPEN and behind_messages:
+    def _take_pong(self, payload: bytes, now: float) -> None:
+        if self._keepalive.pong(payload, now):
             self.revision += 1
-            self._waiting_end = (trigger, end)  # of a paused connection, a close frame replaces an end of stream
-            self._keepalive.stop()
-            if not self._timers.running(Timer.END):
-                self._timers.start(Timer.END, now)
-        else:
-            self._waiting_end = None
-            self._feed(trigger, now, end)
 
-    def _reach_end(self, now: float) -> None:
-        """Let the peer's end take effect that waited behind its messages, if one did."""
-        if self._waiting_end is not None:
-            (trigger, end), self._waiting_end = self._waiting_end, None
-            self._timers.stop(Timer.END)
-            self._feed(trigger, now, end)
-
-    def _after_our_close(self, now: float) -> None:
-        """Having sent our close frame first, look for the peer's in what was left unread, and meet its end."""
-        if self._state is _CLOSE_SENT:
-            self._paused = False
-            self._parse(now)
-            self._reach_end(now)
+    # -- the end
 
     def _application_over(self, trigger: Trigger, opened: End, unanswered: End, now: float) -> None:
         self._inbox.drop_messages()
@@ -697,7 +512,6 @@ _ENGINES: Final[Mapping[str, Callable[[Config, Deflate | None], FrameCodec]]] = 
     "wsproto": WsprotoCodec,
 }
 _ENDING: Final = frozenset({State.CLOSE_SENT, State.DRAINING, State.CLOSED})
-_READING_FRAMES: Final = frozenset({State.OPEN, State.CLOSE_SENT})
 _CLOSING: Final = dict.fromkeys(State, Closing.NO) | {
     State.DRAINING: Closing.AFTER_FLUSH,
     State.CLOSED: Closing.NOW,

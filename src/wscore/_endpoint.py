@@ -1,0 +1,252 @@
+"""What both ends of a connection do alike: read messages, answer pings, meet the peer's end, give output.
+
+The rules of this file: it knows no handshake, no role and no table. `ServerConnection` and `ClientConnection` are each
+an `Endpoint` with a table of its own; what they feed it is theirs to say.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Generic, TypeVar
+
+from ._access import Stats
+from ._close import Close
+from ._config import Config
+from ._ends import LOST, CloseInfo, End, peer_closed, violated
+from ._frames import FrameCodec, Ping, Pong, Violation
+from ._inbox import Inbox, payload_size
+from ._keepalive import Keepalive
+from ._lifecycle import State, Timer, Trigger
+from ._output import Output
+from ._timers import Timers
+
+__all__ = ["Endpoint"]
+
+Codec = TypeVar("Codec", bound=FrameCodec)
+
+_READING_FRAMES: Final = frozenset({State.OPEN, State.CLOSE_SENT})
+
+
+class Endpoint(Generic[Codec]):
+    """One end of a connection: base of `ServerConnection` and `ClientConnection`, and nothing by itself."""
+
+    __slots__ = (
+        "__weakref__",
+        "_close_received",
+        "_close_sent",
+        "_codec",
+        "_end",
+        "_eof",
+        "_inbox",
+        "_input_over",
+        "_keepalive",
+        "_output",
+        "_paused",
+        "_state",
+        "_timers",
+        "_waiting_end",
+        "config",
+        "revision",
+        "stats",
+    )
+
+    config: Config
+    stats: Stats
+    revision: int
+    """Changes when any output but messages and bytes may have: a transport that has seen it need not look again."""
+
+    def __init__(self, config: Config, state: State, now: float) -> None:
+        self.config = config
+        self.stats = Stats()
+        self.revision = 0
+        self._state = state
+        self._timers = Timers(config)
+        self._keepalive = Keepalive(self._timers, self.stats)
+        self._inbox = Inbox(config.max_queue, config.max_queue_size)
+        self._output = Output(config.max_output_size)
+        self._codec: Codec | None = None
+        self._paused = False  # the inbox is full: no parsing, no reading
+        # the end
+        self._eof = False
+        self._input_over = False  # a close frame or a violation was parsed: nothing after it counts
+        self._waiting_end: tuple[Trigger, End] | None = None
+        self._end: End | None = None
+        self._close_sent: Close | None = None
+        self._close_received: Close | None = None
+        self._timers.enter(state, now)
+
+    # -- what the two ends say for themselves
+
+    def _feed(self, trigger: Trigger, now: float, end: End | None = None) -> None:
+        """Follow the end's table."""
+        raise NotImplementedError
+
+    def _take_pong(self, payload: bytes, now: float) -> None:
+        """Take a pong, asked for or not, of an open connection."""
+        raise NotImplementedError
+
+    # -- the network
+
+    def connection_lost(self, *, now: float) -> None:
+        """Take the news that the socket is gone, for whatever reason. A second time is nothing new.
+
+        It does not wait behind messages, as an end of stream does, but those can still be read.
+        """
+        self._eof = True
+        self._reach_end(now)
+        self._feed(Trigger.TRANSPORT_LOST, now, LOST)
+
+    # -- outputs: levels, to be read after any input, in any order
+
+    def data_to_send(self) -> bytes:
+        """Take the bytes to write; b"" where there are none. They go out in order, by one writer."""
+        return self._output.take()
+
+    @property
+    def output_size(self) -> int:
+        """Bytes that `data_to_send` would give."""
+        return self._output.size
+
+    @property
+    def output_full(self) -> bool:
+        """So much output waits that who sends should, until some of it was taken and written."""
+        output = self._output
+        return output.size >= output.limit
+
+    def next_timeout(self) -> float | None:
+        """When to call `handle_timeout`, in the caller's clock; None while nothing is waited for."""
+        return self._timers.next
+
+    @property
+    def state(self) -> State:
+        """Where the connection is in its life."""
+        return self._state
+
+    @property
+    def close_info(self) -> CloseInfo | None:
+        """How the connection ended; None while it has not."""
+        end = self._end
+        if end is None:
+            return None
+        return CloseInfo(end.cause, end.code, end.reason, self._close_sent, self._close_received)
+
+    # -- frames
+
+    def _take_frames(self, data: bytes | bytearray | memoryview, now: float) -> None:
+        """Take bytes that are frames."""
+        if self._keepalive.awaits_pong:
+            self._keepalive.heard(now)
+        if not self._input_over and self._state in _READING_FRAMES:
+            assert self._codec is not None
+            self._codec.receive_data(data)
+            if not self._paused:
+                self._parse(now)
+
+    def _parse(self, now: float, *, answering: bool = False) -> None:
+        """Turn the bytes that the codec holds into messages and answers, until it needs more or the inbox is full.
+
+        While the application is `answering`, with a message in its hands that came before those bytes, an end waits
+        until it asks for the next (F32).
+        """
+        codec, inbox = self._codec, self._inbox
+        assert codec is not None
+        while not self._input_over:
+            keeping = self._state is not _CLOSE_SENT  # what comes after our close frame is thrown away
+            if keeping:
+                if inbox.full:
+                    self._pause()
+                    return
+                messages, size = codec.messages(inbox.free_count, inbox.free_size)
+                if messages:
+                    self._keep(messages, size)
+                    if inbox.full:
+                        continue
+                if not codec.unread:
+                    return
+            event = codec.next_event()
+            if isinstance(event, (str, bytes)):
+                if keeping:
+                    self._keep([event], payload_size(event))
+            elif event is not None:
+                self._take(event, now, answering=answering)
+            else:
+                return
+
+    def _take(self, event: Ping | Pong | Close | Violation, now: float, *, answering: bool) -> None:
+        """Take what is no message."""
+        match event:
+            case Ping(payload):
+                if self._state is _OPEN:  # nothing follows our close frame (I4)
+                    assert self._codec is not None
+                    self._output.write_pong(self._codec.pong(payload))
+            case Pong(payload):
+                if self._state is _OPEN:
+                    self._take_pong(payload, now)
+            case Close():
+                self._input_over = True
+                self._close_received = event
+                self._meet(Trigger.PEER_CLOSE, peer_closed(event), now, answering=answering)
+            case Violation():
+                self._input_over = True
+                self._meet(Trigger.PEER_VIOLATION, violated(event), now, answering=answering)
+
+    def _keep(self, messages: list[str | bytes], size: int) -> None:
+        self._inbox.put(messages, size)
+        stats = self.stats
+        stats.messages_received += len(messages)
+        stats.bytes_received += size
+
+    def _pause(self) -> None:
+        self.revision += 1
+        self._paused = True
+        self._keepalive.pause()
+
+    def _resume(self, now: float) -> None:
+        self.revision += 1
+        self._paused = False
+        if self._state is _OPEN:
+            self._keepalive.resume(now)
+        self._parse(now, answering=True)
+
+    # -- ends
+
+    def _meet(self, trigger: Trigger, end: End, now: float, *, answering: bool = False) -> None:
+        """Feed a peer's close, violation or end of stream, now or when the messages before it were taken (F32)."""
+        behind_messages = bool(self._inbox.messages) or self._paused or answering
+        if self._state is _OPEN and behind_messages:
+            self.revision += 1
+            self._waiting_end = (trigger, end)  # of a paused connection, a close frame replaces an end of stream
+            self._keepalive.stop()
+            if not self._timers.running(Timer.END):
+                self._timers.start(Timer.END, now)
+        else:
+            self._waiting_end = None
+            self._feed(trigger, now, end)
+
+    def _reach_end(self, now: float) -> None:
+        """Let the peer's end take effect that waited behind its messages, if one did."""
+        if self._waiting_end is not None:
+            (trigger, end), self._waiting_end = self._waiting_end, None
+            self._timers.stop(Timer.END)
+            self._feed(trigger, now, end)
+
+    def _after_our_close(self, now: float) -> None:
+        """Having sent our close frame first, look for the peer's in what was left unread, and meet its end."""
+        if self._state is _CLOSE_SENT:
+            self._paused = False
+            self._parse(now)
+            self._reach_end(now)
+
+    def _write_close(self) -> None:
+        """Write the close frame of the end that was met."""
+        end, output = self._end, self._output
+        assert end is not None
+        assert end.frame is not None
+        assert self._codec is not None
+        output.write_late_pong()  # a ping that came before the close is answered before it (F23)
+        self._close_sent = end.frame
+        output.write(self._codec.close(end.frame))
+
+
+# For what is asked on every message: looking a member up in its class takes Python 3.11 as long as unmasking a word.
+_OPEN: Final = State.OPEN
+_CLOSE_SENT: Final = State.CLOSE_SENT

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable
 from typing import Any, Final, Literal
 
 import trio
@@ -42,12 +43,12 @@ class Connection:
         "_core",
         "_eof",
         "_flush_planned",
-        "_nursery",
         "_over",
         "_patience",
         "_reader",
         "_revision",
         "_since_yield",
+        "_start",
         "_started",
         "_waiting",
         "_watcher",
@@ -60,6 +61,7 @@ class Connection:
         wire: Wire,
         app: Application,
         config: Config,
+        start: Callable[..., None],
         *,
         state: dict[str, Any],
         accepted_at: float,
@@ -68,6 +70,7 @@ class Connection:
     ) -> None:
         self._wire = wire
         self._app = app
+        self._start = start  # a task: one nursery for all connections costs less than one for each
         self._core = ServerConnection(config, peer=wire.peer(), now=accepted_at, state=state, access_log=log_access)
         if turn_away:
             self._core.turn_away(now=trio.current_time())
@@ -90,14 +93,15 @@ class Connection:
 
     async def run(self) -> None:
         """Serve the connection until the socket is closed and the application has ended."""
-        async with trio.open_nursery() as self._nursery:
-            try:
-                self._read_now()  # most requests are there when their connection is
-                await self._watch()
-            finally:
-                # Nothing comes or goes any more, but the application may still have messages to take.
-                self._lose()
-                self._wire.close()
+        try:
+            self._read_now()  # most requests are there when their connection is
+            await self._watch()
+        finally:
+            # Nothing comes or goes any more, but the application may still have messages to take.
+            self._lose()
+            self._wire.close()
+        while self._started and not self._over:
+            await self._watcher.park()
 
     def begin_shutdown(self) -> None:
         """Ask the connection to end."""
@@ -178,10 +182,7 @@ class Connection:
             await self._checkpoint()  # before a message is taken, so that cancelling loses none
         while (message := core.next_message(now=trio.current_time())) is None:
             core.expect_message()
-            if core.output_size:
-                self._flush()
-            if core.revision != self._revision:
-                self._agree()
+            self._pump()
             await self._wait_for_message()
             self._since_yield = 0
         if core.revision != self._revision:
@@ -281,12 +282,12 @@ class Connection:
                 return self._lose()
             if sent < len(data):
                 self._writing = True
-                self._nursery.start_soon(self._write, data[sent:])
+                self._start(self._write, data[sent:])
                 return
         if core.closing is Closing.AFTER_FLUSH:
             if isinstance(wire, Secure):
                 self._writing = True
-                self._nursery.start_soon(self._write, b"")
+                self._start(self._write, b"")
             elif self._eof:
                 self._lose()
             else:
@@ -338,7 +339,7 @@ class Connection:
         if core.scope is not None and not self._started:
             self._started = True
             core.scope["extensions"].update(post_extension(self._post))
-            self._nursery.start_soon(self._run_application)
+            self._start(self._run_application)
             if self._app_may_read:
                 self._check_later()
         for line in core.access_lines:

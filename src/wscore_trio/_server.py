@@ -6,8 +6,9 @@ import contextlib
 import logging
 import socket
 import ssl as ssl_module
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any, Final
 
 import trio
 
@@ -113,11 +114,12 @@ class Server:
 
     async def _serve_until_closed(self, started: trio.TaskStatus[Server]) -> None:
         self._listeners.listen(self._config.backlog)
+        isolated: Any = _isolated  # whose arguments are those of the task
         async with trio.open_nursery() as connections:
             with self._accepting:
                 async with trio.open_nursery() as accepting:
                     for sock in self.sockets:
-                        accepting.start_soon(self._accept, sock, connections)
+                        accepting.start_soon(self._accept, sock, partial(connections.start_soon, isolated))
                     started.started(self)
             self._listeners.close()
             await self._close.wait()
@@ -128,13 +130,13 @@ class Server:
 
     # -- connections
 
-    async def _accept(self, listener: socket.socket, connections: trio.Nursery) -> None:
+    async def _accept(self, listener: socket.socket, start: Callable[..., None]) -> None:
         while True:
             await trio.lowlevel.wait_readable(listener)
             try:
                 for _ in range(_ACCEPTS_A_TURN):
                     sock, _ = listener.accept()
-                    self._take(sock, connections)
+                    self._take(sock, start)
             except BlockingIOError:
                 pass
             except OSError as error:
@@ -142,7 +144,7 @@ class Server:
                     error_log.error("cannot accept connections: %s", error.strerror)
                     await trio.sleep(self._config.accept_retry)
 
-    def _take(self, sock: socket.socket, connections: trio.Nursery) -> None:
+    def _take(self, sock: socket.socket, start: Callable[..., None]) -> None:
         verdict = admission(self._config, self._accepted)
         if verdict is Admission.DROP:
             sock.close()
@@ -152,10 +154,12 @@ class Server:
             with contextlib.suppress(OSError):  # gone already: the first read will say so
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._accepted += 1
-        connections.start_soon(self._serve, sock, trio.current_time(), verdict is Admission.TURN_AWAY)
+        turn_away = verdict is Admission.TURN_AWAY
+        start(self._serve, sock, start, trio.current_time(), turn_away)
 
-    async def _serve(self, sock: socket.socket, accepted_at: float, turn_away: bool) -> None:
-        """Serve one connection; whatever happens in it, the others hear nothing of it."""
+    async def _serve(
+        self, sock: socket.socket, start: Callable[..., None], accepted_at: float, turn_away: bool
+    ) -> None:
         connection: Connection | None = None
         wire: Wire = Bare(sock)
         try:
@@ -171,6 +175,7 @@ class Server:
                 wire,
                 self._app,
                 self._config,
+                start,
                 state=self._lifespan.state,
                 accepted_at=accepted_at,
                 turn_away=turn_away,
@@ -182,8 +187,6 @@ class Server:
             await connection.run()
         except trio.BrokenResourceError as error:
             error_log.info("TLS handshake failed: %s", error.__cause__ or error)
-        except Exception as error:
-            error_log.error("a connection failed", exc_info=error)
         finally:
             if connection is not None:
                 self._connections.discard(connection)
@@ -206,6 +209,14 @@ class Server:
         while self._accepted:
             self._idle = trio.Event()
             await self._idle.wait()
+
+
+async def _isolated(task: Callable[..., Awaitable[None]], *args: Any) -> None:
+    """Run a task of one connection; whatever happens in it, the others hear nothing of it."""
+    try:
+        await task(*args)
+    except Exception as error:
+        error_log.error("a connection failed", exc_info=error)
 
 
 async def _listen(

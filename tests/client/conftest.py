@@ -12,8 +12,7 @@ import anyio
 import pytest
 import trustme
 
-from ..conformance.harness import PATIENCE, open_sockets
-from ..serving import serving
+from ..conformance.harness import PATIENCE, TRANSPORTS, Running, open_sockets, quick
 from .servers import BACKENDS, Script, scripted
 
 Connect = Callable[..., Any]
@@ -43,10 +42,18 @@ async def connect(anyio_backend: str, nothing_is_left: None) -> AsyncIterator[Co
 
 @pytest.fixture
 def serve(anyio_backend: str, nothing_is_left: None) -> Iterator[Callable[..., int]]:
-    """Serve an application with our own server on the same backend, and give the port."""
+    """Serve an application with our own server on the same backend, and give the port (0: a unix socket)."""
     del nothing_is_left
-    with contextlib.ExitStack() as stack:
-        yield lambda app, **options: stack.enter_context(serving(app, anyio_backend, lifespan="off", **options))
+    servers: list[Running] = []
+
+    def start(app: Any, **options: Any) -> int:
+        options = {"config": quick(), "lifespan": "off", "access_log": False} | options
+        servers.append(Running(TRANSPORTS[anyio_backend], app, options).start())
+        return servers[-1].port
+
+    yield start
+    for server in servers:
+        server.close()
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from anyio.from_thread import start_blocking_portal
 
 from ..conformance.harness import PATIENCE
 
-BACKENDS = ("asyncio",)
+BACKENDS = ("asyncio", "trio")
 
 Script = Callable[[socket.socket], object]
 

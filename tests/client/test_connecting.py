@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import socket
 import ssl
@@ -11,6 +12,8 @@ from typing import Any
 
 import pytest
 
+import wscore_asyncio
+import wscore_trio
 from wscore import (
     Config,
     ConnectionClosed,
@@ -241,6 +244,14 @@ async def test_the_bodys_exception_is_the_one_that_comes_out(connect: Any, serve
         async with connect(f"ws://127.0.0.1:{serve(echo)}/") as ws:
             raise ZeroDivisionError
     assert ws.close_code == 1000
+
+
+def test_both_have_the_same_names() -> None:
+    """The clients of both transports have the same parameters, methods and properties."""
+    one, other = wscore_asyncio, wscore_trio
+    assert inspect.signature(one.connect) == inspect.signature(other.connect)
+    names = [{name for name in vars(each.WebSocket) if not name.startswith("_")} for each in (one, other)]
+    assert names[0] == names[1]
 
 
 async def test_connecting_over_and_over(connect: Any, serve: Callable[..., int]) -> None:

@@ -29,6 +29,7 @@ def test_every_public_name_is_on_the_page(module: object) -> None:
         wscore_asyncio.Server,
         wscore_asyncio.WebSocket,
         wscore_trio.Server,
+        wscore_trio.WebSocket,
     ],
     ids=repr,
 )

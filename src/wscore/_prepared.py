@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ._config import Config
@@ -53,6 +53,12 @@ class Prepared:
         return frame
 
 
-def post_extension(post: Callable[[Prepared], bool]) -> dict[str, dict[str, Any]]:
-    """Give what a transport adds to `scope["extensions"]`: its way to send without waiting (`wscore.post`)."""
-    return {"wscore.post": {"post": post}}
+def post_extension(
+    post: Callable[[Prepared], bool], send: Callable[[Any], Awaitable[None]]
+) -> dict[str, dict[str, Any]]:
+    """Give what a transport adds to `scope["extensions"]`: its way to send without waiting (`wscore.post`).
+
+    `send` is the one that it gives to the application. Who was given another has a middleware before it that sees
+    what is sent, and changes it perhaps, and would be passed by.
+    """
+    return {"wscore.post": {"post": post, "send": send}}

@@ -264,7 +264,7 @@ class Connection(asyncio.Protocol):
         self._revision = core.revision
         if core.scope is not None and not self._started:
             self._started = True
-            core.scope["extensions"].update(post_extension(self._post))
+            core.scope["extensions"].update(post_extension(self._post, self._send))
             self._task = self._loop.create_task(self._run())
         if core.access_lines:
             self._write_access_log()

@@ -338,7 +338,7 @@ class Connection:
         )
         if core.scope is not None and not self._started:
             self._started = True
-            core.scope["extensions"].update(post_extension(self._post))
+            core.scope["extensions"].update(post_extension(self._post, self._send))
             self._start(self._run_application)
             if self._app_may_read:
                 self._check_later()

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from wscore import ClientDisconnected, Prepared
+from wscore import ClientDisconnected, Prepared, post_extension
 from wscore.app import SlowPolicy, WebSocket, WebSocketDisconnect
 from wscore.app._outbox import Outbox, payload_size
 
@@ -50,7 +50,7 @@ async def outbox_on(
 
     scope = scope_for()
     if post is not None:
-        scope["extensions"]["wscore.post"] = {"post": post}
+        scope["extensions"] |= post_extension(post, wire.send)
     websocket = WebSocket(scope, receive, wire.send)
     event = anyio.Event()
     if opened:

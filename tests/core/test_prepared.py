@@ -1,5 +1,7 @@
 """A message for many connections: the bytes that `send` would write, made once for all that write them alike."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -99,6 +101,9 @@ def test_what_cannot_be_sent_is_refused_where_it_is_prepared():
 
 
 def test_a_transport_offers_it_in_the_scope():
-    """The extension is a dict in a dict, as ASGI has extensions, and holds the transport's way to post."""
+    """As ASGI has extensions, a dict in a dict: the way to post, and the `send` that it goes beside."""
+
+    async def send(message: Any) -> None: ...
+
     post = opened().connection.post
-    assert post_extension(post) == {"wscore.post": {"post": post}}
+    assert post_extension(post, send) == {"wscore.post": {"post": post, "send": send}}

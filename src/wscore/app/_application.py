@@ -210,14 +210,8 @@ class App:
 
     async def _run(self, runner: Runner, scope: dict[str, Any], receive: Any, send: Any) -> None:
         opened = Opened()
-
-        async def send_and_notice(message: Mapping[str, Any]) -> None:
-            await send(message)
-            if message["type"] == "websocket.accept":
-                opened.event.set()
-
         scope.setdefault("app", self)
-        websocket = WebSocket(scope, receive, send_and_notice)
+        websocket = WebSocket(scope, receive, send, on_accepted=opened.event.set)
         try:
             async with AsyncExitStack() as stack:
                 await runner(Context(self._values(websocket, opened), stack))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, Literal
 
@@ -38,9 +37,8 @@ class Outbox:
         self.skipped = 0
         """Messages that the receiver missed because its queue was full."""
         self._websocket = websocket
-        # Our own transports take a message for many at once, without a task that sends it (docs/reference/app.md).
-        extensions: Any = websocket.scope.get("extensions") or {}
-        self._post: Callable[[Prepared], bool] | None = extensions.get("wscore.post", {}).get("post")
+        # Our own transports take a message for many at once, without a task that sends it (docs/reference/api.md).
+        self._post = websocket.short_cut
         self._opened = opened
         self._max_count = max_count
         self._max_size = max_size

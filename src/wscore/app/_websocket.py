@@ -22,7 +22,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from functools import cached_property
 from typing import Any, Final, Literal, NoReturn, TypeVar, cast
 
-from wscore import InvalidMessage, LocalProtocolError, Scope
+from wscore import InvalidMessage, LocalProtocolError, Prepared, Scope
 
 from ._address import Address
 from ._cookies import parse_cookies
@@ -70,14 +70,21 @@ class WebSocket(Mapping[str, Any]):
     """What the application has done."""
 
     def __init__(
-        self, scope: Scope | MutableMapping[str, Any], receive: Receive | None = None, send: Send | None = None
+        self,
+        scope: Scope | MutableMapping[str, Any],
+        receive: Receive | None = None,
+        send: Send | None = None,
+        *,
+        on_accepted: Callable[[], None] | None = None,
     ) -> None:
+        """Take a connection from an ASGI server; `on_accepted` is called once `accept()` was sent."""
         assert scope["type"] == "websocket"
         self.scope = cast("MutableMapping[str, Any]", scope)
         self._receive = receive or _no_receive
         self._send = send or _no_send
         self.client_state = WebSocketState.CONNECTING
         self.application_state = WebSocketState.CONNECTING
+        self._on_accepted = on_accepted
         self.was_accepted = False
         """The connection was opened, whatever has become of it since."""
         self._receiving = False
@@ -203,6 +210,13 @@ class WebSocket(Mapping[str, Any]):
         """The reason of the connection's end."""
         return self._known_end()[1]
 
+    @property
+    def short_cut(self) -> Callable[[Prepared], bool] | None:
+        """The server's way to send what goes to many (`wscore.post`); None where a middleware sees what is sent."""
+        extensions: Any = self.scope.get("extensions") or {}
+        extension = extensions.get("wscore.post", {})
+        return extension.get("post") if extension.get("send") == self._send else None
+
     # -- raw messages
 
     async def receive(self) -> Message:
@@ -263,6 +277,8 @@ class WebSocket(Mapping[str, Any]):
             raise
         if message["type"] == "websocket.accept":
             self.was_accepted = True
+            if self._on_accepted is not None:
+                self._on_accepted()
         elif message["type"] == "websocket.close":
             code = message.get("code")
             self._ended(1000 if code is None else code, message.get("reason"))

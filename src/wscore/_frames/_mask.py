@@ -1,7 +1,8 @@
 """Masking (RFC 6455 5.3): payload and key, each byte xor the key's, which repeats every four.
 
 `mask` and `unmask` are C where that was built, and else Python: three ways, each the fastest at some size. They do the
-same. WSCORE_PURE=1 in the environment leaves the C part out, when it is built as when it would be imported.
+same; C takes any buffer, and Python bytes. WSCORE_PURE=1 in the environment leaves the C part out, when it is built as
+when it would be imported.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 __all__ = ["ACCELERATED", "mask", "python_mask", "python_unmask", "unmask"]
 
@@ -43,8 +44,8 @@ def python_unmask(buffer: bytes, start: int, end: int) -> bytes:
     return python_mask(buffer[start:end], buffer[start - 4 : start])
 
 
-mask: Callable[[bytes, bytes], bytes] = python_mask
-unmask: Callable[[bytes, int, int], bytes] = python_unmask
+mask: Callable[[Any, bytes], bytes] = python_mask
+unmask: Callable[[Any, int, int], bytes] = python_unmask
 
 if not os.environ.get("WSCORE_PURE"):
     with contextlib.suppress(ImportError):  # not built: no compiler was there

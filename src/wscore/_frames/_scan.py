@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from ._mask import ACCELERATED, python_unmask
+from ._mask import ACCELERATED, CUT, REPEAT, python_unmask
 
 __all__ = ["Scan", "python_scan", "python_scan_unmasked", "scan", "scan_unmasked"]
 
@@ -25,6 +25,8 @@ _TEXT: Final = 0x81
 _BINARY: Final = 0x82
 _MASKED: Final = 0x80
 
+_to_int = int.from_bytes
+
 
 def python_scan(buffer: bytes, at: int, limit: int, count: int, size: int) -> tuple[list[str | bytes], int, int]:
     """Scan in Python."""
@@ -32,24 +34,31 @@ def python_scan(buffer: bytes, at: int, limit: int, count: int, size: int) -> tu
     here = len(buffer)
     left = size
     while count and left > 0 and at + 6 <= here:
-        first, length, start, shortest = buffer[at], buffer[at + 1] ^ _MASKED, at + 6, 0
-        if length > 125:
+        first, length = buffer[at], buffer[at + 1] ^ _MASKED
+        if length < 126:
+            end = at + 6 + length
+            if end > here or length > limit:
+                break
+            both = _to_int(buffer[at + 2 : end], "little")  # as `python_unmask` does, without the call
+            payload = (both >> 32 ^ (both & 0xFFFFFFFF) * REPEAT[length] & CUT[length]).to_bytes(length, "little")
+        else:
             if length == 126:
                 length, start, shortest = buffer[at + 2] << 8 | buffer[at + 3], at + 8, 126
             elif length == 127:
-                length, start, shortest = int.from_bytes(buffer[at + 2 : at + 10]), at + 14, 1 << 16
+                length, start, shortest = _to_int(buffer[at + 2 : at + 10]), at + 14, 1 << 16
             else:
                 break  # not masked
-        end = start + length
-        if end > here or not shortest <= length <= limit:
-            break
+            end = start + length
+            if end > here or not shortest <= length <= limit:
+                break
+            payload = python_unmask(buffer, start, end)
         if first == _TEXT:
             try:
-                messages.append(python_unmask(buffer, start, end).decode())
+                messages.append(payload.decode())
             except UnicodeDecodeError:
                 break
         elif first == _BINARY:
-            messages.append(python_unmask(buffer, start, end))
+            messages.append(payload)
         else:
             break
         at = end

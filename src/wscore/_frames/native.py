@@ -94,8 +94,10 @@ class NativeCodec:
         """Take bytes from the peer."""
         if self._buffer:
             self._buffer = b"".join((self._buffer[self._at :], data))
+        elif type(data) is bytes or (type(data) is memoryview and _readable(data)):
+            self._buffer = data
         else:
-            self._buffer = data if type(data) is memoryview and _readable(data) else bytes(data)
+            self._buffer = bytes(data)
         self._at = 0
         self.unread = True
 

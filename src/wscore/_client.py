@@ -16,6 +16,7 @@ from ._config import Config
 from ._deflate import Deflate
 from ._endpoint import Endpoint
 from ._ends import (
+    ABANDONED,
     CUT_OFF,
     END_OF_STREAM,
     GIVEN_UP,
@@ -160,6 +161,15 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         stats.messages_sent += final
         stats.bytes_sent += payload_size(payload)
 
+    def abandon_message(self, *, now: float) -> None:
+        """Give up on a message whose final fragment will not come: nothing can follow it, so this closes (1011).
+
+        Does nothing where no message is being sent in fragments, or after the end.
+        """
+        if self._streaming is not None and self._state is _OPEN:
+            self._feed(Trigger.APP_CLOSE, now, ABANDONED)
+            self._after_our_close(now)
+
     def ping(self, payload: bytes | None = None, *, now: float) -> bytes:
         """Send a ping and give its payload; `pongs_received` says when it was answered.
 
@@ -184,6 +194,11 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         """
         pongs, self._pongs = self._pongs, []
         return pongs
+
+    def expect_pong(self) -> None:
+        """Raise ConnectionClosed where waiting for a pong would be in vain."""
+        if self._end is not None:
+            raise self._ended()
 
     def close(self, code: int = NORMAL, reason: str = "", *, now: float) -> None:
         """Close the connection: with a close frame when open, without a word before; does nothing after the end.
@@ -365,6 +380,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
             sent_at = self._pings.pop(earlier)
             if not self._keepalive.pong(earlier, now):
                 self._pongs.append((earlier, now - sent_at))
+                self.stats.latency = now - sent_at
             if earlier == payload:
                 return
 

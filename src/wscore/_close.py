@@ -16,6 +16,7 @@ __all__ = [
 
 # The codes that wscore itself sends or reports.
 NORMAL: Final = 1000
+GOING_AWAY: Final = 1001
 PROTOCOL_ERROR: Final = 1002
 NO_STATUS: Final = 1005  # never on the wire: an empty close frame came
 ABNORMAL: Final = 1006  # never on the wire: the connection ended without a close frame

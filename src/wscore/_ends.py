@@ -87,6 +87,7 @@ def application_closed(close: Close) -> End:
     return End("application", close.code, close.reason, close)
 
 
+ABANDONED: Final = End("application", INTERNAL_ERROR, "message abandoned", Close(INTERNAL_ERROR, "message abandoned"))
 CLOSED_UNANSWERED: Final = End("application", reason="closed before the accept", response=refusal(403, ""))
 DENIED: Final = End("application", reason="denied before the accept")
 RETURNED: Final = End("application", NORMAL, "", Close(NORMAL))

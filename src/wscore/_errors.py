@@ -21,10 +21,9 @@ told by the next thing it asks for.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    from ._close import Close
+from ._close import GOING_AWAY, NO_STATUS, NORMAL, Close
 
 __all__ = [
     "ClientDisconnected",
@@ -38,6 +37,9 @@ __all__ = [
     "StartupFailed",
     "caused_by_disconnect",
 ]
+
+
+_NORMAL_CODES: Final = frozenset({NORMAL, GOING_AWAY, NO_STATUS})
 
 
 class LocalProtocolError(RuntimeError):
@@ -88,6 +90,11 @@ class ConnectionClosed(ConnectionError):
     def clean(self) -> bool:
         """Both ends sent a close frame (RFC 6455 7.1.4)."""
         return self.sent is not None and self.received is not None
+
+    @property
+    def normal(self) -> bool:
+        """Who closed it had nothing to complain about: 1000, 1001, or a close without a code (1005)."""
+        return self.code in _NORMAL_CODES
 
 
 class HandshakeFailed(ConnectionError):

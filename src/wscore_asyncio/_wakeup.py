@@ -76,6 +76,10 @@ class Wakeup:
         """Tell whose it is."""
         return self._loop
 
+    def done(self) -> bool:
+        """Tell whether it was woken: anyio asks, looking for tasks that wait."""
+        return self._resume is None
+
     def add_done_callback(self, callback: Callable[[Wakeup], object], *, context: Context) -> None:
         """Take note of how to wake the task."""
         self._resume = callback

@@ -226,7 +226,8 @@ class Connection:
         """Write what is sent to many connections, at once: False where it would have to wait."""
         if not self._core.post(message):
             return False
-        self._pump()
+        if not self._flush_planned:
+            self._flush()
         return True
 
     async def _checkpoint(self) -> None:

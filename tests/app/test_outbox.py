@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import anyio
@@ -56,10 +57,8 @@ async def outbox_on(
     if opened:
         await websocket.accept()
         event.set()
-    outbox = Outbox(websocket, event, max_count=max_count, max_size=max_size, slow=slow)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(outbox.send_all)
-        tasks.start_soon(outbox.close_when_too_slow)
+        outbox = Outbox(websocket, event, tasks, max_count=max_count, max_size=max_size, slow=slow)
         with anyio.fail_after(20):
             yield outbox
         tasks.cancel_scope.cancel()
@@ -214,12 +213,69 @@ async def test_a_server_that_takes_messages_at_once_gets_them() -> None:
         assert (posted, wire.got) == (["a", "d"], ["b", "c"])
 
 
-async def test_nothing_is_posted_before_the_connection_is_open() -> None:
-    """A message that comes before the accept waits in the queue, whatever the server could take."""
+async def test_what_comes_before_the_connection_is_open_goes_first() -> None:
+    """The server takes nothing yet, so it waits in the queue, and what the server could take then waits behind it."""
+    wire = Wire()
+    wire.reads.set()
     posted: list[Any] = []
-    async with outbox_on(Wire(), opened=False, post=lambda message: posted.append(message) is None) as outbox:
+    opened = False
+
+    def post(message: Prepared) -> bool:
+        posted.append(message.payload)
+        return opened
+
+    async with outbox_on(wire, opened=False, post=post) as outbox:
         assert outbox.offer(*offered("early"))
-        assert posted == []
+        opened = True
+        assert outbox.offer(*offered("later"))
+        assert posted == ["early"]
+
+
+async def test_tasks_begin_when_they_are_needed() -> None:
+    """None for who never has to wait; one for who once did, however often."""
+    wire = Wire()
+    wire.reads.set()
+    takes = True
+    async with outbox_on(wire, post=lambda message: takes) as outbox:
+        before = len(anyio.get_running_tasks())
+        assert outbox.offer(*offered("at once"))
+        await settled()
+        assert len(anyio.get_running_tasks()) == before
+        takes = False
+        for text in ("a", "b"):
+            assert outbox.offer(*offered(text))
+            await outbox.flush()
+        await settled()
+        assert len(anyio.get_running_tasks()) == before + 1
+    assert wire.got == ["a", "b"]
+
+
+async def test_a_middleware_finds_the_members_context() -> None:
+    """Whoever the message comes from: a queue's task has the context of the member that it belongs to."""
+    whose: ContextVar[str] = ContextVar("whose", default="nobody's")
+    found: list[str] = []
+
+    class Looking(Wire):
+        async def send(self, message: Any) -> None:
+            found.append(whose.get())
+
+    whose.set("the member's")
+    async with outbox_on(Looking()) as outbox:
+        whose.set("the sender's")
+        assert outbox.offer(*offered("x"))
+        await outbox.flush()
+    assert found[-1] == "the member's"
+
+
+async def test_after_the_end_there_is_nothing_to_send() -> None:
+    """Who still holds a member that has left hears that it is gone; others' messages are missed, and no task begins."""
+    async with outbox_on(Wire()) as outbox:
+        outbox.end()
+        before = len(anyio.get_running_tasks())
+        assert not outbox.offer(*offered("late"))
+        with pytest.raises(WebSocketDisconnect):
+            await outbox.put(message("own"), 1)
+        assert len(anyio.get_running_tasks()) == before
 
 
 async def test_a_full_server_fills_the_queue_and_then_the_policy_decides(caplog: pytest.LogCaptureFixture) -> None:

@@ -224,3 +224,18 @@ def test_several_tasks_wait(run: Callable[[Case], None]):
         await again
 
     run(case)
+
+
+def test_who_looks_for_waiting_tasks_is_told(run: Callable[[Case], None]):
+    """anyio's `wait_all_tasks_blocked` looks at what a task waits for, and asks whether it is done."""
+
+    async def case(loop: asyncio.AbstractEventLoop) -> None:
+        wakeup = Wakeup(loop)
+        task = loop.create_task(wakeup.wait())
+        await asyncio.sleep(0)
+        assert not wakeup.done()
+        await in_a_callback(loop, wakeup.wake)
+        assert wakeup.done()
+        await task
+
+    run(case)

@@ -233,8 +233,34 @@ def test_pongs_are_reported():
     assert connection.pongs_received() == []
     served(connection, peer.pong(b"mine", mask=None), now=4.0)
     assert connection.pongs_received() == [(first, 3.0), (b"mine", 2.0)]
+    assert connection.stats.latency == 2.0
     served(connection, peer.pong(b"mine", mask=None), peer.pong(b"", mask=None), now=5.0)
     assert connection.pongs_received() == [(b"", 2.0)]
+
+
+def test_no_pong_after_the_end():
+    """Who waits for a pong is told once none can come."""
+    connection = opened()
+    connection.ping(now=1.0)
+    connection.expect_pong()
+    connection.close(now=2.0)
+    with pytest.raises(ConnectionClosed, match="1000"):
+        connection.expect_pong()
+
+
+def test_an_abandoned_message():
+    """A message whose final fragment will not come closes with 1011; without one, abandoning does nothing."""
+    connection = opened()
+    connection.abandon_message(now=1.0)
+    connection.send_fragment("whole", final=True, now=1.0)
+    connection.abandon_message(now=1.0)
+    connection.send_fragment("half", final=False, now=1.0)
+    connection.abandon_message(now=2.0)
+    connection.abandon_message(now=2.0)
+    [_, half, last] = written(connection)
+    assert half == Frame(TEXT, b"half")
+    assert last == whole(CLOSE, b"\x03\xf3message abandoned")
+    assert connection.state is State.CLOSE_SENT
 
 
 @pytest.mark.parametrize("payload", [b"x" * 126, "text"])

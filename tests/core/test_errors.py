@@ -53,6 +53,12 @@ def test_connection_closed_keeps_how_it_ended():
     assert not ConnectionClosed(1006, "", close, None).clean
 
 
+@pytest.mark.parametrize("code", [1000, 1001, 1005, 1006, 1011, 4000])
+def test_a_normal_end(code: int):
+    """An end is normal where whoever closed had nothing to complain about."""
+    assert ConnectionClosed(code, "", None, None).normal is (code in (1000, 1001, 1005))
+
+
 def test_a_refusal_keeps_the_answer():
     """HandshakeRefused is a HandshakeFailed with the server's answer, and where a redirection points."""
     error = HandshakeRefused("ws://h/", "it answered 302", status=302, headers=[], body=b"no", location="ws://i/")

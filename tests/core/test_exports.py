@@ -87,6 +87,7 @@ CONNECTION = [
 
 # Likewise ClientConnection's.
 CLIENT_CONNECTION = [
+    "abandon_message",
     "close",
     "close_info",
     "closing",
@@ -96,6 +97,7 @@ CLIENT_CONNECTION = [
     "expect_delivery",
     "expect_message",
     "expect_open",
+    "expect_pong",
     "handle_timeout",
     "has_message",
     "next_message",

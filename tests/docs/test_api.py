@@ -21,7 +21,16 @@ def test_every_public_name_is_on_the_page(module: object) -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    [wscore.ServerConnection, wscore.ClientConnection, wscore.Lifespan, wscore_asyncio.Server, wscore_trio.Server],
+    [
+        wscore.ServerConnection,
+        wscore.ClientConnection,
+        wscore.ConnectionClosed,
+        wscore.Lifespan,
+        wscore_asyncio.Server,
+        wscore_asyncio.WebSocket,
+        wscore_trio.Server,
+        wscore_trio.WebSocket,
+    ],
     ids=repr,
 )
 def test_every_public_method_is_on_the_page(kind: type) -> None:

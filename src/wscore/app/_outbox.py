@@ -1,4 +1,4 @@
-"""Messages for one connection from others: a bounded queue, and the task that sends what is in it.
+"""Messages for one connection from others: a bounded queue, and the task that sends what is in it, once there is any.
 
 Putting a message in never waits. A receiver that reads too slowly fills its own queue and nobody else's; what happens
 then is the policy's affair.
@@ -6,12 +6,15 @@ then is the policy's affair.
 
 from __future__ import annotations
 
+import contextvars
 import logging
 from collections import deque
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Final, Literal
 
 import anyio
+import anyio.abc
 
 from wscore import Prepared
 
@@ -29,10 +32,21 @@ _TRY_AGAIN_LATER: Final = 1013
 
 
 class Outbox:
-    """The queue of one connection. `opened` is set once it was accepted; nothing is sent before."""
+    """The queue of one connection. `opened` is set once it was accepted; nothing is sent before.
+
+    Its tasks run in `tasks`, begun when they are first needed: most members of most rooms never have to wait, and a
+    task that waits for nothing takes some kilobytes.
+    """
 
     def __init__(
-        self, websocket: WebSocket, opened: anyio.Event, *, max_count: int, max_size: int, slow: SlowPolicy
+        self,
+        websocket: WebSocket,
+        opened: anyio.Event,
+        tasks: anyio.abc.TaskGroup,
+        *,
+        max_count: int,
+        max_size: int,
+        slow: SlowPolicy,
     ) -> None:
         self.skipped = 0
         """Messages that the receiver missed because its queue was full."""
@@ -40,14 +54,17 @@ class Outbox:
         # Our own transports take a message for many at once, without a task that sends it (docs/reference/api.md).
         self._post = websocket.short_cut
         self._opened = opened
+        self._tasks = tasks
+        self._context = contextvars.copy_context()  # the member's, and not that of whoever sends to it first
         self._max_count = max_count
         self._max_size = max_size
         self._slow = slow
         self._messages: deque[tuple[dict[str, Any], int]] = deque()
         self._size = 0
-        self._news = anyio.Event()  # there is something to send
+        self._news: anyio.Event | None = None  # there is something to send; made by the task that sends
         self._progress: anyio.Event | None = None  # something was sent; made by who waits for that, which is seldom
-        self._too_slow = anyio.Event()
+        self._too_slow = False
+        self._sends = False  # the task that does is there
         self._closing = False  # a close is the last message in the queue
         self._gone = False
 
@@ -56,15 +73,16 @@ class Outbox:
 
         `prepared` is the same, for a transport that takes it at once; else, and behind what is queued, it is queued.
         """
-        if self._gone or self._closing or self._too_slow.is_set():
+        if self._gone or self._closing or self._too_slow:
             return False
-        if self._post is not None and not self._messages and self._opened.is_set() and self._post(prepared):
+        if self._post is not None and not self._messages and self._post(prepared):
             return True
         if not self._full:
             self._put(message, prepared.size)
             return True
         if self._slow == "close":
-            self._too_slow.set()
+            self._too_slow = True
+            self._begin(self._close_too_slow)
         else:
             if not self.skipped:
                 log.warning("client %s reads too slowly and misses messages", self._websocket.client)
@@ -95,7 +113,14 @@ class Outbox:
         while self._messages and self._opened.is_set() and not self._gone:
             await self._progressed()
 
-    async def send_all(self) -> None:
+    def end(self) -> None:
+        """Send nothing any more, and forget what is queued: the connection is gone, or no member any more."""
+        self._gone = True
+        self._messages.clear()
+        self._size = 0
+        self._tell_progress()
+
+    async def _send_all(self) -> None:
         """Send what comes, until the connection is gone."""
         try:
             await self._opened.wait()
@@ -111,14 +136,10 @@ class Outbox:
         except WebSocketDisconnect:
             pass  # the handler hears of it from its own receive
         finally:
-            self._gone = True
-            self._messages.clear()
-            self._size = 0
-            self._tell_progress()
+            self.end()
 
-    async def close_when_too_slow(self) -> None:
-        """Close the connection once its queue was full, where that is the policy."""
-        await self._too_slow.wait()
+    async def _close_too_slow(self) -> None:
+        """Close the connection whose queue was full."""
         log.warning("client %s reads too slowly and is closed", self._websocket.client)
         with suppress(WebSocketDisconnect):
             await self._websocket.close(_TRY_AGAIN_LATER, "reads too slowly")
@@ -141,7 +162,14 @@ class Outbox:
         if not self._gone:
             self._messages.append((message, size))
             self._size += size
-            self._news.set()
+            if self._news is not None:
+                self._news.set()
+            elif not self._sends:
+                self._sends = True
+                self._begin(self._send_all)
+
+    def _begin(self, task: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._context.run(self._tasks.start_soon, task)
 
 
 def payload_size(data: str | bytes) -> int:

@@ -113,29 +113,25 @@ class Registry:
             opened = anyio.Event()
             opened.set()
         self._remember_loop()
-        outbox = Outbox(websocket, opened, max_count=self.max_queue, max_size=self.max_queue_size, slow=self.slow)
-        member = Member(self, websocket, uuid.uuid4().hex if id is None else id, outbox)
-        if member.id in self._members:
-            raise ValueError(f"member id {member.id!r} is taken")
-        self._members[member.id] = member
         failure: Exception | None = None
-        try:
-            for room in rooms:
-                self.enter(member, room)
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(outbox.send_all)
-                tasks.start_soon(outbox.close_when_too_slow)
+        async with anyio.create_task_group() as tasks:
+            limits = {"max_count": self.max_queue, "max_size": self.max_queue_size}
+            outbox = Outbox(websocket, opened, tasks, **limits, slow=self.slow)
+            member = Member(self, websocket, uuid.uuid4().hex if id is None else id, outbox)
+            try:
+                self._add(member)
                 try:
+                    for room in rooms:
+                        self.enter(member, room)
                     yield member
-                except Exception as error:  # kept out of the task group, which would make a group of it
-                    failure = error
                 finally:
                     self._remove(member)
-                if failure is None:
-                    await outbox.flush()
-                tasks.cancel_scope.cancel()
-        finally:
-            self._remove(member)
+                await outbox.flush()
+            except Exception as error:  # kept out of the task group, which would make a group of it
+                failure = error
+            finally:
+                outbox.end()
+            tasks.cancel_scope.cancel()
         if failure is not None:
             raise failure
 
@@ -204,6 +200,11 @@ class Registry:
         for id, member in list(self._rooms.get(envelope.room, {}).items()):
             if id not in envelope.except_:
                 member.outbox.offer(message, prepared)
+
+    def _add(self, member: Member) -> None:
+        if member.id in self._members:
+            raise ValueError(f"member id {member.id!r} is taken")
+        self._members[member.id] = member
 
     def _enter(self, member: Member, room: str) -> None:
         if self._members.get(member.id) is not member or room in member.rooms:

@@ -5,47 +5,20 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
-from collections.abc import Iterator
 from typing import Any, Literal
 
 import anyio
 import pytest
+import trio
 
 from wscore import Config, HandshakeRefused, InvalidMessage, InvalidURI, StartupFailed
 from wscore.testing import TestClient, WebSocketDenialResponse, WebSocketDisconnect, WrongFrameType
 
+from .apps import Failure, echo, lively
+
 Backend = Literal["asyncio", "trio"]
 
 SHORT = 0.05
-
-
-@pytest.fixture(params=["asyncio", "trio"])
-def backend(request: pytest.FixtureRequest) -> Any:
-    return request.param
-
-
-class Failure(Exception):
-    pass
-
-
-async def echo(scope: Any, receive: Any, send: Any) -> None:
-    """Echo; text "close CODE REASON" closes, "fail" raises, "return" returns."""
-    if scope["type"] == "lifespan":
-        raise NotImplementedError
-    await receive()
-    subprotocol = scope["subprotocols"][0] if scope["subprotocols"] else None
-    await send({"type": "websocket.accept", "subprotocol": subprotocol, "headers": [(b"x-app", b"echo")]})
-    while (message := await receive())["type"] == "websocket.receive":
-        match (message.get("text") or "").split(maxsplit=2):
-            case ["close", code, reason]:
-                await send({"type": "websocket.close", "code": int(code), "reason": reason})
-            case ["fail"]:
-                raise Failure("as asked")
-            case ["return"]:
-                return
-            case _:
-                await send({**message, "type": "websocket.send"})
-    scope["state"].setdefault("ends", []).append(message)
 
 
 # -- the handshake
@@ -73,7 +46,7 @@ def test_json_is_compact(backend: Backend) -> None:
 
 
 def test_the_application_gets_the_scope_of_a_server(backend: Backend) -> None:
-    """Path, query, headers, subprotocols, addresses and scheme are in the scope, as the core makes it of the request."""
+    """Path, query, headers, subprotocols, addresses and scheme are in the scope, as on a server."""
     scopes: list[Any] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -338,9 +311,14 @@ def test_an_exception_that_nobody_met_is_raised_on_leaving(backend: Backend) -> 
 
 def test_an_exception_comes_before_what_the_test_itself_raises(backend: Backend) -> None:
     """The application's is the cause more often than not; the test's is its context."""
-    with pytest.raises(Failure) as raised, TestClient(echo, backend=backend).websocket_connect("/") as ws:
-        ws.send_text("fail")
-        raise AssertionError("something was missing")
+
+    def test() -> None:
+        with TestClient(echo, backend=backend).websocket_connect("/") as ws:
+            ws.send_text("fail")
+            raise AssertionError("something was missing")
+
+    with pytest.raises(Failure) as raised:
+        test()
     assert isinstance(raised.value.__context__, AssertionError)
 
 
@@ -502,7 +480,7 @@ def test_an_application_that_does_not_return_is_a_timeout(backend: Backend) -> N
             cancelled.set()
 
     with (
-        pytest.raises(TimeoutError, match="the application is at work 0.05 s after its connection ended"),
+        pytest.raises(TimeoutError, match=r"the application is at work 0\.05 s after its connection ended"),
         TestClient(app, backend=backend, timeout=SHORT).websocket_connect("/", timeout=5),
     ):
         pass
@@ -516,12 +494,14 @@ def test_sending_to_an_application_that_does_not_read_is_a_timeout(backend: Back
         await send({"type": "websocket.accept"})
         await anyio.sleep_forever()
 
-    with (
-        pytest.raises(TimeoutError, match=r"send_bytes\(\): no room"),
-        TestClient(app, backend=backend, config=Config(compression=False)).websocket_connect("/") as ws,
-    ):
-        for _ in range(1000):
-            ws.send_bytes(b"x" * 10_000, timeout=SHORT)
+    def test() -> None:
+        client = TestClient(app, backend=backend, config=Config(compression=False))
+        with client.websocket_connect("/") as ws:
+            for _ in range(1000):
+                ws.send_bytes(b"x" * 10_000, timeout=SHORT)
+
+    with pytest.raises(TimeoutError, match=r"send_bytes\(\): no room"):
+        test()
 
 
 def test_an_application_that_sends_more_than_is_received_waits(backend: Backend) -> None:
@@ -561,30 +541,6 @@ def test_a_message_of_the_other_kind_is_told(backend: Backend) -> None:
 
 
 # -- the lifespan
-
-
-def lively(log: list[str], **answers: str) -> Any:
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "websocket":
-            await send({"type": "websocket.accept"})
-            await send({"type": "websocket.send", "text": scope["state"].get("name", "")})
-            return
-        for event in ("startup", "shutdown"):
-            assert (await receive())["type"] == f"lifespan.{event}"
-            log.append(event)
-            scope["state"]["name"] = "kept"
-            match answers.get(event, "complete"):
-                case "raise":
-                    raise Failure(event)
-                case "hang":
-                    await anyio.sleep_forever()
-                case "failed and raise":
-                    await send({"type": f"lifespan.{event}.failed", "message": "traceback"})
-                    raise Failure(event)
-                case answer:
-                    await send({"type": f"lifespan.{event}.{answer}", "message": "no database"})
-
-    return app
 
 
 def test_the_lifespan_runs_around_the_client(backend: Backend) -> None:
@@ -677,6 +633,138 @@ def test_the_test_fails_with_its_own_exception_though_the_lifespan_does(backend:
         raise KeyError("mine")
 
 
+# -- ASGI's messages, as Starlette's client has them
+
+
+def test_a_test_may_speak_in_messages(backend: Backend) -> None:
+    """`send` and `receive` give and take ASGI's messages; the end is the last of them."""
+    with TestClient(echo, backend=backend).websocket_connect("/") as ws:
+        ws.send({"type": "websocket.receive", "text": "a"})
+        assert ws.receive() == {"type": "websocket.send", "text": "a"}
+        ws.send({"type": "websocket.receive", "bytes": b"b"})
+        assert ws.receive() == {"type": "websocket.send", "bytes": b"b"}
+        ws.send_text("close 4004 over")
+        assert ws.receive() == {"type": "websocket.close", "code": 4004, "reason": "over"}
+        with pytest.raises(WebSocketDisconnect):
+            ws.send({"type": "websocket.receive", "text": "more"})
+
+
+def test_a_test_may_leave_by_a_message(backend: Backend) -> None:
+    """`websocket.disconnect` closes."""
+    ends: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scope["state"]["ends"] = ends
+        await echo(scope, receive, send)
+
+    with TestClient(app, backend=backend).websocket_connect("/") as ws:
+        ws.send({"type": "websocket.disconnect", "code": 1001})
+    assert ends == [{"type": "websocket.disconnect", "code": 1001, "reason": ""}]
+
+
+@pytest.mark.parametrize(
+    "message", [{}, {"type": "websocket.send", "text": "a"}, {"type": "websocket.receive", "text": None}]
+)
+def test_any_other_message_is_refused(message: dict[str, Any]) -> None:
+    """The text says what was expected; the connection goes on."""
+    with TestClient(echo).websocket_connect("/") as ws:
+        with pytest.raises(InvalidMessage, match=r"expected websocket\.receive with text or bytes"):
+            ws.send(message)
+        ws.send_text("still here")
+        assert ws.receive_text() == "still here"
+
+
+def test_what_had_arrived_before_the_close_can_be_received(backend: Backend) -> None:
+    """As with any client; what came later is lost."""
+    with TestClient(echo, backend=backend).websocket_connect("/") as ws:
+        ws.send_text("first")
+        ws.send_text("second")
+        assert ws.receive_text() == "first"
+        ws.send_text("third")
+        assert ws.receive_text() == "second"
+        ws.close()
+        with pytest.raises(WebSocketDisconnect):
+            [ws.receive_text() for _ in range(2)]
+
+
+# -- the application is no application
+
+
+def test_what_is_no_exception_fails_the_test_all_the_same(backend: Backend) -> None:
+    """`sys.exit()` and `pytest.fail()` in an application arrive as they are."""
+    for kind in (SystemExit, pytest.fail.Exception):
+
+        async def app(scope: Any, receive: Any, send: Any, kind: Any = kind) -> None:
+            await send({"type": "websocket.accept"})
+            await receive()
+            raise kind("in the application")
+
+        with (
+            pytest.raises(kind, match="in the application"),
+            TestClient(app, backend=backend) as client,
+            client.websocket_connect("/") as ws,
+        ):
+            ws.receive_text()
+
+
+def test_an_application_that_blocks_its_loop_is_told_apart() -> None:
+    """The error shows where it is; the test goes on, and the thread ends once the application lets it."""
+    go_on = threading.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.accept"})
+        await receive()
+        await receive()
+        assert go_on.wait(60)
+
+    def test() -> None:
+        with TestClient(app, timeout=SHORT).websocket_connect("/", timeout=5) as ws:
+            ws.send_text("now")
+            ws.receive_text()
+
+    with pytest.raises(TimeoutError, match=r"(?s)the application blocks its event loop.*go_on\.wait"):
+        test()
+    go_on.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith("wscore.testing"):
+            thread.join(20)
+
+
+def test_a_session_that_was_left_says_so(backend: Backend) -> None:
+    """Its loop is gone, or its connection has ended."""
+    with TestClient(echo, backend=backend).websocket_connect("/") as ws:
+        pass
+    with pytest.raises(RuntimeError, match="the client was left"):
+        ws.receive_text()
+    with TestClient(echo, backend=backend) as client:
+        with client.websocket_connect("/") as ws:
+            pass
+        with pytest.raises(WebSocketDisconnect):
+            ws.receive_text()
+
+
+def test_a_client_is_entered_once_at_a_time(backend: Backend) -> None:
+    """Two lifespans at once would share one state."""
+    with (
+        TestClient(echo, backend=backend) as client,
+        pytest.raises(RuntimeError, match="entered already"),
+    ):
+        client.__enter__()
+
+
+def test_a_query_may_hold_a_url() -> None:
+    """Only a URL that starts with a scheme is whole."""
+    queries: list[bytes] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        queries.append(scope["query_string"])
+        await send({"type": "websocket.accept"})
+
+    with TestClient(app).websocket_connect("/ws?next=http://example.org/"):
+        pass
+    assert queries == [b"next=http://example.org/"]
+
+
 # -- which loop
 
 
@@ -685,9 +773,7 @@ def test_the_backend_is_what_was_asked_for(backend: Backend) -> None:
     found: list[str] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        import sniffio  # what anyio's current_async_library stands on
-
-        found.append(sniffio.current_async_library())
+        found.append("trio" if trio.lowlevel.in_trio_run() else "asyncio")
         await send({"type": "websocket.accept"})
 
     with TestClient(app, backend=backend).websocket_connect("/"):
@@ -695,8 +781,15 @@ def test_the_backend_is_what_was_asked_for(backend: Backend) -> None:
     assert found == [backend]
 
 
-@pytest.fixture(autouse=True)
-def _no_thread_is_left() -> Iterator[None]:
-    before = set(threading.enumerate())
-    yield
-    assert {t for t in threading.enumerate() if t not in before and t.name.startswith("wscore.testing")} == set()
+def test_the_backends_options_are_anyios() -> None:
+    """uvloop's event loop is one of them."""
+    found: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        found.append(type(asyncio.get_running_loop()).__module__)
+        await send({"type": "websocket.accept"})
+
+    pytest.importorskip("uvloop")
+    with TestClient(app, backend_options={"use_uvloop": True}).websocket_connect("/"):
+        pass
+    assert found == ["uvloop"]

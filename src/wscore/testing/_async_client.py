@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
@@ -22,7 +23,8 @@ HeaderItems = Mapping[str, str] | Iterable[tuple[str, str]]
 
 _SCHEMES: Final = {"http": "ws", "https": "wss"}
 _A_DAY: Final = 86_400.0  # the client's own limit for its handshake: the session's comes first
-_TLS: Final = {
+_WHOLE: Final = re.compile(r"\w+://")
+_TLS: Final = {  # ASGI's tls extension 0.2, of a connection on which nobody showed a certificate
     "server_cert": None,
     "client_cert_chain": (),
     "client_cert_name": None,
@@ -36,9 +38,9 @@ class AsyncTestClient:
     """A client of `app`, in memory, through the real core on both ends, on whichever loop the test runs.
 
     `async with AsyncTestClient(app) as client` runs the application's lifespan; without it there is none. `timeout`
-    seconds bound every wait, so that no test hangs. `config` holds for both ends; `client` is the address that the
-    application sees. With `raise_server_exceptions` what the application raises is raised in the test; without, the
-    test sees what a client on a network would.
+    seconds bound every wait: a test hangs only with an application that blocks the loop or refuses to be cancelled.
+    `config` holds for both ends; `client` is the address that the application sees. With `raise_server_exceptions`
+    what the application raises is raised in the test; without, the test sees what a client on a network would.
     """
 
     __test__ = False  # no test case, whatever its name
@@ -63,11 +65,13 @@ class AsyncTestClient:
         self._client = client
         self._config = config or Config()
         self._raise_server_exceptions = raise_server_exceptions
-        self._state: dict[str, Any] = {}
+        self._state: dict[str, Any] | None = None
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         """Run the application's startup. Raises what it raises, StartupFailed, TimeoutError."""
+        if self._state is not None:
+            raise RuntimeError("the client is entered already")
         self._state = await self._stack.enter_async_context(living(self.app, self.timeout))
         return self
 
@@ -75,6 +79,7 @@ class AsyncTestClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
         """Run the application's shutdown. Raises as the startup does."""
+        self._state = None
         return await self._stack.__aexit__(kind, error, trace)
 
     @asynccontextmanager
@@ -93,9 +98,8 @@ class AsyncTestClient:
         seconds, and InvalidURI or InvalidMessage for what cannot be asked. Leaving closes with 1000 where the
         connection is open, waits until the application has returned, and raises what that raised.
         """
-        uri = parse_uri(url if "://" in url else f"{self._base_url}/{url.removeprefix('/')}")
+        uri = parse_uri(url if _WHOLE.match(url) else f"{self._base_url}/{url.removeprefix('/')}")
         now = anyio.current_time()
-        tls = {**_TLS, "client_cert_chain": list[str]()} if uri.secure else None
         client = ClientConnection(
             uri,
             dataclasses.replace(self._config, handshake_timeout=_A_DAY),
@@ -107,7 +111,7 @@ class AsyncTestClient:
         )
         server = ServerConnection(
             self._config,
-            peer=Peer(self._client, (uri.host, uri.port), tls),
+            peer=Peer(self._client, (uri.host, uri.port), dict(_TLS) if uri.secure else None),
             now=now,
             state=self._state,
             access_log=False,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from types import TracebackType
@@ -75,8 +75,17 @@ class WebSocketTestSession:
         """Wait for a message of the kind `mode`, and read it as JSON."""
         return self._call(self._session.receive_json, mode, timeout=timeout)
 
+    def send(self, message: Mapping[str, Any], *, timeout: float | None = None) -> None:
+        """Send "websocket.receive", or close with "websocket.disconnect": ASGI's messages, as in Starlette."""
+        self._call(self._session.send, message, timeout=timeout)
+
+    def receive(self, *, timeout: float | None = None) -> dict[str, Any]:
+        """Wait for a "websocket.send", or once the connection has ended its "websocket.close", as in Starlette."""
+        message: dict[str, Any] = self._call(self._session.receive, timeout=timeout)
+        return message
+
     def close(self, code: int = 1000, reason: str | None = None) -> None:
-        """Close the connection, and wait for nothing; what was not received by now is lost, as with any client."""
+        """Close the connection, and wait for nothing; only what had arrived by then can still be received."""
         self._loop.call(self._timeout, self._session.close, code, reason)
 
     def _call(self, function: Callable[..., Any], *args: Any, timeout: float | None) -> Any:
@@ -166,7 +175,7 @@ class TestClient:
         connect = partial(
             self._client.websocket_connect, url, subprotocols, headers=headers, origin=origin, timeout=timeout
         )
-        seconds = self.timeout if timeout is None else max(timeout, self.timeout)
+        seconds = self.timeout + (self.timeout if timeout is None else timeout)  # to be accepted, to return
         with ExitStack() as stack:
             loop = self._loop or stack.enter_context(self._new_loop())
             session = stack.enter_context(loop.entered(seconds, connect))

@@ -46,8 +46,8 @@ class WebSocketDenialResponse(HandshakeRefused, WebSocketDisconnect):
 
     @property
     def text(self) -> str:
-        """The body as text in UTF-8."""
-        return self.body.decode()
+        """The body as text in UTF-8, with U+FFFD for what is not."""
+        return self.body.decode(errors="replace")
 
     def json(self) -> Any:
         """Read the body as JSON."""

@@ -22,7 +22,7 @@ class Driver:
     """The application of one connection; `run` is its task."""
 
     def __init__(self, app: Application, wire: Wire) -> None:
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
         """What the application raised, the news that its client left excepted."""
         self.doing = "has not been called"
         """What the application does, in words."""
@@ -38,14 +38,14 @@ class Driver:
         try:
             await self._app(server.scope, self._receive, self._send)
             ended = server.application_returned
-        except Exception as error:
-            if server.close_info is None or not _says_disconnect(error):
-                self.failure = error
-        except anyio.get_cancelled_exc_class() as error:
-            if anyio.get_current_task().has_pending_cancellation():
+        except BaseException as error:
+            if not isinstance(error, Exception) and anyio.get_current_task().has_pending_cancellation():
                 raise
-            self.failure = RuntimeError("the application was cancelled, and not by the test")
-            self.failure.__cause__ = error
+            if isinstance(error, anyio.get_cancelled_exc_class()):
+                self.failure = RuntimeError("the application was cancelled, and not by the test")
+                self.failure.__cause__ = error
+            elif server.close_info is None or not _says_disconnect(error):
+                self.failure = error
         finally:
             self.doing = "has returned" if self.failure is None else f"has raised {type(self.failure).__name__}"
             ended(now=anyio.current_time())

@@ -52,20 +52,22 @@ class _Task:
     def __init__(self, app: Application) -> None:
         self.lifespan = Lifespan("auto")
         self._app = app
-        self._raised: Exception | None = None
-        self._over = anyio.Event()
+        self._raised: BaseException | None = None
+        self._over = False  # or waits for what never comes
         self._news = anyio.Event()
 
     async def run(self) -> None:
         try:
             await self._app(self.lifespan.scope, self._receive, self._send)
-        except Exception as error:
+        except BaseException as error:
+            if not isinstance(error, Exception) and anyio.get_current_task().has_pending_cancellation():
+                raise
             self._raised = error
             self.lifespan.application_raised(error)
         else:
             self.lifespan.application_returned()
         finally:
-            self._over.set()
+            self._over = True
             self.tell()
 
     def tell(self) -> None:
@@ -82,14 +84,18 @@ class _Task:
 
     async def check(self, kind: type[Exception], timeout: float) -> None:
         """Raise where the application failed: what it raised, which may come after its own words about it."""
-        if self.lifespan.failure:
+        if self.lifespan.failure or not isinstance(self._raised, Exception | None):
             with anyio.move_on_after(timeout):
-                await self._over.wait()
+                while not self._over:
+                    await self._news.wait()
             raise self._raised or kind(self.lifespan.failure)
 
     async def _receive(self) -> Any:
         await anyio.lowlevel.checkpoint()
         while (message := self.lifespan.next_message()) is None:
+            if self.lifespan.phase is LifespanPhase.FAILED:
+                self._over = True
+                self.tell()
             await self._news.wait()
         return message
 

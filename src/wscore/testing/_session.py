@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final, Literal, TypeVar
 
@@ -17,6 +17,7 @@ from wscore import (
     ConnectionClosed,
     HandshakeRefused,
     Headers,
+    InvalidMessage,
     Response,
     ServerConnection,
 )
@@ -86,6 +87,21 @@ class AsyncWebSocketTestSession:
         text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
         await self._send("send_json", text if mode == "text" else text.encode(), timeout)
 
+    async def send(self, message: Mapping[str, Any], *, timeout: float | None = None) -> None:
+        """Send "websocket.receive", or close with "websocket.disconnect": ASGI's messages, as in Starlette.
+
+        Raises InvalidMessage for any other.
+        """
+        match dict(message):
+            case {"type": "websocket.receive", "text": str(data)} | {"type": "websocket.receive", "bytes": bytes(data)}:
+                await self._send("send", data, timeout)
+            case {"type": "websocket.disconnect", **more}:
+                await self.close(more.get("code", 1000), more.get("reason"))
+            case _:
+                raise InvalidMessage(
+                    f"{message!r}: expected websocket.receive with text or bytes, or websocket.disconnect"
+                )
+
     # -- messages in
 
     async def receive_text(self, *, timeout: float | None = None) -> str:
@@ -101,10 +117,20 @@ class AsyncWebSocketTestSession:
         message = await self._receive("receive_json", timeout)
         return json.loads(_as(str, message) if mode == "text" else _as(bytes, message))
 
+    async def receive(self, *, timeout: float | None = None) -> dict[str, Any]:
+        """Wait for a "websocket.send", or once the connection has ended its "websocket.close", as in Starlette."""
+        try:
+            message = await self._receive("receive", timeout)
+        except WebSocketDisconnect as end:
+            if end is self._driver.failure:
+                raise
+            return {"type": "websocket.close", "code": end.code, "reason": end.reason}
+        return {"type": "websocket.send", "text" if isinstance(message, str) else "bytes": message}
+
     # -- the end
 
     async def close(self, code: int = 1000, reason: str | None = None) -> None:
-        """Close the connection, and wait for nothing; what was not received by now is lost, as with any client."""
+        """Close the connection, and wait for nothing; only what had arrived by then can still be received."""
         await anyio.lowlevel.checkpoint()
         self._wire.client.close(code, reason or "", now=anyio.current_time())
         self._wire.carry()
@@ -136,10 +162,11 @@ class AsyncWebSocketTestSession:
 
         try:
             message: str | bytes = await self._wait(f"{name}(): no message", take, timeout)
-            self._wire.carry()  # there is room for another
             return message
         except ConnectionClosed as error:
             closed = error
+        finally:
+            self._wire.carry()  # there is room for another, or an end to answer
         raise self._end(closed)
 
     async def open(self, timeout: float | None) -> None:
@@ -172,7 +199,7 @@ class AsyncWebSocketTestSession:
             f"the application {self._driver.doing} {self._timeout:g} s after its connection ended, and was cancelled"
         )
 
-    def failure(self) -> Exception | None:
+    def failure(self) -> BaseException | None:
         """Give what the application raised, where that is to be raised in the test and was not yet."""
         if self._raised or not self._raise_server_exceptions or self._driver.failure is None:
             return None
@@ -187,7 +214,7 @@ class AsyncWebSocketTestSession:
             return there
         raise TimeoutError(f"{missing} within {seconds:g} s; the application {self._driver.doing}")
 
-    def _end(self, closed: ConnectionClosed) -> Exception:
+    def _end(self, closed: ConnectionClosed) -> BaseException:
         return self.failure() or WebSocketDisconnect(closed.code, closed.reason)
 
 

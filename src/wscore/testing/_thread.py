@@ -1,22 +1,25 @@
 """An event loop in a thread of its own, for tests that block. No wait here is without end.
 
-anyio's `start_blocking_portal` joins its thread however long that takes; an application that blocks its event loop
-would so hang the test. This one gives up, and says where the application is.
+anyio's blocking portal waits for the loop however long that takes, to begin a task as to end; an application that
+blocks its event loop would so hang the test. This one gives up, and says where the application is.
 """
 
 from __future__ import annotations
 
+import contextvars
+import importlib
 import sys
 import threading
 import traceback
 from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import AbstractAsyncContextManager, contextmanager
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import anyio
-from anyio.from_thread import BlockingPortal
+import anyio.lowlevel
 
 __all__ = ["LoopThread"]
 
@@ -26,37 +29,42 @@ T = TypeVar("T")
 class LoopThread:
     """A context manager; inside, `call` and `entered` do in the loop what they are given.
 
-    `patience` is how many seconds the loop may take longer than what it was asked to do.
+    `patience` is how many seconds the loop may take longer than what it was asked to do; once it was in vain, nothing
+    waits again. Raises ValueError for another backend than asyncio and trio, ImportError for one that is not installed.
     """
 
     def __init__(self, backend: str, options: dict[str, Any], patience: float = 5.0) -> None:
         if backend not in ("asyncio", "trio"):
             raise ValueError(f"backend={backend!r}: expected 'asyncio' or 'trio'")
-        self._portal: Future[BlockingPortal] = Future()
+        try:
+            importlib.import_module(backend)
+        except ImportError as error:
+            raise ImportError(f"backend={backend!r} needs {backend}: pip install 'wscore[{backend}]'") from error
+        self._started: Future[Callable[..., object]] = Future()  # what calls a function in the loop, soon
         self._patience = patience
+        self._given_up = False
         self._thread = threading.Thread(
             target=self._run, args=(backend, options), name=f"wscore.testing {backend}", daemon=True
         )
 
     def __enter__(self) -> Self:
-        """Start the loop. Raises ImportError, or whatever anyio does, where the backend cannot run."""
+        """Start the loop. Raises what the backend does where it cannot run."""
         self._thread.start()
-        self._portal.result()
+        self._started.result()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop the loop and cancel what still runs. TimeoutError where it is blocked, unless that was said before."""
-        portal = self._portal.result()
-        portal.start_task_soon(portal.stop, True)
-        self._thread.join(self._patience)
+        self._soon(self._end.set)
+        self._thread.join(0 if self._given_up else self._patience)
         if self._thread.is_alive() and error is None:
             raise self._blocked()
 
     def call(self, seconds: float, function: Callable[..., Awaitable[T]], *args: object) -> T:
         """Do what takes so many seconds at most, by itself. TimeoutError where the loop is blocked meanwhile."""
-        future = self._portal.result().start_task_soon(function, *args)
+        future = self._begin(function, *args)
         self._await(seconds, future)
         return future.result()
 
@@ -73,11 +81,10 @@ class LoopThread:
                 leave = anyio.Event()
                 entered.set_result((value, leave))
                 await leave.wait()
-                if isinstance(error, Exception):  # others would end the loop
+                if isinstance(error, Exception):  # a GeneratorExit cannot be thrown into what still has to wait
                     raise error
 
-        portal = self._portal.result()
-        hosted = portal.start_task_soon(host)
+        hosted = self._begin(host)
         self._await(seconds, entered, hosted)
         if hosted.done():
             hosted.result()
@@ -86,7 +93,7 @@ class LoopThread:
             yield value
         except BaseException as raised:
             error = raised
-        portal.start_task_soon(leave.set)
+        self._soon(leave.set)
         try:
             self._await(seconds, hosted)
             hosted.result()
@@ -96,22 +103,48 @@ class LoopThread:
         if error is not None:
             raise error
 
+    def _begin(self, function: Callable[..., Awaitable[T]], *args: object) -> Future[T]:
+        """Begin something in the loop. What it raises is the future's, even where that would end the loop."""
+        if not self._thread.is_alive():
+            raise RuntimeError("the client was left: its event loop has ended")
+        future: Future[T] = Future()
+
+        async def run() -> None:
+            try:
+                future.set_result(await function(*args))
+            except BaseException as error:
+                future.set_exception(error)
+                if isinstance(error, anyio.get_cancelled_exc_class()):
+                    raise
+
+        self._soon(self._tasks.start_soon, run)
+        return future
+
     def _run(self, backend: str, options: dict[str, Any]) -> None:
         try:
             anyio.run(self._main, backend=backend, backend_options=options)
         except BaseException as error:
-            if self._portal.done():
+            if self._started.done():
                 raise
-            self._portal.set_exception(error)
+            self._started.set_exception(error)
 
     async def _main(self) -> None:
-        async with BlockingPortal() as portal:
-            self._portal.set_result(portal)
-            await portal.sleep_until_stopped()
+        # Not through anyio, whose way into a loop waits until it was let in.
+        loop: Any = anyio.lowlevel.current_token().native_token
+        soon = getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon
+        self._end = anyio.Event()
+        async with anyio.create_task_group() as self._tasks:
+            self._started.set_result(partial(soon, contextvars.copy_context().run))
+            await self._end.wait()
+            self._tasks.cancel_scope.cancel()
+
+    def _soon(self, function: Callable[..., object], *args: object) -> None:
+        self._started.result()(function, *args)
 
     def _await(self, seconds: float, *futures: Future[Any]) -> None:
-        limit = min(seconds + self._patience, threading.TIMEOUT_MAX)
+        limit = 0 if self._given_up else min(seconds + self._patience, threading.TIMEOUT_MAX)
         if not wait(futures, limit, FIRST_COMPLETED).done:
+            self._given_up = True
             raise self._blocked()
 
     def _blocked(self) -> TimeoutError:
@@ -119,4 +152,4 @@ class LoopThread:
         frame = sys._current_frames().get(self._thread.ident or 0)  # pyright: ignore[reportPrivateUsage]
         if frame is not None:
             where = ", at:\n" + "".join(traceback.format_stack(frame)[-3:])
-        return TimeoutError(f"the application blocks its event loop{where}")
+        return TimeoutError(f"the application blocks its event loop, or does not end when cancelled{where}")

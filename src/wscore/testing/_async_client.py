@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -15,7 +15,7 @@ import anyio
 from wscore import Application, ClientConnection, Config, Peer, ServerConnection, parse_uri
 
 from ._lifespan import living
-from ._session import AsyncWebSocketTestSession, connected
+from ._session import AsyncWebSocketTestSession
 
 __all__ = ["AsyncTestClient", "HeaderItems"]
 
@@ -82,8 +82,7 @@ class AsyncTestClient:
         self._state = None
         return await self._stack.__aexit__(kind, error, trace)
 
-    @asynccontextmanager
-    async def websocket_connect(
+    def websocket_connect(
         self,
         url: str,
         subprotocols: Sequence[str] | None = None,
@@ -91,11 +90,11 @@ class AsyncTestClient:
         headers: HeaderItems = (),
         origin: str | None = None,
         timeout: float | None = None,
-    ) -> AsyncGenerator[AsyncWebSocketTestSession, None]:
+    ) -> AsyncWebSocketTestSession:
         """Connect: `async with client.websocket_connect("/ws") as ws`. `url` is a path, or a whole ws or wss URL.
 
-        Entering raises WebSocketDenialResponse where the application does not accept, TimeoutError after `timeout`
-        seconds, and InvalidURI or InvalidMessage for what cannot be asked. Leaving closes with 1000 where the
+        Raises InvalidURI or InvalidMessage for what cannot be asked. Entering raises WebSocketDenialResponse where the
+        application does not accept, TimeoutError after `timeout` seconds. Leaving closes with 1000 where the
         connection is open, waits until the application has returned, and raises what that raised.
         """
         uri = parse_uri(url if _WHOLE.match(url) else f"{self._base_url}/{url.removeprefix('/')}")
@@ -116,15 +115,14 @@ class AsyncTestClient:
             state=self._state,
             access_log=False,
         )
-        async with connected(
+        return AsyncWebSocketTestSession(
             self.app,
             client,
             server,
             timeout=self.timeout,
             open_timeout=timeout,
             raise_server_exceptions=self._raise_server_exceptions,
-        ) as session:
-            yield session
+        )
 
 
 def _pairs(headers: HeaderItems) -> list[tuple[str, str]]:

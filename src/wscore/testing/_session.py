@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Final, Literal, TypeVar
+from types import TracebackType
+from typing import Any, Final, Literal, Self, TypeVar
 
 import anyio
 import anyio.lowlevel
@@ -27,7 +28,7 @@ from ._denial import WebSocketDenialResponse
 from ._driver import Driver
 from ._wire import Wire
 
-__all__ = ["AsyncWebSocketTestSession", "connected"]
+__all__ = ["AsyncWebSocketTestSession"]
 
 Mode = Literal["text", "binary"]
 T = TypeVar("T")
@@ -44,12 +45,33 @@ class AsyncWebSocketTestSession:
     application does at that time. An application that raised raises in the test instead of WebSocketDisconnect.
     """
 
-    def __init__(self, wire: Wire, driver: Driver, timeout: float, *, raise_server_exceptions: bool) -> None:
-        self._wire = wire
-        self._driver = driver
+    def __init__(
+        self,
+        app: Application,
+        client: ClientConnection,
+        server: ServerConnection,
+        *,
+        timeout: float,
+        open_timeout: float | None,
+        raise_server_exceptions: bool,
+    ) -> None:
+        self._wire = Wire(client, server)
+        self._driver = Driver(app, self._wire)
         self._timeout = timeout
         self._raise_server_exceptions = raise_server_exceptions
         self._raised = False
+        self._context = self._connected(open_timeout)
+
+    async def __aenter__(self) -> Self:
+        """Run the application, and wait until it has accepted."""
+        await self._context.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        """Close with 1000, wait until the application has returned, and raise what it raised."""
+        return await self._context.__aexit__(kind, error, trace)
 
     @property
     def accepted_subprotocol(self) -> str | None:
@@ -169,7 +191,38 @@ class AsyncWebSocketTestSession:
             self._wire.carry()  # there is room for another, or an end to answer
         raise self._end(closed)
 
-    async def open(self, timeout: float | None) -> None:
+    @asynccontextmanager
+    async def _connected(self, timeout: float | None) -> AsyncGenerator[None, None]:
+        wire, driver = self._wire, self._driver
+        error: BaseException | None = None
+        async with anyio.create_task_group() as tasks:
+            wire.carry()
+            tasks.start_soon(wire.keep_time)
+            if wire.server.scope is None:
+                driver.over.set()  # a request that the server itself refused
+            else:
+                tasks.start_soon(driver.run)
+            try:
+                await self._open(timeout)
+                yield
+            except anyio.get_cancelled_exc_class():
+                raise
+            except BaseException as raised:  # kept from the task group, which would wrap it
+                error = raised
+            if not isinstance(error, TimeoutError):  # who waited in vain once does not wait again
+                try:
+                    await self._leave()
+                except TimeoutError as overdue:
+                    error = error or overdue
+            tasks.cancel_scope.cancel()
+        failure = self._failure()
+        if failure is not None and (error is None or isinstance(error, Exception)):
+            failure.__context__ = failure.__context__ or error
+            raise failure
+        if error is not None:
+            raise error
+
+    async def _open(self, timeout: float | None) -> None:
         """Wait until the application has accepted. Raises WebSocketDenialResponse, HandshakeFailed, TimeoutError."""
         client = self._wire.client
 
@@ -182,13 +235,13 @@ class AsyncWebSocketTestSession:
             return
         except HandshakeRefused as error:
             refused = error
-        if failure := self.failure():
+        if failure := self._failure():
             raise failure
         info = self._wire.server.close_info
         reason = "" if info is None else info.reason
         raise WebSocketDenialResponse(refused, str(client.uri), reason) from self._driver.failure
 
-    async def leave(self) -> None:
+    async def _leave(self) -> None:
         """Close, and wait until the application has returned. TimeoutError where it does not."""
         self._wire.client.close(now=anyio.current_time())
         self._wire.carry()
@@ -199,7 +252,7 @@ class AsyncWebSocketTestSession:
             f"the application {self._driver.doing} {self._timeout:g} s after its connection ended, and was cancelled"
         )
 
-    def failure(self) -> BaseException | None:
+    def _failure(self) -> BaseException | None:
         """Give what the application raised, where that is to be raised in the test and was not yet."""
         if self._raised or not self._raise_server_exceptions or self._driver.failure is None:
             return None
@@ -215,50 +268,7 @@ class AsyncWebSocketTestSession:
         raise TimeoutError(f"{missing} within {seconds:g} s; the application {self._driver.doing}")
 
     def _end(self, closed: ConnectionClosed) -> BaseException:
-        return self.failure() or WebSocketDisconnect(closed.code, closed.reason)
-
-
-@asynccontextmanager
-async def connected(
-    app: Application,
-    client: ClientConnection,
-    server: ServerConnection,
-    *,
-    timeout: float,
-    open_timeout: float | None,
-    raise_server_exceptions: bool,
-) -> AsyncGenerator[AsyncWebSocketTestSession, None]:
-    """Join the two, run the application, and give the session; leaving closes with 1000 and awaits the application."""
-    wire = Wire(client, server)
-    driver = Driver(app, wire)
-    session = AsyncWebSocketTestSession(wire, driver, timeout, raise_server_exceptions=raise_server_exceptions)
-    error: BaseException | None = None
-    async with anyio.create_task_group() as tasks:
-        wire.carry()
-        tasks.start_soon(wire.keep_time)
-        if server.scope is None:
-            driver.over.set()  # a request that the server itself refused
-        else:
-            tasks.start_soon(driver.run)
-        try:
-            await session.open(open_timeout)
-            yield session
-        except anyio.get_cancelled_exc_class():
-            raise
-        except BaseException as raised:  # kept from the task group, which would wrap it
-            error = raised
-        if not isinstance(error, TimeoutError):  # who waited in vain once does not wait again
-            try:
-                await session.leave()
-            except TimeoutError as overdue:
-                error = error or overdue
-        tasks.cancel_scope.cancel()
-    failure = session.failure()
-    if failure is not None and (error is None or isinstance(error, Exception)):
-        failure.__context__ = failure.__context__ or error
-        raise failure
-    if error is not None:
-        raise error
+        return self._failure() or WebSocketDisconnect(closed.code, closed.reason)
 
 
 def _as(kind: type[T], message: str | bytes) -> T:

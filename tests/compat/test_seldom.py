@@ -662,6 +662,27 @@ def test_servers_of_others() -> None:
             assert client.wait_for(2, PATIENCE) == ["x" * 100_000, b"\x00"]
 
 
+def test_a_name_with_several_addresses_is_tried_at_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until one takes it; where none does, the first one's failure is told."""
+    addresses: list[Any] = []
+
+    def names(*_: Any, **__: Any) -> Any:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", address) for address in addresses]
+
+    monkeypatch.setattr(socket, "getaddrinfo", names)
+    nobody = ("127.0.0.1", closed_port())
+    with websockets_server() as port:
+        addresses[:] = nobody, ("127.0.0.1", port)
+        with WebSocketClient("ws://two.test/") as client:
+            client.send_message("a")
+            assert client.wait_for(1) == ["a"]
+    addresses[:] = nobody, nobody
+    client = WebSocketClient("ws://two.test/")
+    with pytest.raises(HandshakeFailed, match=r"no connection to ws://two\.test/: .*refused"):
+        client.start(wait=True)
+    ended(client)
+
+
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
     return trustme.CA()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -143,3 +144,25 @@ def test_options_that_the_backend_refuses_are_refused_on_entering() -> None:
     """The thread's exception is the caller's."""
     with pytest.raises(TypeError), LoopThread("trio", {"no_such": 1}):
         pytest.fail("it has not started")
+
+
+def test_what_refuses_to_be_cancelled_is_left(backend: str) -> None:
+    """The test goes on without it."""
+    go_on = threading.Event()
+
+    async def stubborn() -> None:
+        while not go_on.is_set():
+            with contextlib.suppress(anyio.get_cancelled_exc_class()):
+                await anyio.sleep(0.01)
+
+    def test() -> None:
+        with LoopThread(backend, {}, patience=SHORT) as loop:
+            threads.append(loop._thread)
+            loop._begin(stubborn)
+
+    threads: list[threading.Thread] = []
+    with pytest.raises(TimeoutError, match="does not end when cancelled"):
+        test()
+    go_on.set()
+    threads[0].join(20)
+    assert not threads[0].is_alive()

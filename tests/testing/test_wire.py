@@ -116,3 +116,20 @@ async def test_time_is_kept_for_both() -> None:
             while wire.client.state is not State.CLOSED or wire.server.state is not State.CLOSED:
                 await wire.change()
             tasks.cancel_scope.cancel()
+
+
+async def test_who_writes_to_an_end_that_is_gone_is_lost() -> None:
+    """As the system says to who writes to a socket that was closed: the end of stream waits behind what is not read."""
+    wire = opened(Config(max_queue=1, compression=False, ping_interval=None))
+    for _ in range(3):
+        wire.server.send({"type": "websocket.send", "text": "a"}, now=anyio.current_time())
+    wire.carry()
+    assert not wire.client.wants_read
+    wire.server.connection_lost(now=anyio.current_time())
+    wire.carry()
+    assert wire.client.close_info is None
+    wire.client.send("b", now=anyio.current_time())
+    wire.carry()
+    assert wire.client.state is State.CLOSED
+    assert wire.client.close_info is not None
+    assert wire.client.close_info.code == 1006

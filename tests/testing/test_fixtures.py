@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import trio
@@ -57,3 +60,37 @@ class TestOfAnotherBackend:
 
         websocket_client(app)
         assert found == [websocket_backend]
+
+
+CONFTEST = 'pytest_plugins = ["wscore.testing.fixtures"]'
+TEST = """
+import pytest
+
+@pytest.fixture(params=["asyncio", "trio"])
+def websocket_backend(request):
+    return request.param
+
+async def app(scope, receive, send):
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.send", "text": "hello"})
+
+def test_hello(websocket_client):
+    with websocket_client(app).websocket_connect("/") as ws:
+        assert ws.receive_text() == "hello"
+"""
+
+
+def test_a_conftest_may_name_them_as_a_plugin(tmp_path: Path) -> None:
+    """As the page on testing says."""
+    (tmp_path / "conftest.py").write_text(CONFTEST)
+    (tmp_path / "test_it.py").write_text(TEST)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", tmp_path],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "2 passed" in done.stdout

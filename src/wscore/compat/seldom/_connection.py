@@ -73,6 +73,8 @@ class Connection:
                 if not self.over:
                     reading = _READ if self.core.wants_read and not self._read_ended else 0
                     self._pass_on(self._wait(reading | (_WRITE if self._unsent else 0)))
+            except BlockingIOError:
+                pass  # it was not ready after all, as a system may find
             except OSError:
                 if self._tls is not None and not self._tls.ready:
                     raise

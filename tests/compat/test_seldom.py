@@ -162,9 +162,9 @@ def test_two_messages_and_two_joins(url: str) -> None:
     client.start()
     for text in ("Hello, WebSocket!", "How are you?"):
         client.send_message(text)
-        client.join(0.5)
+        client.join(0.2)
         assert client.is_alive()
-    assert client.received_messages == ["Hello, WebSocket!", "How are you?"]
+    assert client.wait_for(2, PATIENCE) == ["Hello, WebSocket!", "How are you?"]
     client.send_message("close")
     client.stop()
     client.join()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
+from functools import partial
 from typing import Any, Literal
 
 import anyio
@@ -13,6 +14,7 @@ import trio
 
 from wscore import Config, HandshakeRefused, InvalidMessage, InvalidURI, StartupFailed
 from wscore.testing import TestClient, WebSocketDenialResponse, WebSocketDisconnect, WrongFrameType
+from wscore.testing._thread import LoopThread
 
 from .apps import Failure, echo, lively
 
@@ -718,7 +720,9 @@ def test_an_application_that_blocks_its_loop_is_told_apart() -> None:
         assert go_on.wait(60)
 
     def test() -> None:
-        with TestClient(app, timeout=SHORT).websocket_connect("/", timeout=5) as ws:
+        client = TestClient(app, timeout=SHORT)
+        client._new_loop = partial(LoopThread, "asyncio", {}, patience=0.5)  # of 5: the test need not take so long
+        with client.websocket_connect("/", timeout=20) as ws:
             ws.send_text("now")
             ws.receive_text()
 

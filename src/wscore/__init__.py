@@ -30,6 +30,9 @@
     _errors       the exceptions
     cli           the `wscore` command
 
+Beside the core, each loaded by who asks for it: `app`, the application's side; `compat`, the names of other frameworks;
+`testing`, clients for tests.
+
 Nothing that this module imports imports asyncio, trio, anyio, socket, ssl, threading or random.
 """
 

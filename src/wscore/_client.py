@@ -225,8 +225,11 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         return message
 
     def expect_message(self) -> None:
-        """Raise where waiting for a message would be in vain: ConnectionClosed, or as `expect_open`."""
-        if self._end is not None and not self._inbox:
+        """Raise where waiting for a message would be in vain: ConnectionClosed, or as `expect_open`.
+
+        While our close awaits the server's there is still something to wait for: how it ends.
+        """
+        if self._end is not None and self._state is not _CLOSE_SENT and not self._inbox:
             raise self._ended()
 
     def expect_open(self) -> None:
@@ -252,7 +255,8 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
     @property
     def has_message(self) -> bool:
         """`next_message` would give one, or `expect_message` raise: who waits for a message should look."""
-        return bool(self._inbox) or self._waiting_end is not None or self._end is not None
+        over = self._end is not None and self._state is not _CLOSE_SENT
+        return bool(self._inbox) or self._waiting_end is not None or over
 
     @property
     def opened(self) -> bool:

@@ -1,4 +1,4 @@
-"""The `wscore` command: `run` serves an application, `demo` shows a conversation.
+"""The `wscore` command: `run` serves an application, `connect` talks to a server, `demo` shows a conversation.
 
 A transport is imported only when it is asked for. Whatever cannot be done is one line on stderr that says what to do.
 Exit status: 0 the server ended as it was asked to, by a signal too; 1 it could not start or had to be ended by force;
@@ -220,6 +220,42 @@ def _set_up_logging(level: str, *, name_process: bool = False) -> None:
     logging.getLogger().setLevel(_LOG_LEVELS[level])
 
 
+# -- wscore connect
+
+
+def _connect(options: argparse.Namespace) -> None:
+    from ._cli._connecting import Call, tls_context
+
+    headers: list[tuple[str, str]] = []
+    for header in options.header:
+        name, colon, value = header.partition(":")
+        if not colon:
+            raise Failure(f"--header {header!r}: expected 'Name: value'", status=WRONG_USAGE)
+        headers.append((name.strip(), value.strip()))
+    secure = options.uri.lower().startswith("wss:")
+    if not secure and (options.insecure or options.cafile):
+        raise Failure("--insecure and --cafile are for wss://", status=WRONG_USAGE)
+    _set_up_logging("warning")
+    with contextlib.suppress(AttributeError):  # something else than a file may stand in for it
+        cast("io.TextIOWrapper", sys.stdout).reconfigure(errors="backslashreplace")  # a terminal may be ASCII
+    try:
+        config = Config(handshake_timeout=options.timeout)
+    except ValueError as error:
+        raise Failure(f"--timeout {options.timeout}: {str(error).partition(': ')[2]}", status=WRONG_USAGE) from None
+    Call(
+        uri=options.uri,
+        config=config,
+        headers=headers,
+        subprotocols=options.subprotocol,
+        origin=options.origin,
+        ssl=tls_context(options.cafile, insecure=options.insecure) if secure else None,
+        proxy=options.proxy,
+        unix_path=options.uds,
+        wait=options.wait,
+        raw=options.raw,
+    ).run()
+
+
 # -- wscore demo
 
 
@@ -309,6 +345,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_run(commands)
+    _add_connect(commands)
     _add_demo(commands)
     return parser
 
@@ -390,6 +427,43 @@ def _add_run(commands: Any) -> None:
     add("--handshake-timeout", _seconds, "SECONDS", "from the TCP accept to the end of the request's head")
     add("--accept-timeout", _off(_seconds), "SECONDS", "how long the application may decide; 0 or none: for ever")
     add("--timeout-graceful-shutdown", _seconds, "SECONDS", "how long the application may go on after the first signal")
+
+
+def _add_connect(commands: Any) -> None:
+    connect = commands.add_parser(
+        "connect",
+        help="talk to a WebSocket server",
+        description="Talk to a WebSocket server: lines typed, or read from a pipe, are sent as text; what comes is "
+        "printed with its kind and size. /help tells the commands. Exit status 1 where the handshake is refused or the "
+        "connection is lost.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        allow_abbrev=False,
+    )
+    connect.set_defaults(command=_connect)
+    connect.add_argument("uri", metavar="URI", help="ws:// or wss://")
+    handshake = connect.add_argument_group("the handshake")
+    handshake.add_argument("--header", action="append", default=[], metavar="'NAME: VALUE'", help="add a header")
+    handshake.add_argument("--subprotocol", action="append", default=[], metavar="NAME", help="offer a subprotocol")
+    handshake.add_argument("--origin", metavar="ORIGIN", help="the Origin header")
+    handshake.add_argument("--timeout", type=_seconds, default=10.0, metavar="SECONDS", help="how long it may take")
+    way = connect.add_argument_group("the way there")
+    way.add_argument("--cafile", metavar="FILE", help="trust the authorities in this PEM file")
+    way.add_argument("--insecure", action="store_true", help="trust any certificate")
+    way.add_argument("--uds", metavar="PATH", help="connect to a unix socket instead of the URI's host and port")
+    proxies = way.add_mutually_exclusive_group()
+    proxies.add_argument("--proxy", default=True, metavar="URL", help="an HTTP proxy, instead of the environment's")
+    proxies.add_argument("--no-proxy", dest="proxy", action="store_const", const=None, help="use no proxy")
+    talk = connect.add_argument_group("the conversation")
+    talk.add_argument(
+        "--wait",
+        type=_seconds,
+        default=1.0,
+        metavar="SECONDS",
+        help="close when a pipe has ended and so long nothing came",
+    )
+    talk.add_argument(
+        "--raw", action="store_true", help="print messages alone, text as it is and binary in hexadecimal"
+    )
 
 
 def _add_demo(commands: Any) -> None:

@@ -410,6 +410,17 @@ def test_our_close():
     assert (error.code, error.reason, error.clean) == (4000, "bye", True)
 
 
+def test_who_waits_hears_of_our_close_when_it_is_answered():
+    """Until then it is not known how the connection ends, and waiting for a message is not in vain."""
+    connection = opened()
+    connection.close(4000, now=0.0)
+    connection.expect_message()
+    assert not connection.has_message
+    served(connection, close(4000))
+    assert connection.has_message
+    assert closed(connection).clean
+
+
 def test_our_close_finds_the_servers_among_what_was_unread():
     """With a full inbox the server's close may be here already: then the closing is complete at once."""
     connection = opened(Config(compression=False, max_queue=1))

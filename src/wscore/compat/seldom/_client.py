@@ -48,7 +48,7 @@ class WebSocketClient(threading.Thread):
         """What has come: text as `str`, binary as bytes, in its order."""
         self.error: Exception | None = None
         """What went wrong last, in connecting, on the connection or in a hook."""
-        self._destination = Destination(url, ssl, None, None, None)
+        self._destination = Destination(url, tls=ssl, proxy=None)
         self._request = (subprotocols, headers, origin)
         self._config = config or _CONFIG
         self._raise_errors = raise_errors

@@ -1,0 +1,49 @@
+"""What a typed line means."""
+
+import pytest
+
+from wscore._cli._typed import CloseIt, Help, PingIt, Say, Typed, Wrong, read
+
+
+@pytest.mark.parametrize(
+    ("line", "meaning"),
+    [
+        ("hello", Say("hello")),
+        ("", Say("")),
+        (" /ping", Say(" /ping")),
+        ("//ping", Say("/ping")),
+        ("///", Say("//")),
+        ("/binary 00ff", Say(b"\x00\xff")),
+        ("/binary 00 FF", Say(b"\x00\xff")),
+        ("/binary", Say(b"")),
+        ("/ping", PingIt(None)),
+        ("/ping h\xe4", PingIt("h\xe4".encode())),
+        ("/close", CloseIt(1000, "")),
+        ("/close 4000", CloseIt(4000, "")),
+        ("/close  4000 good bye", CloseIt(4000, "good bye")),
+        ("/close 99999999999999999999", CloseIt(999999999, "")),
+        ("/help", Help()),
+    ],
+)
+def test_a_line(line: str, meaning: Typed):
+    """Text is sent, a slash begins a command, two send one."""
+    assert read(line) == meaning
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("/binary 0", "two for a byte: /binary 00 ff"),
+        ("/binary xy", "two for a byte"),
+        ("/close bye", "/close 4000 bye"),
+        ("/close -1", "/close 4000 bye"),
+        ("/close \u0663", "/close 4000 bye"),
+        ("/frobnicate x", "there is no /frobnicate: /help tells what there is, //frobnicate sends it as text"),
+        ("/", "there is no /:"),
+    ],
+)
+def test_a_wrong_line(line: str, why: str):
+    """It says what was expected, and nothing is sent."""
+    wrong = read(line)
+    assert isinstance(wrong, Wrong)
+    assert why in wrong.why

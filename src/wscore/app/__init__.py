@@ -7,7 +7,7 @@ with is injected.
 
 from ._address import Address
 from ._application import App, Cookies, Mount, Path, Route
-from ._backplane import Backplane, Envelope, LocalBackplane
+from ._backplane import Backplane, Deliver, Envelope
 from ._cookies import parse_cookies
 from ._disconnect import WebSocketDisconnect, WebSocketDisconnected, WrongFrameType
 from ._handlers import Events
@@ -28,12 +28,12 @@ __all__ = [
     "Backplane",
     "Component",
     "Cookies",
+    "Deliver",
     "Envelope",
     "Events",
     "Headers",
     "InjectionError",
     "Injector",
-    "LocalBackplane",
     "Member",
     "Mount",
     "MutableHeaders",

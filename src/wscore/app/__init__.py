@@ -15,6 +15,8 @@ from ._headers import Headers, MutableHeaders
 from ._injection import Component, InjectionError, Injector
 from ._outbox import SlowPolicy
 from ._query import QueryParams
+from ._redis import RedisBackplane
+from ._redis_queue import RedisCounters
 from ._registry import Member, Registry
 from ._routing import PathError, compile_path
 from ._state import State
@@ -40,6 +42,8 @@ __all__ = [
     "Path",
     "PathError",
     "QueryParams",
+    "RedisBackplane",
+    "RedisCounters",
     "Registry",
     "Route",
     "SlowPolicy",

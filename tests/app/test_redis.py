@@ -339,8 +339,8 @@ async def test_a_restart_of_redis_is_survived(redis: RedisServer, caplog: pytest
 
 
 @needs_redis
-async def test_redis_that_does_not_answer_is_lost(redis: RedisServer) -> None:
-    """Nobody waits for it; what was sent and not answered is counted apart, and not sent twice."""
+async def test_redis_that_does_not_answer_is_lost(redis: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody waits for it; what was sent and not answered is counted apart, and not sent twice; one line is logged."""
     async with Process(redis, timeout=0.3).running() as one, Process(redis, timeout=0.3).running() as two:
         two.backplane.entered("blue", "2")
         await heard(one, two, "blue")
@@ -350,10 +350,13 @@ async def test_redis_that_does_not_answer_is_lost(redis: RedisServer) -> None:
         await until(lambda: not one.backplane.connected)
         assert one.backplane.counters.unconfirmed == 5
         one.say("blue", "later")
+        await anyio.sleep(1)  # attempts to which nobody answers
         redis.signal(signal.SIGCONT)
         await until(lambda: two.got and two.got[-1].data == "later")
         got = [envelope.data for envelope in two.got]
         assert len(got) == len(set(got))
+    assert {record.name for record in caplog.records} == {"wscore.app"}
+    assert caplog.text.count("is away") == caplog.text.count("is back") == 1  # the other had nothing to send
 
 
 @needs_redis

@@ -10,6 +10,7 @@ import logging
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from contextlib import aclosing, suppress
+from contextvars import ContextVar
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
@@ -32,6 +33,11 @@ log = logging.getLogger("wscore.app")
 _BATCH: Final = 128  # messages that are sent before the first answer is awaited: one round trip for all of them
 _BATCH_SIZE: Final = 2**20  # and bytes; more would sit in memory twice
 _CHUNK: Final = 500  # names in one command, and commands in a row: nobody else's turn is long in coming
+
+
+# coredis logs each connection that ends and each attempt that fails; ours say so once, and why. Its other users' stay.
+_ours: ContextVar[bool] = ContextVar("ours", default=False)
+logging.getLogger("coredis").addFilter(lambda record: not _ours.get())
 
 
 class Target:
@@ -347,6 +353,7 @@ async def _run(
 ) -> None:
     """Run a connection, and give it once it is there; its end is an error."""
     connection = target.connection(budget)
+    _ours.set(True)
     try:
         async with anyio.create_task_group() as tasks:
             await tasks.start(connection.run)

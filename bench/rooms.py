@@ -12,7 +12,6 @@ import shutil
 import statistics
 import sys
 import time
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -78,7 +77,7 @@ class Figures:
     """CPU microseconds of Redis per broadcast."""
     wall: list[float] = dataclasses.field(default_factory=list)
     """Milliseconds from the command to the last of the receivers."""
-    commands: Counter[str] = dataclasses.field(default_factory=Counter)
+    commands: dict[str, int] = dataclasses.field(default_factory=dict)
     """Commands that Redis got, in all rounds."""
     broadcasts: int = 0
 
@@ -116,7 +115,8 @@ def one_round(serving: Sequence[Server], redis: Redis, figures: Figures, *, memb
     figures.cost.append(sum(watch.cpu for watch in watches) / 1000 / len(sockets) / broadcasts)
     figures.redis.append(of_redis.cpu / 1000 / broadcasts)
     figures.wall.append(wall * 1000 / broadcasts)
-    figures.commands.update(calls)
+    for command, count in calls.items():
+        figures.commands[command] = figures.commands.get(command, 0) + count
     figures.broadcasts += broadcasts
 
 
@@ -187,8 +187,11 @@ def main() -> int:
     skipped: dict[str, str] = {}
     interrupted = False
     progress = Progress(rounds * len(given.pairs))
-    with Redis(core) as redis, Fleet(environment.python, environment.variables, core) as fleet:
-        versions = {**environment.versions, "redis-server": redis.version}
+    with contextlib.ExitStack() as stack:
+        # One for each, so that what one of them asks now and then is not in the counts of the others.
+        redis = {pair: stack.enter_context(Redis(core)) for pair in given.pairs}
+        fleet = stack.enter_context(Fleet(environment.python, environment.variables, core))
+        versions = {**environment.versions, "redis-server": redis[given.pairs[0]].version}
         print(f"{began}: {on}\n{environment.name}, {', '.join(f'{name} {each}' for name, each in versions.items())}")
         try:
             for turn in range(rounds):
@@ -200,8 +203,8 @@ def main() -> int:
                         continue
                     try:
                         figures = found.get(pair.name, Figures())
-                        serving = [fleet.serving(each) for each in pair.contenders(redis.url)]
-                        one_round(serving, redis, figures, members=members, broadcasts=broadcasts)
+                        serving = [fleet.serving(each) for each in pair.contenders(redis[pair].url)]
+                        one_round(serving, redis[pair], figures, members=members, broadcasts=broadcasts)
                         found[pair.name] = figures
                     except (WrongReply, DoesNotStart, OSError) as error:
                         skipped[pair.name] = f"failed: {type(error).__name__}: {error}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import signal
+import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -11,8 +13,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
+import anyio.abc
 import anyio.lowlevel
 import pytest
+import trustme
+from anyio.streams.tls import TLSListener
 
 from wscore.app import App, Envelope, Member, RedisBackplane, Registry, WebSocket
 from wscore.app._redis import delays
@@ -397,7 +402,58 @@ async def test_what_redis_does_not_publish_is_dropped(redis: RedisServer, caplog
         assert (await two.gets(1))[0].data == "allowed"
         assert one.backplane.counters.dropped == 1
         assert one.backplane.connected
-    assert "Redis does not publish for us" in caplog.text
+    assert caplog.text.count("Redis refuses something") == 1
+
+
+@needs_redis
+async def test_without_presence_messages_still_arrive(redis: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
+    """Where Redis takes no entries, out of memory say, rooms go on; who is elsewhere is not known then."""
+    redis("CONFIG", "SET", "maxmemory", "1")
+    async with Process(redis).running() as one, Process(redis).running() as two:
+        two.backplane.entered("blue", "1")
+        await heard(one, two, "blue")
+        one.say("blue", "x")
+        assert (await two.gets(1))[0].data == "x"
+        assert await one.backplane.present("blue") == []
+        assert one.backplane.counters.losses == 0
+    assert "OOM" in caplog.text
+
+
+@needs_redis
+async def test_tls_is_spoken_and_the_name_is_checked(redis: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
+    """With a context that trusts the authority it connects; with a certificate for somebody else it does not."""
+    authority = trustme.CA()
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+
+    async def forward(stream: anyio.abc.ByteStream) -> None:
+        with contextlib.suppress(anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
+            async with stream, await anyio.connect_unix(redis.path) as inner, anyio.create_task_group() as tasks:
+
+                async def copy(source: anyio.abc.ByteStream, to: anyio.abc.ByteStream) -> None:
+                    with contextlib.suppress(anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
+                        while True:
+                            await to.send(await source.receive())
+
+                tasks.start_soon(copy, inner, stream)
+                await copy(stream, inner)
+                tasks.cancel_scope.cancel()
+
+    for name, connects in (("127.0.0.1", True), ("example.org", False)):
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        authority.issue_cert(name).configure_cert(context)
+        listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+        port = listener.extra(anyio.abc.SocketAttribute.local_port)
+        async with (
+            TLSListener(listener, context, standard_compatible=False) as listener,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(listener.serve, forward)
+            backplane = RedisBackplane(f"rediss://127.0.0.1:{port}", ssl=trusting)
+            async with backplane.running(lambda envelope: None):
+                assert backplane.connected is connects
+            tasks.cancel_scope.cancel()
+    assert "CERTIFICATE_VERIFY_FAILED" in caplog.text
 
 
 def test_attempts_become_rarer() -> None:

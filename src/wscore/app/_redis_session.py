@@ -19,7 +19,7 @@ import anyio.abc
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from coredis.connection import BaseConnection
 from coredis.exceptions import ConnectionError as ConnectionLost
-from coredis.exceptions import RedisError
+from coredis.exceptions import ReadOnlyError, RedisError
 from coredis.pool import ConnectionPool
 
 from ._backplane import Deliver
@@ -108,7 +108,8 @@ class Session:
         self._progress = anyio.Event()
         self._confirmed = anyio.Event()  # Redis has answered the last SUBSCRIBE to the channel of ids
         self._busy = False
-        self._warned = False
+        self._warned = False  # of malformed messages
+        self._refused = False  # and of what Redis refuses
         self._budget = anyio.CapacityLimiter(1)
         self._talking: BaseConnection
         self._listening: BaseConnection
@@ -241,19 +242,13 @@ class Session:
         unconfirmed = len(messages)
         try:
             # All are written before the first is awaited, and answered in their order: who waits for one has the rest.
-            answers = [self._ask(b"PUBLISH", *message, raises=False) for message in messages]
-            for answer in told:
-                await answer
+            answers = [self._ask(b"PUBLISH", *message) for message in messages]
+            await self._accepted(told)
             for answer in answers:
-                result = await answer
-                if isinstance(result, ConnectionLost | TimeoutError):
-                    raise result
+                refused = not await self._accepted([answer])
                 unconfirmed -= 1
-                if isinstance(result, RedisError):
-                    self._counters.dropped += 1
-                    log.warning("Redis does not publish for us: %s", result)
-                else:
-                    self._counters.published += 1
+                self._counters.dropped += refused
+                self._counters.published += not refused
         finally:
             self._counters.unconfirmed += unconfirmed
 
@@ -287,7 +282,7 @@ class Session:
         """Ask for the entries of a room that have not expired."""
         try:
             self._tell_changes()  # first, on the same connection: so our own are there as they are now
-            return await self._ask(command, self._names.presence(room), self._now(), b"+inf")
+            return await self._ask(command, self._names.presence(room), self._now(), b"+inf", raises=True)
         except (RedisError, TimeoutError) as error:
             log.debug("Redis does not say who is there: %s", reason(error))
             return None
@@ -306,7 +301,7 @@ class Session:
 
     async def _announce_all(self) -> None:
         """Renew the entries of all members, some at a time, and remove what others have not renewed."""
-        seconds, microseconds = await self._ask(b"TIME")
+        seconds, microseconds = await self._ask(b"TIME", raises=True)
         self._clock = int(seconds) + int(microseconds) / 1e6 - anyio.current_time()
         told: list[Awaitable[Any]] = []
         for room in list(self._here):
@@ -316,11 +311,9 @@ class Session:
             for start in range(0, len(ids), _CHUNK):
                 told += self._announce(key, ids[start : start + _CHUNK])
                 if len(told) >= _CHUNK or start + _CHUNK < len(ids):
-                    for answer in told:
-                        await answer
+                    await self._accepted(told)
                     told = []
-        for answer in told:
-            await answer
+        await self._accepted(told)
 
     def _announce(self, key: bytes, ids: Sequence[str]) -> list[Awaitable[Any]]:
         expires = self._now() + round(self._expiry * 1000)
@@ -344,8 +337,25 @@ class Session:
             await self._announce_all()
             await self._confirm()
 
-    def _ask(self, command: bytes, *arguments: Any, raises: bool = True) -> Awaitable[Any]:
+    def _ask(self, command: bytes, *arguments: Any, raises: bool = False) -> Awaitable[Any]:
+        """Write a command, and give what to await: the answer, which may be an error unless it `raises`."""
         return self._talking.create_request(command, *arguments, raise_exceptions=raises)
+
+    async def _accepted(self, answers: Sequence[Awaitable[Any]]) -> bool:
+        """Wait for answers; False if Redis refused something, as where it may keep nothing or is out of memory.
+
+        The first is a warning, and all else goes on. Raises what another connection might mend.
+        """
+        accepted = True
+        for answer in answers:
+            result = await answer
+            if isinstance(result, ConnectionLost | TimeoutError | ReadOnlyError):
+                raise result
+            if isinstance(result, RedisError):
+                accepted = False
+                log.log(logging.DEBUG if self._refused else logging.WARNING, "Redis refuses something: %s", result)
+                self._refused = True
+        return accepted
 
 
 async def _run(

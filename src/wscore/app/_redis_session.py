@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from contextlib import aclosing, suppress
 from contextvars import ContextVar
+from itertools import islice
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
@@ -101,8 +102,7 @@ class Session:
         self._expiry = expiry
         self._deliver = deliver
         self._rooms: dict[bytes, str] = {}  # by the channels that are subscribed to
-        self._changed_rooms: set[str] = set()
-        self._changed: set[tuple[str, str]] = set()  # who has entered or left since Redis was last told
+        self._changed: dict[str, set[str]] = {}  # by room: who has entered or left since Redis was told of it
         self._clock = 0.0  # what to add to this process's clock for Redis' own
         self._news = anyio.Event()
         self._progress = anyio.Event()
@@ -138,7 +138,7 @@ class Session:
 
     async def flush(self) -> None:
         """Wait until Redis has taken everything that is there."""
-        while self._queue or self._changed or self._changed_rooms or self._busy:
+        while self._queue or self._changed or self._busy:
             self._progress = anyio.Event()
             await self._progress.wait()
 
@@ -148,8 +148,7 @@ class Session:
 
     def change(self, room: str, id: str) -> None:
         """Take note that a member has entered or left a room. Redis is told how it is when its turn comes."""
-        self._changed_rooms.add(room)
-        self._changed.add((room, id))
+        self._changed.setdefault(room, set()).add(id)
         self._news.set()
 
     # -- listening
@@ -225,8 +224,7 @@ class Session:
     async def _talk(self) -> None:
         """Tell Redis what is new, as much as there is in one round trip, and then what has come meanwhile."""
         while self._talking.usable:
-            self._tell_rooms()
-            told = self._tell_changes()
+            told = self._tell(list(islice(self._changed, _CHUNK)))
             messages = self._queue.take(_BATCH, _BATCH_SIZE) if self.up else []
             if told or messages:
                 self._busy = True
@@ -252,18 +250,27 @@ class Session:
         finally:
             self._counters.unconfirmed += unconfirmed
 
-    def _tell_rooms(self) -> None:
-        """Subscribe to the rooms that have members now, and to those no more that have none."""
-        changed, self._changed_rooms = self._changed_rooms, set()
-        entered = [room for room in changed if room in self._here and self._names.channel(room) not in self._rooms]
-        left = [self._names.channel(room) for room in changed if room not in self._here]
-        left = [channel for channel in left if channel in self._rooms]
-        if entered:
-            self._subscribe(entered)
-        if left:
-            for channel in left:
+    def _tell(self, rooms: Sequence[str]) -> list[Awaitable[Any]]:
+        """Write how it is with these rooms: whether this process listens, who is there. Gives what to await."""
+        told: list[Awaitable[Any]] = []
+        listen: list[str] = []
+        forget: list[bytes] = []
+        for room in rooms:
+            changed, here = self._changed.pop(room, set[str]()), self._here.get(room, set[str]())
+            channel, key = self._names.channel(room), self._names.presence(room)
+            if here and channel not in self._rooms:
+                listen.append(room)
+            elif not here and channel in self._rooms:
                 del self._rooms[channel]
-            self._listening.send_command(b"UNSUBSCRIBE", *left)
+                forget.append(channel)
+            told += self._announce(key, [id for id in changed if id in here])
+            if left := [self._entry(id) for id in changed if id not in here]:
+                told.append(self._ask(b"ZREM", key, *left))
+        if listen:
+            self._subscribe(listen)
+        if forget:
+            self._listening.send_command(b"UNSUBSCRIBE", *forget)
+        return told
 
     # -- presence: an entry for each member of each room, which expires unless it is renewed
 
@@ -281,23 +288,11 @@ class Session:
     async def _find(self, command: bytes, room: str) -> Any:
         """Ask for the entries of a room that have not expired."""
         try:
-            self._tell_changes()  # first, on the same connection: so our own are there as they are now
+            self._tell([room])  # first, on the same connection: so our own are there as they are now
             return await self._ask(command, self._names.presence(room), self._now(), b"+inf", raises=True)
         except (RedisError, TimeoutError) as error:
             log.debug("Redis does not say who is there: %s", reason(error))
             return None
-
-    def _tell_changes(self) -> list[Awaitable[Any]]:
-        """Write the entries of those who have entered or left, and give what to await."""
-        changed, self._changed = self._changed, set()
-        told: list[Awaitable[Any]] = []
-        for room, id in changed:
-            key = self._names.presence(room)
-            if id in self._here.get(room, ()):
-                told += self._announce(key, [id])
-            else:
-                told.append(self._ask(b"ZREM", key, self._entry(id)))
-        return told
 
     async def _announce_all(self) -> None:
         """Renew the entries of all members, some at a time, and remove what others have not renewed."""
@@ -307,21 +302,23 @@ class Session:
         for room in list(self._here):
             key = self._names.presence(room)
             told.append(self._ask(b"ZREMRANGEBYSCORE", key, b"-inf", self._now()))
-            ids = list(self._here.get(room, ()))
-            for start in range(0, len(ids), _CHUNK):
-                told += self._announce(key, ids[start : start + _CHUNK])
-                if len(told) >= _CHUNK or start + _CHUNK < len(ids):
-                    await self._accepted(told)
-                    told = []
+            told += self._announce(key, list(self._here.get(room, ())))
+            if len(told) >= _CHUNK:
+                await self._accepted(told)
+                told = []
         await self._accepted(told)
 
     def _announce(self, key: bytes, ids: Sequence[str]) -> list[Awaitable[Any]]:
-        expires = self._now() + round(self._expiry * 1000)
-        entries = [part for id in ids for part in (expires, self._entry(id))]
-        return [
-            self._ask(b"ZADD", key, *entries),
-            self._ask(b"PEXPIRE", key, round(self._expiry * 1000)),
-        ]
+        """Write entries of members, which expire, and so does the key once nobody renews any. Gives what to await."""
+        expiry = round(self._expiry * 1000)
+        told: list[Awaitable[Any]] = []
+        for start in range(0, len(ids), _CHUNK):
+            chunk = ids[start : start + _CHUNK]
+            entries = [part for id in chunk for part in (self._now() + expiry, self._entry(id))]
+            told.append(self._ask(b"ZADD", key, *entries))
+        if ids:
+            told.append(self._ask(b"PEXPIRE", key, expiry))
+        return told
 
     def _entry(self, id: str) -> bytes:
         return encode_name(f"{self._origin}:{id}")

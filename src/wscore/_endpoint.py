@@ -140,6 +140,8 @@ class Endpoint(Generic[Codec]):
             self._codec.receive_data(data)
             if not self._paused:
                 self._parse(now)
+            if self._codec.unread:
+                self._codec.keep()
 
     def _parse(self, now: float, *, answering: bool = False) -> None:
         """Turn the bytes that the codec holds into messages and answers, until it needs more or the inbox is full.

@@ -1,4 +1,4 @@
-"""One connection on asyncio: a `Protocol` around the core.
+"""One connection on asyncio: a `BufferedProtocol` around the core.
 
 Each callback feeds the core one input and then calls `_pump`, which makes the world agree with the core. Nothing is
 decided here: what a connection is, what may be sent and how long anything takes are the core's affair.
@@ -33,6 +33,7 @@ __all__ = ["Connection", "Service"]
 access_log = logging.getLogger("wscore.access")
 error_log = logging.getLogger("wscore.error")
 
+_BUFFERS_A_TURN: Final = 16  # that an application fills and writes without giving way to others
 _NO: Final = Closing.NO  # asked at every write: in Python 3.11 a member of an enum costs a call to find
 
 
@@ -44,12 +45,14 @@ class Service:
     config: Config
     state: dict[str, Any]
     log_access: bool
+    buffer: memoryview
+    """Where every read ends up, until the core has taken it, which is before anybody else can read."""
     connections: set[Connection]
     ended: Callable[[socket.socket], None]
     """To be called when a connection of this socket is over."""
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """A connection and the task of its application.
 
     What an application does when it is woken by a message is written in one piece as soon as it waits again; what it
@@ -61,6 +64,8 @@ class Connection(asyncio.Protocol):
         "__weakref__",
         "_accepted_at",
         "_answering",
+        "_buffer",
+        "_buffers",
         "_core",
         "_ending",
         "_eof",
@@ -86,6 +91,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, service: Service, sock: socket.socket, *, accepted_at: float, turn_away: bool) -> None:
         self._service = service
+        self._buffer = service.buffer
         self._sock = sock
         self._accepted_at = accepted_at
         self._turn_away = turn_away
@@ -97,8 +103,9 @@ class Connection(asyncio.Protocol):
         self._writable = True
         self._room: asyncio.Event | None = None  # made by who waits for room, which is seldom
         self._timer: asyncio.TimerHandle | None = None
-        self._answering = False  # the application's step is part of `data_received`
+        self._answering = False  # the application's step is part of `buffer_updated`
         self._flush_planned = False
+        self._buffers = 0  # written since the application gave way to others
         self._ending = False
         self._revision = -1  # the core's outputs have not been looked at
         self._reading = True
@@ -128,10 +135,14 @@ class Connection(asyncio.Protocol):
             self._core.turn_away(now=self._time())
         self._pump()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Say where to read to."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Take bytes from the peer; the application may answer at once, and what it says goes out in one write."""
         core = self._core
-        core.receive_data(data, now=self._time())
+        core.receive_data(self._buffer[:nbytes], now=self._time())
         if core.has_message:
             self._answering = True
             self._message.wake()
@@ -216,16 +227,14 @@ class Connection(asyncio.Protocol):
     async def _send(self, message: Any) -> None:
         core = self._core
         core.send(message, now=self._time())
-        if not self._answering:  # else `data_received` sees to it
+        if not self._answering:  # else `buffer_updated` sees to it
             self._pump()
         if core.output_full or not self._writable:
             self._flush()
-            await asyncio.sleep(0)  # an application that only sends gives way to the others once per buffer
-            while not self._writable:
-                if self._room is None:
-                    self._room = asyncio.Event()
-                await self._room.wait()
-            core.expect_delivery()
+            self._buffers += 1
+            if self._buffers >= _BUFFERS_A_TURN or not self._writable or self._transport.is_closing():
+                await self._give_way()
+                core.expect_delivery()
 
     def _post(self, message: Prepared) -> bool:
         """Write what is sent to many connections, at once: False where it would have to wait."""
@@ -234,6 +243,15 @@ class Connection(asyncio.Protocol):
         if not self._flush_planned and not self._answering:
             self._transport.write(self._core.data_to_send())
         return True
+
+    async def _give_way(self) -> None:
+        """Let the others have their turn, and wait until there is room to write."""
+        self._buffers = 0
+        await asyncio.sleep(0)
+        while not self._writable:
+            if self._room is None:
+                self._room = asyncio.Event()
+            await self._room.wait()
 
     def _make_room(self) -> None:
         self._writable = True

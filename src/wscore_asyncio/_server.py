@@ -1,35 +1,29 @@
-"""A server on asyncio: listeners, lifespan, and the graceful end."""
+"""A server on asyncio: listeners, connections, and the graceful end."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import ssl as ssl_module
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
-from wscore import (
-    Admission,
-    Application,
-    Config,
-    Lifespan,
-    LifespanMode,
-    LifespanPhase,
-    StartupFailed,
-    admission,
-    out_of_resources,
-)
+from wscore import Admission, Application, Config, LifespanMode, admission, out_of_resources
 from wscore.listening import Listeners
+from wscore.memory import keep_freed_memory
 
+from ._lifespan import LifespanTask
 from ._protocol import Connection, Service
 
 __all__ = ["Server", "serve"]
 
 error_log = logging.getLogger("wscore.error")
 
+_READ_SIZE = 2**18
 _ACCEPTED_A_TURN = 64
 
 
@@ -71,11 +65,17 @@ class Server:
         self._address = address
         self._ssl = ssl
         self._config = config
-        self._lifespan = Lifespan(lifespan)
-        self._lifespan_news = asyncio.Event()
-        self._lifespan_task: asyncio.Task[None] | None = None
+        self._lifespan = LifespanTask(app, lifespan)
         self._connections: set[Connection] = set()
-        self._service = Service(app, config, self._lifespan.state, log_access, self._connections, self._forget)
+        self._service = Service(
+            app,
+            config,
+            self._lifespan.state,
+            log_access,
+            memoryview(bytearray(_READ_SIZE)),
+            self._connections,
+            self._forget,
+        )
         self._tasks: set[asyncio.Task[None]] = set()  # sockets on their way to a connection: TLS handshakes
         self._retries: dict[socket.socket, asyncio.TimerHandle] = {}
         self._accepted: set[socket.socket] = set()  # those in a TLS handshake among them
@@ -98,7 +98,8 @@ class Server:
         """Listen, start the application, and accept connections."""
         self._listeners = await _listen(*self._address)
         try:
-            await self._start_lifespan()
+            await self._lifespan.start(self._config.lifespan_timeout)
+            keep_freed_memory()
             self._listeners.listen(self._config.backlog)
             for sock in self.sockets:
                 self._watch(sock)
@@ -146,8 +147,7 @@ class Server:
         self._welcome_no_more()
         for connection in list(self._connections):
             connection.abort()
-        if self._lifespan_task is not None:
-            self._lifespan_task.cancel()
+        self._lifespan.cancel()
         self._closed.set()
 
     # -- connections
@@ -220,74 +220,21 @@ class Server:
         self._welcome_no_more()
         for connection in list(self._connections):
             connection.begin_shutdown()
-        await _within(self._config.shutdown_grace, self._idle.wait())
+        await self._until_idle(loop.time() + self._config.shutdown_grace)
         for connection in list(self._connections):
             connection.cancel()
-        await _within(last - loop.time(), self._idle.wait())
-        if not await _within(last - loop.time(), self._stop_lifespan()):
-            error_log.error("lifespan: the application's shutdown took too long")
+        await self._until_idle(last)
+        await self._lifespan.stop(last)
+
+    async def _until_idle(self, last: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(last):
+                await self._idle.wait()
 
     def _welcome_no_more(self) -> None:
         for task in self._tasks:
             task.cancel()
         self.stop_accepting()
-
-    # -- lifespan
-
-    async def _start_lifespan(self) -> None:
-        lifespan = self._lifespan
-        if lifespan.phase is LifespanPhase.STARTING:
-            self._lifespan_task = asyncio.get_running_loop().create_task(self._run_lifespan())
-            timeout = self._config.lifespan_timeout
-            if not await _within(timeout, self._lifespan_leaves(LifespanPhase.STARTING)):
-                assert timeout is not None
-                lifespan.startup_overdue(timeout)
-        if lifespan.phase is LifespanPhase.FAILED:
-            raise StartupFailed(lifespan.failure)
-
-    async def _stop_lifespan(self) -> None:
-        self._lifespan.begin_shutdown()
-        self._lifespan_news.set()
-        await self._lifespan_leaves(LifespanPhase.STOPPING)
-        if self._lifespan.failure:
-            error_log.error("lifespan: %s", self._lifespan.failure)
-
-    async def _lifespan_leaves(self, phase: LifespanPhase) -> None:
-        while self._lifespan.phase is phase:
-            self._lifespan_news.clear()
-            await self._lifespan_news.wait()
-
-    async def _run_lifespan(self) -> None:
-        lifespan = self._lifespan
-
-        async def receive() -> Any:
-            while (message := lifespan.next_message()) is None:
-                self._lifespan_news.clear()
-                await self._lifespan_news.wait()
-            return message
-
-        async def send(message: Mapping[str, Any]) -> None:
-            lifespan.send(message)
-            self._lifespan_news.set()
-
-        try:
-            await self._service.app(lifespan.scope, receive, send)
-        except Exception as error:
-            error_log.debug("the application raised in its lifespan", exc_info=error)
-            lifespan.application_raised(error)
-        finally:
-            lifespan.application_returned()  # cancelled, too: nothing more will come
-            self._lifespan_news.set()
-
-
-async def _within(seconds: float | None, work: Coroutine[Any, Any, object]) -> bool:
-    """Wait for `work`; False where it took longer, and was cancelled."""
-    try:
-        async with asyncio.timeout(seconds):
-            await work
-    except TimeoutError:
-        return False
-    return True
 
 
 async def _listen(

@@ -14,6 +14,7 @@ import trio
 
 from wscore import Admission, Application, Config, LifespanMode, admission, out_of_resources
 from wscore.listening import Listeners
+from wscore.memory import keep_freed_memory
 
 from ._connection import Connection
 from ._lifespan import LifespanTask
@@ -113,6 +114,7 @@ class Server:
         self._lifespan.check()
 
     async def _serve_until_closed(self, started: trio.TaskStatus[Server]) -> None:
+        keep_freed_memory()
         self._listeners.listen(self._config.backlog)
         isolated: Any = _isolated  # whose arguments are those of the task
         async with trio.open_nursery() as connections:

@@ -1,11 +1,18 @@
-"""What only the asyncio server has: a context manager, and an end at once beside the graceful one."""
+"""What only the asyncio server has: a context manager, an end at once beside the graceful one, and one writer."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
+import socket
+import struct
 from typing import Any
 
-from wscore import Config
+import pytest
+from tests.core.peer import head, read_frames
+
+from wscore import ClientDisconnected, Config
 from wscore_asyncio import serve
 
 
@@ -30,3 +37,64 @@ def test_an_abort_cuts_a_graceful_end_short() -> None:
             await asyncio.wait_for(closing, 60)
 
     asyncio.run(main())
+
+
+async def flood(scope: Any, receive: Any, send: Any) -> None:
+    """Fill one buffer after another, until the client has gone."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    while True:
+        await send({"type": "websocket.send", "bytes": bytes(2**16)})
+
+
+def test_an_application_that_only_sends_leaves_others_their_turn() -> None:
+    """Its client reads whatever comes, so that it never has to wait; the loop goes on for others all the same."""
+
+    async def main() -> None:
+        async with serve(flood, lifespan="off") as server:
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(head())
+            await reader.readuntil(b"\r\n\r\n")
+            frames = read_frames(await reader.readexactly(200 * (10 + 2**16)))
+            assert {each.payload for each in frames} == {bytes(2**16)}
+            writer.transport.abort()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
+def test_nothing_is_written_to_a_connection_that_was_reset(caplog: pytest.LogCaptureFixture) -> None:
+    """asyncio would say so in the log, from the fifth time on; the application hears of it by ClientDisconnected."""
+    ended: asyncio.Future[BaseException]
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await flood(scope, receive, send)
+        except BaseException as error:
+            ended.set_result(error)
+            raise
+
+    async def main() -> None:
+        nonlocal ended
+        ended = asyncio.get_running_loop().create_future()
+        async with serve(app, lifespan="off") as server:
+            with socket.create_connection(("127.0.0.1", server.port)) as sock:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close resets
+                sock.sendall(head())
+                await readable(sock)
+            assert isinstance(await ended, ClientDisconnected)
+
+    with caplog.at_level(logging.WARNING, "asyncio"):
+        asyncio.run(asyncio.wait_for(main(), 60))
+    assert caplog.messages == []
+
+
+async def readable(sock: socket.socket) -> None:
+    """Wait until something has come."""
+    arrived = asyncio.Event()
+    asyncio.get_running_loop().add_reader(sock, arrived.set)
+    try:
+        await arrived.wait()
+    finally:
+        asyncio.get_running_loop().remove_reader(sock)

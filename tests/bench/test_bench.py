@@ -21,6 +21,7 @@ import pytest
 from bench import load
 from bench.accounting import Stopwatch, cpu_time, processes, resident
 from bench.chart import SHOWN
+from bench.clients import CLIENTS
 from bench.connections import Target, WrongReply
 from bench.contenders import CONTENDERS
 from bench.frames import exchange, frame, payload
@@ -177,9 +178,22 @@ def test_goals_and_the_chart_name_what_there_is() -> None:
 
 
 def test_every_package_of_a_peer_is_pinned() -> None:
-    """requirements.txt names each package that a server needs, with its version."""
+    """requirements.txt names each package that a server or a client needs, with its version."""
     pinned = re.findall(r"^([\w-]+)==[\d.]+$", (ROOT / "bench" / "requirements.txt").read_text(), re.MULTILINE)
-    assert {package for each in CONTENDERS for package in each.packages} - {"wscore"} <= set(pinned)
+    servers = {package for each in CONTENDERS for package in each.packages}
+    clients = {package for _, packages in CLIENTS.values() for package in packages}
+    assert (servers | clients) - {"wscore"} <= set(pinned)
+
+
+def test_clients_are_measured_alike(tmp_path: Path) -> None:
+    """One command has every client ask and read its replies, and writes what that cost."""
+    file = tmp_path / "figures.json"
+    command = [sys.executable, str(ROOT / "bench" / "clients.py"), "--here", "--smoke", "--json", str(file)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    figures = json.loads(file.read_text())["us"]
+    assert set(figures) == set(CLIENTS)
+    assert all(cost > 0 for costs in figures.values() for each in costs.values() for cost in each)
 
 
 def test_a_goal_is_judged_by_the_best_rounds() -> None:

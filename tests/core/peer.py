@@ -230,8 +230,11 @@ class Client:
         self._oracle: ClientProtocol | None = None
 
     def sends(self, *data: bytes) -> None:
+        """Let the connection read these bytes, in a buffer that is used again at once, as a transport may."""
         for piece in pieces(b"".join(data), self.cut):
-            self.connection.receive_data(piece, now=self.now)
+            buffer = bytearray(piece)
+            self.connection.receive_data(memoryview(buffer), now=self.now)
+            buffer[:] = b"\xaa" * len(buffer)
             self.take_output()
 
     def ends_its_stream(self) -> None:

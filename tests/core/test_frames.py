@@ -575,6 +575,34 @@ def conversation(cut: list[bytes], offer: bytes) -> tuple[list[Any], list[Frame]
     return client.app_receives(), client.reads_frames(), client.connection.state
 
 
+@pytest.mark.parametrize("size", [1, 7, 64, 10_000])
+def test_f30_bytes_and_a_buffer_that_is_used_again_are_read_alike(size: int, offer: bytes) -> None:
+    """The same messages and the same output, however much a read gives."""
+    stream = b"".join(CONVERSATION) + close(4000, "bye")
+    cut = [stream[at : at + size] for at in range(0, len(stream), size)]
+    client = opened(None, offer)
+    for piece in cut:
+        client.connection.receive_data(piece, now=0.0)
+        client.take_output()
+    assert (client.app_receives(), client.reads_frames(), client.connection.state) == conversation(cut, offer)
+
+
+def test_a_read_buffer_of_another_kind_is_read_as_its_bytes(offer: bytes) -> None:
+    """A view of numbers, one with gaps, and one of a picture's rows."""
+    data = text("abcdefgh")[:-2]
+    with_gaps = bytes(byte for each in data for byte in (each, 0))
+    for view in (
+        memoryview(data).cast("I"),
+        memoryview(with_gaps)[::2],
+        memoryview(data).cast("B", (3, 4)),
+        memoryview(data).cast("c"),
+    ):
+        client = opened(None, offer)
+        client.connection.receive_data(view, now=0.0)
+        client.sends(text("abcdefgh")[-2:])
+        assert client.app_receives() == received("abcdefgh")
+
+
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
 def test_input_is_copied_where_it_is_kept(kind: type, offer: bytes) -> None:
     """A transport may use its read buffer again."""

@@ -16,7 +16,7 @@ import pytest
 from tests.core.peer import BINARY, TEXT
 from tests.core.peer import frame as wire
 from wscore._frames._mask import ACCELERATED, python_mask, python_unmask
-from wscore._frames._scan import python_scan
+from wscore._frames._scan import python_scan, python_scan_unmasked
 from wscore._frames._write import python_frame
 
 if not ACCELERATED:
@@ -54,15 +54,20 @@ def test_every_length_is_scanned(opcode: int) -> None:
     for size in range(LARGEST + 1):
         data = wire(opcode, mask=KEY, announces=size) + masked[:size]
         assert _speedups.scan(data, 0, LARGEST, ALL, ALL) == ([content[:size]], len(data), size)
+        data = wire(opcode, mask=None, announces=size) + ASCII[:size]
+        assert _speedups.scan_unmasked(data, 0, LARGEST, ALL, ALL) == ([content[:size]], len(data), size)
 
 
 def test_every_length_is_written() -> None:
     """A frame of any length from 0 to 70,000 bytes, of a text and of bytes."""
     content = ASCII.decode()
+    masked = python_mask(ASCII, KEY)
     for size in range(LARGEST + 1):
         written = python_frame(0x82, ASCII[:size])
         assert _speedups.frame(0x82, ASCII[:size]) == written
         assert _speedups.frame(0x81, content[:size]) == b"\x81" + written[1:]
+        header = bytes((0x82, 0x80 | written[1])) + written[2 : len(written) - size]
+        assert _speedups.masked_frame(0x82, ASCII[:size], KEY) == header + KEY + masked[:size]
 
 
 @pytest.mark.parametrize("size", [0, 1, 7, 125, 126, 300])
@@ -73,6 +78,11 @@ def test_a_scan_ends_with_the_buffer(size: int, before: int) -> None:
     for end in range(len(data) + 1):
         whole = bytes(bytearray(data[:end]))  # memory of its own, so that whoever looks beyond it is seen to
         assert _speedups.scan(whole, before, LARGEST, ALL, ALL) == python_scan(whole, before, LARGEST, ALL, ALL)
+    data = bytes(before) + wire(TEXT, b"a" * size, mask=None) + wire(BINARY, b"\xff" * size, mask=None)
+    for end in range(len(data) + 1):
+        whole = bytes(bytearray(data[:end]))
+        taken = _speedups.scan_unmasked(whole, before, LARGEST, ALL, ALL)
+        assert taken == python_scan_unmasked(whole, before, LARGEST, ALL, ALL)
 
 
 def test_any_bytes_are_scanned_as_python_does() -> None:
@@ -80,7 +90,7 @@ def test_any_bytes_are_scanned_as_python_does() -> None:
     rng = random.Random(8)
     for _ in range(5_000):
         first = rng.choice((0x81, 0x82, rng.randrange(256)))
-        length = rng.choice((0xFE, 0xFF, 0x80 | rng.randrange(126), rng.randrange(256)))
+        length = rng.choice((0xFE, 0xFF, 0x7E, 0x7F, 0x80 | rng.randrange(126), rng.randrange(256)))
         data = (
             bytes((first, length))
             + rng.choice((b"", bytes(6), b"\x7f" + b"\xff" * 7))
@@ -88,6 +98,7 @@ def test_any_bytes_are_scanned_as_python_does() -> None:
         )
         arguments = rng.randrange(6), rng.choice((10, 1 << 20, sys.maxsize)), rng.randrange(4), rng.randrange(60)
         assert _speedups.scan(data, *arguments) == python_scan(data, *arguments)
+        assert _speedups.scan_unmasked(data, *arguments) == python_scan_unmasked(data, *arguments)
 
 
 def refused(function: Callable[..., object], *arguments: object) -> None:
@@ -99,6 +110,7 @@ def refused(function: Callable[..., object], *arguments: object) -> None:
 
 
 WHOLE = wire(TEXT, b"abc") + wire(BINARY, b"\xff" * 200) + wire(TEXT, "ä€😀".encode() * 2_000)
+UNMASKED = wire(TEXT, b"abc", mask=None) + wire(BINARY, b"\xff" * 200, mask=None)
 STOPS = [
     WHOLE,
     WHOLE + wire(TEXT, b"abc\xff"),
@@ -110,7 +122,15 @@ CALLS: list[tuple[Callable[[Any], object], object]] = [
     *((lambda data: _speedups.scan(data, 0, LARGEST, ALL, ALL), data) for data in STOPS),
     (lambda data: refused(_speedups.scan, data, -1, 0, 0, 0), WHOLE),
     (lambda data: refused(_speedups.scan, data, 0, 1 << 70, 0, 0), WHOLE),
-    (lambda data: refused(_speedups.scan, data, 0, 0, 0, 0), bytearray(WHOLE)),
+    (lambda data: refused(_speedups.scan, data, 0, 0, 0, 0), "abc"),
+    (lambda data: _speedups.scan(data, 0, LARGEST, ALL, ALL), bytearray(STOPS[1])),
+    (lambda data: _speedups.scan(data, 0, LARGEST, ALL, ALL), memoryview(STOPS[1])),
+    (lambda data: _speedups.scan_unmasked(data, 0, LARGEST, ALL, ALL), UNMASKED),
+    (lambda data: _speedups.scan_unmasked(data, 0, LARGEST, ALL, ALL), bytearray(UNMASKED + b"\x81\x01\xff")),
+    (lambda data: _speedups.masked_frame(0x82, data, KEY), bytes(200)),
+    (lambda data: _speedups.masked_frame(0x81, data, KEY), "ä€😀" * 200),
+    (lambda data: refused(_speedups.masked_frame, 0x81, data, KEY), "a\ud800" * 200),
+    (lambda data: refused(_speedups.masked_frame, 0x81, data, b"abc"), bytes(200)),
     (lambda data: _speedups.frame(0x82, data), bytes(200)),
     (lambda data: _speedups.frame(0x81, data), "a" * 200),
     (lambda data: _speedups.frame(0x81, data), "ä€😀" * 200),

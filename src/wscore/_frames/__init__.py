@@ -50,7 +50,11 @@ class FrameCodec(Protocol):
     """Whether `messages` left anything of the bytes taken; where it did, ask `next_event`."""
 
     def receive_data(self, data: bytes | bytearray | memoryview) -> None:
-        """Take bytes from the peer. Afterwards ask `messages`, and `next_event` until it gives None."""
+        """Take bytes from the peer. Afterwards ask `messages`, and `next_event` until it gives None; then `keep`."""
+        ...
+
+    def keep(self) -> None:
+        """Copy what is left of the bytes taken: whoever gave them uses their place again."""
         ...
 
     def messages(self, count: int, size: int) -> tuple[list[str | bytes], int]:

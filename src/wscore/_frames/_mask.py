@@ -1,7 +1,8 @@
 """Masking (RFC 6455 5.3): payload and key, each byte xor the key's, which repeats every four.
 
 `mask` and `unmask` are C where that was built, and else Python: three ways, each the fastest at some size. They do the
-same. WSCORE_PURE=1 in the environment leaves the C part out, when it is built as when it would be imported.
+same; C takes any buffer, and Python bytes. WSCORE_PURE=1 in the environment leaves the C part out, when it is built as
+when it would be imported.
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
-__all__ = ["ACCELERATED", "mask", "python_mask", "python_unmask", "unmask"]
+__all__ = ["ACCELERATED", "CUT", "REPEAT", "mask", "python_mask", "python_unmask", "unmask"]
 
 # The key, repeated to a payload's length, is the key times 1 + 2^32 + 2^64 ..., cut off at that length.
-_REPEAT: Final = [int.from_bytes(b"\1\0\0\0" * ((size + 3) // 4), "little") for size in range(126)]
-_CUT: Final = [(1 << (8 * size)) - 1 for size in range(126)]
+REPEAT: Final = [int.from_bytes(b"\1\0\0\0" * ((size + 3) // 4), "little") for size in range(126)]
+CUT: Final = [(1 << (8 * size)) - 1 for size in range(126)]
 
 _XOR: Final = [bytes(byte ^ key for byte in range(256)) for key in range(256)]
 _LARGE: Final = 1024  # from here on four strided translations beat one xor of long integers
@@ -39,12 +40,12 @@ def python_unmask(buffer: bytes, start: int, end: int) -> bytes:
     size = end - start
     if size < 126:  # key and payload are read as one number: the key is its lowest four bytes
         both = _to_int(buffer[start - 4 : end], "little")
-        return (both >> 32 ^ (both & 0xFFFFFFFF) * _REPEAT[size] & _CUT[size]).to_bytes(size, "little")
+        return (both >> 32 ^ (both & 0xFFFFFFFF) * REPEAT[size] & CUT[size]).to_bytes(size, "little")
     return python_mask(buffer[start:end], buffer[start - 4 : start])
 
 
-mask: Callable[[bytes, bytes], bytes] = python_mask
-unmask: Callable[[bytes, int, int], bytes] = python_unmask
+mask: Callable[[Any, bytes], bytes] = python_mask
+unmask: Callable[[Any, int, int], bytes] = python_unmask
 
 if not os.environ.get("WSCORE_PURE"):
     with contextlib.suppress(ImportError):  # not built: no compiler was there

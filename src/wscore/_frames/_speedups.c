@@ -99,11 +99,15 @@ unmask(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
 
 enum { TEXT = 0x81, BINARY = 0x82, MASKED = 0x80, SMALL = 4096 };
 
-/* A text's payload, unmasked and decoded; NULL with UnicodeDecodeError where it is no UTF-8. */
+/* A text's payload, decoded, and before that unmasked where there is a key; NULL with UnicodeDecodeError where it is no
+ * UTF-8. */
 static PyObject *
-text(const char *payload, Py_ssize_t size)
+text(const char *payload, Py_ssize_t size, int with_key)
 {
     char small[SMALL]; /* a small text needs no other memory than its own */
+    if (!with_key) {
+        return PyUnicode_DecodeUTF8(payload, size, NULL);
+    }
     if (size <= SMALL) {
         mask_into(small, payload, size, payload - 4);
         return PyUnicode_DecodeUTF8(small, size, NULL);
@@ -117,16 +121,14 @@ text(const char *payload, Py_ssize_t size)
     return result;
 }
 
+/* `key_size` is what stands between a header and its payload: four bytes of a client's, none of a server's. */
 static PyObject *
-scan(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+scan_for(Py_ssize_t key_size, PyObject *const *args, Py_ssize_t count)
 {
-    char *buffer;
-    Py_ssize_t here, numbers[4];
+    Py_buffer data;
+    Py_ssize_t numbers[4];
     if (count != 5) {
         PyErr_SetString(PyExc_TypeError, "scan(buffer, at, limit, count, size)");
-        return NULL;
-    }
-    if (PyBytes_AsStringAndSize(args[0], &buffer, &here) < 0) {
         return NULL;
     }
     for (int i = 0; i < 4; i++) {
@@ -139,16 +141,21 @@ scan(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
             return NULL;
         }
     }
-    Py_ssize_t at = numbers[0], limit = numbers[1], most = numbers[2], room = numbers[3], total = 0;
-    PyObject *messages = PyList_New(0);
-    if (messages == NULL) {
+    if (PyObject_GetBuffer(args[0], &data, PyBUF_SIMPLE) < 0) {
         return NULL;
     }
-    for (Py_ssize_t taken = 0; taken < most && total < room && at <= here - 6; taken++) {
+    const char *buffer = data.buf;
+    const unsigned char mask_bit = key_size ? MASKED : 0;
+    Py_ssize_t here = data.len, at = numbers[0], limit = numbers[1], most = numbers[2], room = numbers[3], total = 0;
+    PyObject *messages = PyList_New(0);
+    if (messages == NULL) {
+        goto failed;
+    }
+    for (Py_ssize_t taken = 0; taken < most && total < room && at <= here - 2 - key_size; taken++) {
         const unsigned char *head = (const unsigned char *)buffer + at;
         uint64_t size = head[1] & 0x7F, shortest = 0;
-        Py_ssize_t header = 6;
-        if ((head[0] != TEXT && head[0] != BINARY) || !(head[1] & MASKED)) {
+        Py_ssize_t header = 2 + key_size;
+        if ((head[0] != TEXT && head[0] != BINARY) || (head[1] & MASKED) != mask_bit) {
             break;
         }
         if (size > 125) {
@@ -167,35 +174,48 @@ scan(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
             break;
         }
         const char *payload = buffer + at + header;
-        PyObject *message =
-            head[0] == TEXT ? text(payload, (Py_ssize_t)size) : masked(payload, (Py_ssize_t)size, payload - 4);
+        PyObject *message = head[0] == TEXT ? text(payload, (Py_ssize_t)size, key_size != 0)
+                            : key_size      ? masked(payload, (Py_ssize_t)size, payload - 4)
+                                            : PyBytes_FromStringAndSize(payload, (Py_ssize_t)size);
         if (message == NULL) {
             if (!PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) {
-                Py_DECREF(messages);
-                return NULL;
+                goto failed;
             }
             PyErr_Clear();
             break;
         }
-        int failed = PyList_Append(messages, message);
+        int unkept = PyList_Append(messages, message);
         Py_DECREF(message);
-        if (failed) {
-            Py_DECREF(messages);
-            return NULL;
+        if (unkept) {
+            goto failed;
         }
         at += header + (Py_ssize_t)size;
         total += (Py_ssize_t)size;
     }
+    PyBuffer_Release(&data);
     return Py_BuildValue("(Nnn)", messages, at, total);
+failed:
+    PyBuffer_Release(&data);
+    Py_XDECREF(messages);
+    return NULL;
 }
 
 static PyObject *
-frame(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+scan(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
 {
-    if (count != 2) {
-        PyErr_SetString(PyExc_TypeError, "frame(first, payload)");
-        return NULL;
-    }
+    return scan_for(4, args, count);
+}
+
+static PyObject *
+scan_unmasked(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+{
+    return scan_for(0, args, count);
+}
+
+/* `args` are a frame's first byte and its payload, and for one that is masked the key. */
+static PyObject *
+frame_of(PyObject *const *args, const char *key)
+{
     long first = PyLong_AsLong(args[0]);
     if (first == -1 && PyErr_Occurred()) {
         return NULL;
@@ -216,18 +236,54 @@ frame(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
         payload = bytes;
     }
     Py_ssize_t length = size < 126 ? 0 : size < 1 << 16 ? 2 : 8; /* bytes that hold it, besides the seven bits */
-    PyObject *result = PyBytes_FromStringAndSize(NULL, 2 + length + size);
+    Py_ssize_t header = 2 + length + (key == NULL ? 0 : 4);
+    PyObject *result = PyBytes_FromStringAndSize(NULL, header + size);
     if (result == NULL) {
         return NULL;
     }
     char *out = PyBytes_AsString(result);
     out[0] = (char)first;
-    out[1] = (char)(length == 0 ? size : length == 2 ? 126 : 127);
+    out[1] = (char)((length == 0 ? size : length == 2 ? 126 : 127) | (key == NULL ? 0 : MASKED));
     for (Py_ssize_t i = 0; i < length; i++) {
         out[2 + i] = (char)((uint64_t)size >> 8 * (length - 1 - i));
     }
-    memcpy(out + 2 + length, payload, size);
+    if (key == NULL) {
+        memcpy(out + header, payload, size);
+    }
+    else {
+        memcpy(out + header - 4, key, 4);
+        mask_into(out + header, payload, size, key);
+    }
     return result;
+}
+
+static PyObject *
+frame(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 2) {
+        PyErr_SetString(PyExc_TypeError, "frame(first, payload)");
+        return NULL;
+    }
+    return frame_of(args, NULL);
+}
+
+static PyObject *
+masked_frame(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+{
+    char *key;
+    Py_ssize_t size;
+    if (count != 3) {
+        PyErr_SetString(PyExc_TypeError, "masked_frame(first, payload, key)");
+        return NULL;
+    }
+    if (PyBytes_AsStringAndSize(args[2], &key, &size) < 0) {
+        return NULL;
+    }
+    if (size != 4) {
+        PyErr_SetString(PyExc_ValueError, "masked_frame: a key has four bytes");
+        return NULL;
+    }
+    return frame_of(args, key);
 }
 
 static PyMethodDef functions[] = {
@@ -235,7 +291,12 @@ static PyMethodDef functions[] = {
     {"unmask", (PyCFunction)(void (*)(void))unmask, METH_FASTCALL,
      "Unmask the payload from start to end in a buffer, its key in the four bytes before it."},
     {"frame", (PyCFunction)(void (*)(void))frame, METH_FASTCALL, "Put a header before a payload."},
-    {"scan", (PyCFunction)(void (*)(void))scan, METH_FASTCALL, "Take whole messages, a frame each, from a buffer."},
+    {"masked_frame", (PyCFunction)(void (*)(void))masked_frame, METH_FASTCALL,
+     "Put a header and a key before a payload, and mask that."},
+    {"scan", (PyCFunction)(void (*)(void))scan, METH_FASTCALL,
+     "Take whole messages of a client's, a frame each, from a buffer."},
+    {"scan_unmasked", (PyCFunction)(void (*)(void))scan_unmasked, METH_FASTCALL,
+     "Take whole messages of a server's, a frame each, from a buffer."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -1,6 +1,7 @@
-"""Writing a frame: a header before a payload, unmasked, as a server does (RFC 6455 5.1, 5.2).
+"""Writing a frame: a header before a payload (RFC 6455 5.2).
 
-`frame` is C where that was built, and else Python, and both do the same.
+`frame` writes it unmasked, as a server does, and `masked_frame` masked, as a client (5.1, 5.3). They are C where that
+was built, and else Python, and both do the same.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ import struct
 from collections.abc import Callable
 from typing import Final
 
-from ._mask import ACCELERATED
+from ._mask import ACCELERATED, python_mask
 
-__all__ = ["frame", "python_frame"]
+__all__ = ["frame", "masked_frame", "python_frame", "python_masked_frame"]
+
+_MASKED: Final = 0x80
 
 
 def python_frame(first: int, payload: str | bytes) -> bytes:
@@ -28,6 +31,17 @@ def python_frame(first: int, payload: str | bytes) -> bytes:
     return _LONG.pack(first, 127, size) + data
 
 
+def python_masked_frame(first: int, payload: str | bytes, key: bytes) -> bytes:
+    """Write a masked frame in Python, as `python_frame` does one that is not; `key` is four bytes."""
+    data = payload.encode() if isinstance(payload, str) else payload
+    size = len(data)
+    if size < 126:
+        return b"%c%c%b%b" % (first, _MASKED | size, key, python_mask(data, key))
+    if size < 1 << 16:
+        return _MEDIUM.pack(first, _MASKED | 126, size) + key + python_mask(data, key)
+    return _LONG.pack(first, _MASKED | 127, size) + key + python_mask(data, key)
+
+
 # The headers that most frames have are made once; none holds anything of a connection.
 _SHORT: Final = {
     final | opcode: [bytes((final | opcode, size)) for size in range(126)]
@@ -38,8 +52,9 @@ _MEDIUM: Final = struct.Struct("!BBH")
 _LONG: Final = struct.Struct("!BBQ")
 
 frame: Callable[[int, str | bytes], bytes] = python_frame
+masked_frame: Callable[[int, str | bytes, bytes], bytes] = python_masked_frame
 
 if ACCELERATED:
     from . import _speedups
 
-    frame = _speedups.frame
+    frame, masked_frame = _speedups.frame, _speedups.masked_frame

@@ -4,7 +4,7 @@ The fast path, `_scan`, takes a run of messages that came whole, each in one unc
 all are: it needs no state but the place in the buffer, and makes no object but the messages. Everything else takes the
 slow path, which is the RFC read from top to bottom: the header is judged before any payload is kept, and the payload of
 a data frame is unmasked, inflated and checked as it comes, however little of it is there. So bad UTF-8 shows at the
-byte that makes it bad, and a large message is never copied from a growing buffer to a larger one.
+byte that makes it bad, and nothing is looked at twice, however large a message is and however it was cut.
 
 Violations are found in the order in which the `wsproto` engine finds them, so that both give the same code to a peer
 that breaks several rules at once.
@@ -13,15 +13,17 @@ that breaks several rules at once.
 from __future__ import annotations
 
 import codecs
-from typing import Any, ClassVar, Final
+from collections.abc import Callable
+from io import BytesIO
+from typing import ClassVar, Final
 
 from .._close import INVALID_PAYLOAD, PROTOCOL_ERROR, Close, MalformedClose, close_payload, read_close_payload
 from .._config import Config
 from .._deflate import Deflate
 from . import Event, Ping, Pong, Violation
-from ._mask import mask, unmask
+from ._mask import ACCELERATED, mask, unmask
 from ._messages import Failure, Messages
-from ._scan import scan
+from ._scan import Scan, scan, scan_unmasked
 from ._write import frame
 
 __all__ = ["NativeCodec"]
@@ -40,7 +42,12 @@ _MASKED: Final = 0x80
 _WHOLE_TEXT: Final = _FIN | _TEXT
 _WHOLE_BINARY: Final = _FIN | _BINARY
 
-_MANY: Final = 1024  # parts of a message; of a byte each they weigh fifty times what they hold
+# C reads from where the bytes are; Python's ways need a `bytes`.
+_VIEW: Final[Callable[[bytes | memoryview], bytes | memoryview]] = memoryview if ACCELERATED else bytes
+
+
+def _readable(view: memoryview) -> bool:
+    return ACCELERATED and view.format == "B" and view.ndim == 1 and view.c_contiguous
 
 
 class NativeCodec:
@@ -51,25 +58,26 @@ class NativeCodec:
         "_between",
         "_buffer",
         "_compresses",
+        "_content",
         "_final",
-        "_joined",
+        "_is_text",
         "_key",
         "_left",
         "_limit",
         "_messages",
-        "_nothing",
         "_over",
-        "_parts",
+        "_scan",
         "_tail",
         "unread",
     )
 
     def __init__(self, config: Config, deflate: Deflate | None, *, client: bool = False) -> None:
         self._messages = Messages(config, deflate, client=client)
+        self._scan: Scan = scan_unmasked if client else scan
         self._compresses = deflate is not None
         self._limit = config.max_message_size
-        self._buffer = b""
-        self._at = 0  # what stands before it in the buffer was read
+        self._buffer: bytes | memoryview = b""  # a memoryview only until `keep`
+        self._at: int = 0  # what stands before it in the buffer was read
         self._between = True  # no message is being read, and none has failed
         self._over = False
         self.unread = False
@@ -78,22 +86,31 @@ class NativeCodec:
         self._left: int = 0
         self._final = False
         # The message being read, of one frame or more.
-        self._nothing: str | bytes = b""  # of its kind
+        self._is_text = False
+        self._content = BytesIO()  # which grows in place where it can, and gives what it holds without copying it
         self._tail = b""  # the beginning of a code point, cut off by the end of a piece
-        self._parts: list[Any] = []  # of its kind
-        self._joined: list[Any] = []
 
     def receive_data(self, data: bytes | bytearray | memoryview) -> None:
         """Take bytes from the peer."""
-        self._buffer = self._buffer[self._at :] + data if self._buffer else bytes(data)
+        if self._buffer:
+            self._buffer = b"".join((self._buffer[self._at :], data))
+        elif type(data) is bytes or (type(data) is memoryview and _readable(data)):
+            self._buffer = data
+        else:
+            self._buffer = bytes(data)
         self._at = 0
         self.unread = True
+
+    def keep(self) -> None:
+        """Copy what is left of the bytes taken, where anything will still be read."""
+        if type(self._buffer) is memoryview:
+            self._buffer, self._at = b"" if self._over else bytes(self._buffer[self._at :]), 0
 
     def messages(self, count: int, size: int) -> tuple[list[str | bytes], int]:
         """Take the fast path, as far as it leads: what came whole and plain."""
         if not self._between:
             return [], 0
-        messages, at, size = scan(self._buffer, self._at, self._limit, count, size)
+        messages, at, size = self._scan(self._buffer, self._at, self._limit, count, size)
         if at == len(self._buffer):
             self._buffer, self._at = b"", 0  # an idle connection holds no read that was used up
             self.unread = False
@@ -133,7 +150,7 @@ class NativeCodec:
             rest = self._messages.finish_frame(final=self._final)
             if self._final:
                 return self._end_message(rest)
-        self._buffer, self._at = self._buffer[self._at :], 0
+        self._buffer, self._at = bytes(self._buffer[self._at :]), 0
         return None
 
     # -- headers
@@ -180,7 +197,7 @@ class NativeCodec:
         self._key, self._left, self._final = self._key_before(start), size, bool(first & _FIN)
         if opcode != _CONTINUATION:
             self._between = False
-            self._nothing = "" if opcode == _TEXT else b""
+            self._is_text = opcode == _TEXT
         return None
 
     def _control(self, opcode: int, payload: bytes) -> Event:
@@ -207,9 +224,9 @@ class NativeCodec:
 
     def _key_before(self, start: int) -> bytes:
         """Give what says, in `_key`, that a frame is being read: what its payload is masked with."""
-        return self._buffer[start - 4 : start]
+        return bytes(self._buffer[start - 4 : start])
 
-    def _piece(self, piece: bytes) -> bytes:
+    def _piece(self, piece: bytes | memoryview) -> bytes:
         """Unmask a piece of the payload, and turn the key for the next."""
         key = self._key
         turn = len(piece) % 4
@@ -220,7 +237,7 @@ class NativeCodec:
 
     def _read_payload(self) -> None:
         """Take what is here of the data frame's payload."""
-        piece = self._buffer[self._at : self._at + self._left]
+        piece = _VIEW(self._buffer)[self._at : self._at + self._left]  # of which `_piece` makes the only copy
         if not piece:
             return
         self._at += len(piece)
@@ -229,27 +246,20 @@ class NativeCodec:
 
     def _keep(self, piece: bytes, *, last: bool = False) -> None:
         """Keep a piece of the message, and judge its UTF-8 (RFC 6455 8.1)."""
-        part: str | bytes = piece
-        if self._nothing == "":
+        self._content.write(piece)
+        if self._is_text:
             piece = self._tail + piece if self._tail else piece
             try:
-                part, read = codecs.utf_8_decode(piece, "strict", last)
+                _, read = codecs.utf_8_decode(piece, "strict", last)
             except UnicodeDecodeError:
                 raise Failure(INVALID_PAYLOAD) from None
             self._tail = piece[read:]
-        if part:
-            self._parts.append(part)
-            if len(self._parts) == _MANY:  # each is joined once here, and once at the end: no quadratic copying
-                self._joined.append(self._nothing.join(self._parts))
-                self._parts.clear()
 
     def _end_message(self, rest: bytes) -> str | bytes:
         self._keep(rest, last=True)
-        message: str | bytes = self._nothing.join(self._joined + self._parts)
-        self._parts.clear()
-        self._joined.clear()
+        content, self._content = self._content, BytesIO()
         self._between = True
-        return message
+        return str(content.getbuffer(), "utf-8") if self._is_text else content.getvalue()
 
     # -- writing
 

@@ -51,6 +51,9 @@ class WsprotoCodec:
         """Take bytes from the peer."""
         self._decoder.receive_bytes(bytes(data))
 
+    def keep(self) -> None:
+        """Do nothing: they were copied."""
+
     def messages(self, count: int, size: int) -> tuple[list[str | bytes], int]:
         """Give none: this engine has one path."""
         del count, size

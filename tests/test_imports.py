@@ -36,6 +36,13 @@ def test_the_core_loads_its_two_dependencies(loaded):
     assert {"wscore", "wscore._lifecycle", "h11", "wsproto"} <= loaded
 
 
+def test_seldoms_client_needs_no_event_loop():
+    """It is a thread, a socket and a selector."""
+    loaded = _loaded_by("import wscore.compat.seldom")
+    assert "wscore.compat.seldom" in loaded
+    assert not loaded & {"anyio", "asyncio", "trio", "wscore.app", "wscore_asyncio", "wscore_trio"}
+
+
 @pytest.mark.parametrize(("transport", "other"), [("wscore_asyncio", "trio"), ("wscore_trio", "wscore_asyncio")])
 def test_a_transport_does_not_load_the_other(transport, other):
     """Each transport needs its own library alone."""

@@ -84,6 +84,14 @@ def test_the_rooms_serve(tmp_path):
         assert elsewhere.recv(60) == "alone"
 
 
+def test_the_rooms_are_tested(tmp_path):
+    """The test that the README shows passes with the rooms that it shows."""
+    (rooms,) = [block for block in _blocks("python") if "class Chat" in block]
+    (test,) = [block for block in _blocks("python") if "TestClient" in block]
+    (tmp_path / "rooms.py").write_text(rooms)
+    assert _run(f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{test}") == ""
+
+
 @pytest.mark.parametrize("library", ["asyncio", "trio"])
 def test_the_programs_serve(tmp_path, library):
     """The two programs with `serve` call the application. Their port is replaced by a free one."""

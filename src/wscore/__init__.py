@@ -11,6 +11,8 @@
     _handshake    request heads, refusals, the 101 and denials; on h11
     _client_handshake   requests, and the responses to them; on h11
     _uri          ws:// and wss:// URIs
+    _proxy        the way through an HTTP proxy
+    _backoff      how long to wait before connecting again
     _frames       the seam between connection and frame engine, and the engine on wsproto
     _deflate      permessage-deflate: negotiation and bounded inflating
     _inbox        messages for the application, bounded
@@ -28,6 +30,9 @@
     _errors       the exceptions
     cli           the `wscore` command
 
+Beside the core, each loaded by who asks for it: `app`, the application's side; `compat`, the names of other frameworks;
+`testing`, clients for tests.
+
 Nothing that this module imports imports asyncio, trio, anyio, socket, ssl, threading or random.
 """
 
@@ -43,6 +48,7 @@ from ._asgi import (
     ReceiveMessage,
     Scope,
 )
+from ._backoff import Backoff
 from ._client import ClientConnection
 from ._close import Close
 from ._closing import Closing
@@ -57,6 +63,7 @@ from ._errors import (
     InvalidMessage,
     InvalidURI,
     LocalProtocolError,
+    ProxyRefused,
     StartupFailed,
     caused_by_disconnect,
 )
@@ -72,6 +79,7 @@ __all__ = [
     "URI",
     "Admission",
     "Application",
+    "Backoff",
     "ClientConnection",
     "ClientDisconnected",
     "Close",
@@ -93,6 +101,7 @@ __all__ = [
     "LocalProtocolError",
     "Peer",
     "Prepared",
+    "ProxyRefused",
     "ReceiveMessage",
     "ReceivedMessage",
     "Request",

@@ -20,6 +20,7 @@ from ._ends import (
     CUT_OFF,
     END_OF_STREAM,
     GIVEN_UP,
+    LOST,
     TIMED_OUT,
     UNANSWERED,
     End,
@@ -404,7 +405,9 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
                 location = redirected(self.uri, locations[0].decode("latin-1"))
             status, headers, body = response
             return HandshakeRefused(address, end.reason, status=status, headers=headers, body=body, location=location)
-        return (HandshakeTimeout if end is UNANSWERED else HandshakeFailed)(address, end.reason)
+        if end is UNANSWERED:
+            return HandshakeTimeout(address, end.reason)
+        return HandshakeFailed(address, end.reason, temporary=end in (LOST, CUT_OFF))
 
 
 def _keys(random: Callable[[int], bytes]) -> Iterator[bytes]:

@@ -34,12 +34,14 @@ __all__ = [
     "InvalidMessage",
     "InvalidURI",
     "LocalProtocolError",
+    "ProxyRefused",
     "StartupFailed",
     "caused_by_disconnect",
 ]
 
 
 _NORMAL_CODES: Final = frozenset({NORMAL, GOING_AWAY, NO_STATUS})
+_TEMPORARY: Final = frozenset({500, 502, 503, 504})  # what a server or a proxy answers while something is down
 
 
 class LocalProtocolError(RuntimeError):
@@ -100,9 +102,10 @@ class ConnectionClosed(ConnectionError):
 class HandshakeFailed(ConnectionError):
     """A client's connection was never opened; the text says to what URI, and why."""
 
-    def __init__(self, address: str, why: str) -> None:
-        """Say `why` there is no connection to the URI `address`."""
+    def __init__(self, address: str, why: str, *, temporary: bool = False) -> None:
+        """Say `why` there is no connection to the URI `address`, and whether another attempt may do better."""
         super().__init__(f"no connection to {address}: {why}")
+        self.temporary = temporary
 
 
 class HandshakeRefused(HandshakeFailed):
@@ -119,15 +122,26 @@ class HandshakeRefused(HandshakeFailed):
         location: str | None = None,
     ) -> None:
         """Keep the answer; `body` may be cut short, `location` is where a redirection (3xx) points, as a ws URI."""
-        super().__init__(address, why)
+        super().__init__(address, why, temporary=status in _TEMPORARY)
         self.status = status
         self.headers = headers
         self.body = body
         self.location = location
 
 
+class ProxyRefused(HandshakeFailed):
+    """The proxy did not let us through; `status` is what it answered."""
+
+    def __init__(self, address: str, why: str, *, status: int) -> None:
+        super().__init__(address, why, temporary=status in _TEMPORARY)
+        self.status = status
+
+
 class HandshakeTimeout(HandshakeFailed, TimeoutError):
     """The server did not answer the handshake in time."""
+
+    def __init__(self, address: str, why: str) -> None:
+        super().__init__(address, why, temporary=True)
 
 
 class StartupFailed(RuntimeError):

@@ -1,4 +1,4 @@
-"""Where a client connects to: a URI's host and port, a unix socket, or a socket that somebody else has connected.
+"""Where a client connects to: a URI's host and port, perhaps through a proxy, a unix socket, or a socket that is given.
 
 Not part of the core, which knows no socket, and not loaded by `import wscore`: it is what both transports settle before
 their event loops come in. Nothing here blocks, but that a default TLS context reads the system's certificates.
@@ -6,15 +6,24 @@ their event loops come in. Nothing here blocks, but that a default TLS context r
 
 from __future__ import annotations
 
+import ipaddress
+import logging
+import random
 import socket
 import ssl
+import urllib.request
 from typing import Any, Final
 
+from ._backoff import Backoff
 from ._close import NORMAL
+from ._config import Config
 from ._errors import HandshakeFailed, HandshakeTimeout
-from ._uri import parse_uri
+from ._proxy import Proxy, ProxyHandshake, parse_proxy
+from ._uri import URI, parse_uri
 
-__all__ = ["NORMAL_CLOSURE", "Destination"]
+__all__ = ["NORMAL_CLOSURE", "Destination", "Pauses", "ProxyHandshake"]
+
+log = logging.getLogger("wscore.client")
 
 NORMAL_CLOSURE: Final = NORMAL
 """What `close` says by default."""
@@ -23,16 +32,20 @@ NORMAL_CLOSURE: Final = NORMAL
 class Destination:
     """Where to connect to, and how.
 
-    Raises InvalidURI, and ValueError for what contradicts itself: a TLS option for `ws://`, both a socket and a path.
+    Raises InvalidURI, for a proxy's URL too, and ValueError for what contradicts itself: a TLS option for `ws://`, both
+    a socket and a path.
     """
 
     def __init__(
         self,
         uri: str,
-        tls: ssl.SSLContext | None,
-        server_hostname: str | None,
-        sock: socket.socket | None,
-        unix_path: str | None,
+        *,
+        tls: ssl.SSLContext | None = None,
+        server_hostname: str | None = None,
+        sock: socket.socket | None = None,
+        unix_path: str | None = None,
+        proxy: str | bool | None = True,
+        proxy_tls: ssl.SSLContext | None = None,
     ) -> None:
         self.uri = parse_uri(uri)
         if not self.uri.secure and (tls is not None or server_hostname is not None):
@@ -47,14 +60,91 @@ class Destination:
             self.tls = tls or ssl.create_default_context()
         self.server_hostname = (server_hostname or self.uri.host) if self.tls else None
         """Whose certificate is expected."""
+        if isinstance(proxy, str):
+            if sock is not None or unix_path is not None:
+                raise ValueError("proxy is for connections that are made, not for sock and unix_path")
+            self.proxy: Proxy | None = parse_proxy(proxy)
+        else:
+            self.proxy = _proxy_of_environment(self.uri) if proxy and sock is None and unix_path is None else None
+        self.proxy_tls: ssl.SSLContext | None = None
+        """How to speak to the proxy; None: without TLS."""
+        if self.proxy is not None and self.proxy.secure:
+            self.proxy_tls = proxy_tls or ssl.create_default_context()
+        elif proxy_tls is not None:
+            raise ValueError("proxy_ssl is for a proxy with https://")
+        way = self.proxy or self.uri
+        self.host, self.port = way.host, way.port
+        """Of the TCP connection."""
+
+    def ask_proxy(self, config: Config) -> ProxyHandshake:
+        """Begin to ask the proxy for a connection to the server."""
+        assert self.proxy is not None
+        return ProxyHandshake(self.proxy, self.uri, config)
 
     def failed(self, error: BaseException) -> HandshakeFailed:
         """Say in one line that there is no connection because of `error`."""
-        address = str(self.uri) if self.unix_path is None else f"{self.uri} at {self.unix_path}"
+        address = str(self.uri)
+        if self.unix_path is not None:
+            address += f" at {self.unix_path}"
+        elif self.proxy is not None:
+            address += f" by proxy {self.proxy}"
         if isinstance(error, TimeoutError):
             return HandshakeTimeout(address, "connecting took too long")
         cause = error.__cause__ or error  # trio keeps the reasons there, one for each address that it tried
         several: Any = getattr(cause, "exceptions", None)  # of a group
         if several:
             cause = several[0]
-        return HandshakeFailed(address, " ".join(str(cause).split()) or type(cause).__name__)
+        why = " ".join(str(cause).split()) or type(cause).__name__
+        # A name that is none, and a certificate that is not good, will not get better.
+        lasting = isinstance(cause, UnicodeError | ssl.SSLCertVerificationError)
+        return HandshakeFailed(address, why, temporary=not lasting)
+
+
+def _proxy_of_environment(uri: URI) -> Proxy | None:
+    """Give the proxy that the environment names, as the standard library reads it; none on the way to this machine."""
+    if _is_here(uri.host) or urllib.request.proxy_bypass(uri.address):
+        return None
+    proxies = urllib.request.getproxies()
+    for scheme in ("wss", "https") if uri.secure else ("ws", "https", "http"):
+        if url := proxies.get(scheme):
+            return parse_proxy(url)
+    return None
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class Pauses:
+    """How long to wait between connections to the same server, and whether to go on at all; it says so in the log."""
+
+    def __init__(self, to: Destination, backoff: Backoff | None) -> None:
+        """Take `backoff`, or one of our own. Raises ValueError for a destination that can be reached only once."""
+        if to.sock is not None:
+            raise ValueError("sock is a connection that cannot be made again: use `async with`")
+        self.next = 0.0
+        """Seconds to wait before the next attempt."""
+        self._uri = to.uri
+        self._backoff = Backoff(random.random) if backoff is None else backoff
+        self._opened_at = 0.0
+
+    def failed(self, error: HandshakeFailed) -> None:
+        """Take note of an attempt that failed. Raises `error` where another would fail as well."""
+        if not error.temporary:
+            raise error
+        self.next = self._backoff.failed()
+        # A log that keeps the error would keep its traceback, and so whoever connects.
+        log.info("%s; connecting again in %.1f s", str(error), self.next)
+
+    def opened(self, now: float) -> None:
+        """Take note of a connection."""
+        self._opened_at = now
+
+    def ended(self, now: float) -> None:
+        """Take note of its end."""
+        lasted = now - self._opened_at
+        self.next = self._backoff.ended(lasted)
+        log.info("the connection to %s ended after %.1f s; connecting again in %.1f s", self._uri, lasted, self.next)

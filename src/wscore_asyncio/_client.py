@@ -10,10 +10,12 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Seq
 from types import TracebackType
 from typing import Any, Final
 
-from wscore import URI, ClientConnection, Config, ConnectionClosed, Response
-from wscore.connecting import NORMAL_CLOSURE, Destination
+from wscore import URI, Backoff, ClientConnection, Config, ConnectionClosed, HandshakeFailed, Response
+from wscore.connecting import NORMAL_CLOSURE, Destination, Pauses
 
 from ._link import Link
+from ._reconnecting import Connections
+from ._tunnel import Tunnel
 
 __all__ = ["WebSocket", "connect"]
 
@@ -27,11 +29,16 @@ class connect:
 
     `ssl` and `server_hostname` are for `wss://`, whose default is the system's certificates and the URI's host. `sock`
     is a connected socket, which becomes the connection's own to close; `unix_path` the path of a unix socket; both
-    instead of the URI's host and port. `config.handshake_timeout` bounds all of it: names, TCP, TLS, handshake.
+    instead of the URI's host and port. `proxy` is an HTTP proxy's URL, True for the one that the environment names (as
+    the standard library reads it; never on the way to this machine), None for none; `proxy_ssl` is for `https://` ones.
+    `config.handshake_timeout` bounds all of it: names, TCP, proxy, TLS, handshake.
 
-    Raises InvalidURI and ValueError when called; when entered HandshakeRefused, HandshakeTimeout, HandshakeFailed, and
-    InvalidMessage for what cannot stand in the request. Leaving the context closes with 1000. Cancelled on entering, it
-    leaves no socket and no task.
+    Raises InvalidURI and ValueError when called; when entered HandshakeRefused, HandshakeTimeout, ProxyRefused,
+    HandshakeFailed, and InvalidMessage for what cannot stand in the request. Leaving the context closes with 1000.
+    Cancelled on entering, it leaves no socket and no task.
+
+    `async for ws in connect(...)` connects, and again each time that the loop comes round, after pauses that `backoff`
+    says. It raises what is not `temporary`.
     """
 
     def __init__(
@@ -46,10 +53,26 @@ class connect:
         server_hostname: str | None = None,
         sock: socket.socket | None = None,
         unix_path: str | None = None,
+        proxy: str | bool | None = True,
+        proxy_ssl: ssl_module.SSLContext | None = None,
+        backoff: Backoff | None = None,
     ) -> None:
-        self._destination = Destination(uri, ssl, server_hostname, sock, unix_path)
+        self._destination = Destination(
+            uri,
+            tls=ssl,
+            server_hostname=server_hostname,
+            sock=sock,
+            unix_path=unix_path,
+            proxy=proxy,
+            proxy_tls=proxy_ssl,
+        )
         self._config = config or Config()
+        self._backoff = backoff
         self._request: dict[str, Any] = {"subprotocols": subprotocols, "headers": headers, "origin": origin}
+
+    def __aiter__(self) -> Connections:
+        """Connect again and again. Raises ValueError with `sock`."""
+        return Connections(self, Pauses(self._destination, self._backoff))
 
     async def __aenter__(self) -> WebSocket:
         """Connect, and wait for the handshake."""
@@ -80,25 +103,51 @@ class connect:
             self._link.abort()
 
     async def _reach(self, link: Link, deadline: float | None) -> None:
-        loop, to, config = asyncio.get_running_loop(), self._destination, self._config
-        options: dict[str, Any] = {}
-        if to.tls is not None:
-            options = {
-                "ssl": to.tls,
-                "server_hostname": to.server_hostname,
-                "ssl_handshake_timeout": config.handshake_timeout,
-                "ssl_shutdown_timeout": config.close_timeout,
-            }
+        loop, to = asyncio.get_running_loop(), self._destination
+        tls = self._tls_options(to.tls, to.server_hostname)
         try:
             async with asyncio.timeout_at(deadline):
                 if to.sock is not None:
-                    await loop.create_connection(lambda: link, sock=to.sock, **options)
+                    await loop.create_connection(lambda: link, sock=to.sock, **tls)
                 elif to.unix_path is not None:
-                    await loop.create_unix_connection(lambda: link, to.unix_path, **options)
+                    await loop.create_unix_connection(lambda: link, to.unix_path, **tls)
+                elif to.proxy is not None:
+                    await self._reach_by_proxy(link)
                 else:
-                    await loop.create_connection(lambda: link, to.uri.host, to.uri.port, **options)
+                    await loop.create_connection(lambda: link, to.host, to.port, **tls)
+        except HandshakeFailed:
+            raise  # the proxy's
         except (OSError, UnicodeError) as error:  # a UnicodeError for a host that is no name
             raise to.failed(error) from error
+
+    async def _reach_by_proxy(self, link: Link) -> None:
+        loop, to = asyncio.get_running_loop(), self._destination
+        tunnel = Tunnel(to.ask_proxy(self._config))
+        try:
+            await loop.create_connection(lambda: tunnel, to.host, to.port, **self._tls_options(to.proxy_tls, to.host))
+            transport = await tunnel.through()
+            if to.tls is not None:
+                options = self._tls_options(to.tls, to.server_hostname)
+                secured = await loop.start_tls(transport, link, options.pop("ssl"), **options)
+                assert secured is not None
+                transport = secured
+            else:
+                transport.set_protocol(link)
+            link.connection_made(transport)
+            transport.resume_reading()
+        except BaseException:
+            tunnel.abort()
+            raise
+
+    def _tls_options(self, context: ssl_module.SSLContext | None, hostname: str | None) -> dict[str, Any]:
+        if context is None:
+            return {}
+        return {
+            "ssl": context,
+            "server_hostname": hostname,
+            "ssl_handshake_timeout": self._config.handshake_timeout,
+            "ssl_shutdown_timeout": self._config.close_timeout,
+        }
 
 
 class WebSocket:

@@ -12,15 +12,18 @@ from typing import Any, Final
 
 import trio
 
-from wscore import URI, ClientConnection, Config, ConnectionClosed, Response
-from wscore.connecting import NORMAL_CLOSURE, Destination
+from wscore import URI, Backoff, ClientConnection, Config, ConnectionClosed, HandshakeFailed, Response
+from wscore.connecting import NORMAL_CLOSURE, Destination, Pauses
 
 from ._link import Link
-from ._wire import Bare, Secure, Wire
+from ._reconnecting import Connections
+from ._wire import Bare, Secure, Wire, socket_of
 
 __all__ = ["WebSocket", "connect"]
 
 Data = str | bytes | bytearray | memoryview
+
+_TLS = trio.SSLStream[Any]  # over a socket, or over TLS to a proxy
 
 _WHOLE: Final = (str, bytes, bytearray, memoryview)
 
@@ -30,11 +33,16 @@ class connect:
 
     `ssl` and `server_hostname` are for `wss://`, whose default is the system's certificates and the URI's host. `sock`
     is a connected socket, which becomes the connection's own to close; `unix_path` the path of a unix socket; both
-    instead of the URI's host and port. `config.handshake_timeout` bounds all of it: names, TCP, TLS, handshake.
+    instead of the URI's host and port. `proxy` is an HTTP proxy's URL, True for the one that the environment names (as
+    the standard library reads it; never on the way to this machine), None for none; `proxy_ssl` is for `https://` ones.
+    `config.handshake_timeout` bounds all of it: names, TCP, proxy, TLS, handshake.
 
-    Raises InvalidURI and ValueError when called; when entered HandshakeRefused, HandshakeTimeout, HandshakeFailed, and
-    InvalidMessage for what cannot stand in the request. Leaving the context closes with 1000. Cancelled on entering, it
-    leaves no socket and no task.
+    Raises InvalidURI and ValueError when called; when entered HandshakeRefused, HandshakeTimeout, ProxyRefused,
+    HandshakeFailed, and InvalidMessage for what cannot stand in the request. Leaving the context closes with 1000.
+    Cancelled on entering, it leaves no socket and no task.
+
+    `async for ws in connect(...)` connects, and again each time that the loop comes round, after pauses that `backoff`
+    says. It raises what is not `temporary`.
     """
 
     def __init__(
@@ -49,10 +57,26 @@ class connect:
         server_hostname: str | None = None,
         sock: socket.socket | None = None,
         unix_path: str | None = None,
+        proxy: str | bool | None = True,
+        proxy_ssl: ssl_module.SSLContext | None = None,
+        backoff: Backoff | None = None,
     ) -> None:
-        self._destination = Destination(uri, ssl, server_hostname, sock, unix_path)
+        self._destination = Destination(
+            uri,
+            tls=ssl,
+            server_hostname=server_hostname,
+            sock=sock,
+            unix_path=unix_path,
+            proxy=proxy,
+            proxy_tls=proxy_ssl,
+        )
         self._config = config or Config()
+        self._backoff = backoff
         self._request: dict[str, Any] = {"subprotocols": subprotocols, "headers": headers, "origin": origin}
+
+    def __aiter__(self) -> Connections:
+        """Connect again and again. Raises ValueError with `sock`."""
+        return Connections(self, Pauses(self._destination, self._backoff))
 
     async def __aenter__(self) -> WebSocket:
         """Connect, and wait for the handshake."""
@@ -95,16 +119,13 @@ class connect:
         to = self._destination
         try:
             with trio.fail_at(deadline):
-                stream = await self._connect()
-                if to.tls is None:
-                    return Bare(_bare(stream))
-                tls = trio.SSLStream(stream, to.tls, server_hostname=to.server_hostname, https_compatible=True)
-                try:
-                    await tls.do_handshake()
-                except BaseException:
-                    stream.socket.close()
-                    raise
-                return Secure(tls)
+                sock = await self._connect()
+                stream = sock if to.proxy is None else await self._through_proxy(sock)
+                if to.tls is not None:
+                    stream = await _secured(stream, to.tls, to.server_hostname)
+                return Bare(_bare(stream)) if isinstance(stream, trio.SocketStream) else Secure(stream)
+        except HandshakeFailed:
+            raise  # the proxy's
         except trio.TooSlowError:
             raise to.failed(TimeoutError()) from None
         except (OSError, UnicodeError, trio.BrokenResourceError) as error:  # a UnicodeError for a host that is no name
@@ -116,7 +137,21 @@ class connect:
             return trio.SocketStream(trio.socket.from_stdlib_socket(to.sock))
         if to.unix_path is not None:
             return await trio.open_unix_socket(to.unix_path)
-        return await trio.open_tcp_stream(to.uri.host, to.uri.port)
+        return await trio.open_tcp_stream(to.host, to.port)
+
+    async def _through_proxy(self, stream: trio.SocketStream) -> trio.SocketStream | _TLS:
+        """Ask the proxy for a connection to the server, and give the stream that is one."""
+        to = self._destination
+        way = stream if to.proxy_tls is None else await _secured(stream, to.proxy_tls, to.host)
+        handshake = to.ask_proxy(self._config)
+        try:
+            await way.send_all(handshake.request())
+            while not handshake.feed(bytes(await way.receive_some())):
+                pass
+        except BaseException:
+            stream.socket.close()
+            raise
+        return way
 
 
 class WebSocket:
@@ -248,6 +283,17 @@ class WebSocket:
             self._streaming = None
             core.abandon_message(now=trio.current_time())  # nothing to do where it is whole
             link.pump()
+
+
+async def _secured(stream: trio.SocketStream | _TLS, context: ssl_module.SSLContext, hostname: str | None) -> _TLS:
+    """Do the TLS handshake; the socket is closed where that fails."""
+    tls: _TLS = trio.SSLStream(stream, context, server_hostname=hostname, https_compatible=True)
+    try:
+        await tls.do_handshake()
+    except BaseException:
+        socket_of(stream).close()
+        raise
+    return tls
 
 
 def _bare(stream: trio.SocketStream) -> socket.socket:

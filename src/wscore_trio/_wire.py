@@ -14,7 +14,7 @@ import trio
 
 from wscore import Peer, TLSObject, tls_extension
 
-__all__ = ["LOST", "Bare", "Secure", "Wire"]
+__all__ = ["LOST", "Bare", "Secure", "Wire", "socket_of"]
 
 LOST: Final = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
 """What reading and writing raise when the connection is gone."""
@@ -95,9 +95,9 @@ class Secure:
 
     __slots__ = ("_socket", "_stream")
 
-    def __init__(self, stream: trio.SSLStream[trio.SocketStream]) -> None:
+    def __init__(self, stream: trio.SSLStream[Any]) -> None:
         self._stream = stream
-        self._socket = stream.transport_stream.socket
+        self._socket = socket_of(stream)
 
     def peer(self) -> Peer:
         """Tell who is at the other end, and what TLS has agreed."""
@@ -127,6 +127,15 @@ class Secure:
 
 
 Wire = Bare | Secure
+
+
+def socket_of(stream: Any) -> trio.socket.SocketType:
+    """Give the socket under a stream, which may be one of TLS, and that in another (through a proxy)."""
+    below: Any = stream
+    while hasattr(below, "transport_stream"):
+        below = below.transport_stream
+    sock: trio.socket.SocketType = below.socket
+    return sock
 
 
 def _name(ask: Any) -> Any:

@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import re
 import socket
+import ssl
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
@@ -132,3 +133,58 @@ def aiohttp_server() -> Iterator[int]:
     """Serve an echo with aiohttp."""
     with start_blocking_portal("asyncio") as portal, portal.wrap_async_context_manager(_aiohttp_port()) as port:
         yield port
+
+
+class Proxy:
+    """An HTTP proxy on loopback that connects whoever asks; `asked` are the heads of their requests.
+
+    It takes every name for 127.0.0.1, so that a client's own idea of a name is of no help to it.
+    """
+
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self.asked: list[bytes] = []
+        self._tls = tls
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._threads: list[threading.Thread] = []
+
+    def __enter__(self) -> Proxy:
+        self._start(self._accept)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for thread in self._threads:
+            thread.join(PATIENCE)
+            assert not thread.is_alive(), "a connection through the proxy has not ended"
+
+    def _start(self, target: Callable[..., None], *args: Any) -> None:
+        self._threads.append(threading.Thread(target=target, args=args, daemon=True))
+        self._threads[-1].start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                self._start(self._serve, self._listener.accept()[0])
+
+    def _serve(self, sock: socket.socket) -> None:
+        sock.settimeout(PATIENCE)
+        with contextlib.suppress(OSError), sock if self._tls is None else self._tls.wrap_socket(sock, True) as client:
+            head = read_request(client)
+            self.asked.append(head)
+            port = int(head.split(b" ")[1].rpartition(b":")[2])
+            with socket.create_connection(("127.0.0.1", port), PATIENCE) as server:
+                client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                back = threading.Thread(target=self._copy, args=(server, client), daemon=True)
+                back.start()
+                self._copy(client, server)
+                back.join(PATIENCE)
+
+    @staticmethod
+    def _copy(source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(2**16):
+                sink.sendall(data)
+        with contextlib.suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)

@@ -12,6 +12,7 @@ from wscore import (
     InvalidMessage,
     InvalidURI,
     LocalProtocolError,
+    ProxyRefused,
     StartupFailed,
     caused_by_disconnect,
 )
@@ -51,6 +52,22 @@ def test_connection_closed_keeps_how_it_ended():
     assert str(error) == "the connection to ws://h/chat has ended: 1001 (bye)"
     assert (error.code, error.reason, error.sent, error.received, error.clean) == (1001, "bye", close, close, True)
     assert not ConnectionClosed(1006, "", close, None).clean
+
+
+@pytest.mark.parametrize("status", [301, 401, 403, 404, 429, 500, 501, 502, 503, 504])
+def test_a_temporary_refusal(status: int):
+    """A server or a proxy that is down itself, or has something down behind it, may answer otherwise later."""
+    refused = HandshakeRefused("ws://h/", "why", status=status, headers=[], body=b"")
+    assert (
+        refused.temporary is ProxyRefused("ws://h/", "why", status=status).temporary is (status in (500, 502, 503, 504))
+    )
+
+
+def test_a_temporary_failure():
+    """A timeout is one; of others it is said."""
+    assert HandshakeTimeout("ws://h/", "why").temporary
+    assert not HandshakeFailed("ws://h/", "why").temporary
+    assert HandshakeFailed("ws://h/", "why", temporary=True).temporary
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1005, 1006, 1011, 4000])

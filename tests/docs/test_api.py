@@ -1,4 +1,4 @@
-"""The page on the API leaves no public name out."""
+"""The pages on the API leave no public name out."""
 
 import re
 from pathlib import Path
@@ -8,6 +8,7 @@ import pytest
 import wscore
 import wscore_asyncio
 import wscore_trio
+from wscore import testing
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "api.md").read_text()
 NAMES = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`]+)`", PAGE))))
@@ -36,3 +37,20 @@ def test_every_public_name_is_on_the_page(module: object) -> None:
 def test_every_public_method_is_on_the_page(kind: type) -> None:
     """docs/reference/api.md names each public method and property."""
     assert {name for name in vars(kind) if not name.startswith("_")} - NAMES == set()
+
+
+TESTING = (Path(__file__).parents[2] / "docs" / "reference" / "testing.md").read_text()
+TESTING_NAMES = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`]+)`", TESTING))))
+
+
+def test_every_name_for_tests_is_on_its_page() -> None:
+    """docs/reference/testing.md names what `wscore.testing` publishes, with each method and property."""
+    kinds = (
+        testing.TestClient,
+        testing.AsyncTestClient,
+        testing.WebSocketTestSession,
+        testing.AsyncWebSocketTestSession,
+        testing.WebSocketDenialResponse,
+    )
+    names = {name for kind in kinds for name in vars(kind) if not name.startswith("_")}
+    assert {*names, *testing.__all__} - TESTING_NAMES == set()

@@ -11,11 +11,12 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 from bench.contenders import Contender
 
-__all__ = ["ROOT", "DoesNotStart", "Fleet", "Server", "share_cores"]
+__all__ = ["ROOT", "DoesNotStart", "Fleet", "Server", "end_as_ctrl_c_does", "on_core", "share_cores", "undisturbed"]
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 PATIENCE: Final = 20.0
@@ -63,6 +64,15 @@ def undisturbed() -> Iterator[None]:
             signal.signal(number, handler)
         if held:
             signal.raise_signal(held[0])
+
+
+def end_as_ctrl_c_does() -> None:
+    """Let SIGTERM end the benchmark as Ctrl+C does, servers included."""
+
+    def terminated(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, terminated)
 
 
 def free_port() -> int:

@@ -6,10 +6,8 @@ import argparse
 import datetime
 import json
 import resource
-import signal
 import sys
 from pathlib import Path
-from types import FrameType
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])  # bench/ itself has files named like the peers
 
@@ -19,7 +17,7 @@ from bench.environment import here, installed
 from bench.machine import machine
 from bench.measure import Pace, measure
 from bench.modes import MODES
-from bench.processes import share_cores
+from bench.processes import end_as_ctrl_c_does, share_cores
 
 FULL = Pace(rounds=5, seconds=0.4, idle_connections=5000, minutes=20)
 QUICK = Pace(rounds=3, seconds=0.06, idle_connections=1000, minutes=2.5)
@@ -49,14 +47,9 @@ def arguments() -> argparse.Namespace:
     return given
 
 
-def terminated(number: int, frame: FrameType | None) -> None:
-    """End as Ctrl+C does, servers included."""
-    raise KeyboardInterrupt
-
-
 def main() -> int:
     given = arguments()
-    signal.signal(signal.SIGTERM, terminated)
+    end_as_ctrl_c_does()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # the servers inherit it
     pace = QUICK if given.quick else SMOKE if given.smoke else FULL

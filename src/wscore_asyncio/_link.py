@@ -29,6 +29,7 @@ class Link(asyncio.Protocol):
         "_answering",
         "_changed",
         "_core",
+        "_due",
         "_ending",
         "_eof",
         "_loop",
@@ -54,6 +55,7 @@ class Link(asyncio.Protocol):
         self._changed: asyncio.Event | None = None  # made by who waits for what is seldom waited for
         self._writable = True
         self._timer: asyncio.TimerHandle | None = None
+        self._due: float  # when the timer is set to; its handle does not always know
         self._answering = False  # a task's step is part of `data_received`
         self._ending = False
         self._revision = -1  # the core's outputs have not been looked at
@@ -208,9 +210,10 @@ class Link(asyncio.Protocol):
             else:
                 self._transport.pause_reading()
         deadline = core.next_timeout()
-        if deadline is not None and (self._timer is None or deadline < self._timer.when()):
+        if deadline is not None and (self._timer is None or deadline < self._due):
             if self._timer is not None:
                 self._timer.cancel()
+            self._due = deadline
             self._timer = self._loop.call_at(deadline, self._time_out)
 
     def _flush(self) -> None:
@@ -234,5 +237,7 @@ class Link(asyncio.Protocol):
 
     def _time_out(self) -> None:
         self._timer = None
-        self._core.handle_timeout(now=self._time())
+        # A loop whose clock is coarse calls a little early (uvloop counts milliseconds). It is time all the same: else
+        # nothing would have changed, and nobody would call again.
+        self._core.handle_timeout(now=max(self._time(), self._due))
         self.pump()

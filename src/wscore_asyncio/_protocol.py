@@ -67,6 +67,7 @@ class Connection(asyncio.BufferedProtocol):
         "_buffer",
         "_buffers",
         "_core",
+        "_due",
         "_ending",
         "_eof",
         "_flush_planned",
@@ -103,6 +104,7 @@ class Connection(asyncio.BufferedProtocol):
         self._writable = True
         self._room: asyncio.Event | None = None  # made by who waits for room, which is seldom
         self._timer: asyncio.TimerHandle | None = None
+        self._due: float  # when the timer is set to; its handle does not always know
         self._answering = False  # the application's step is part of `buffer_updated`
         self._flush_planned = False
         self._buffers = 0  # written since the application gave way to others
@@ -298,9 +300,10 @@ class Connection(asyncio.BufferedProtocol):
             else:
                 self._transport.pause_reading()
         deadline = core.next_timeout()
-        if deadline is not None and (self._timer is None or deadline < self._timer.when()):
+        if deadline is not None and (self._timer is None or deadline < self._due):
             if self._timer is not None:
                 self._timer.cancel()
+            self._due = deadline
             self._timer = self._loop.call_at(deadline, self._time_out)
 
     def _flush(self) -> None:
@@ -325,7 +328,9 @@ class Connection(asyncio.BufferedProtocol):
 
     def _time_out(self) -> None:
         self._timer = None
-        self._core.handle_timeout(now=self._time())
+        # A loop whose clock is coarse calls a little early (uvloop counts milliseconds). It is time all the same: else
+        # nothing would have changed, and nobody would call again.
+        self._core.handle_timeout(now=max(self._time(), self._due))
         self._pump()
 
     def _write_access_log(self) -> None:

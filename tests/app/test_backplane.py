@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 
-from wscore.app import App, Backplane, Envelope, Member, Registry, WebSocket
-from wscore.app._backplane import Deliver
+from wscore.app import App, Deliver, Envelope, Member, Registry, WebSocket
 
 from .memory import connected, settled
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Hub:
-    """What Redis would be: knows who listens to which room, and where an id may be."""
+    """What Redis would be: the processes that are there."""
 
     def __init__(self) -> None:
         self.processes: list[HubBackplane] = []
@@ -24,45 +24,49 @@ class Hub:
 
 
 class HubBackplane:
-    def __init__(self, hub: Hub, deliver: Deliver) -> None:
+    """A whole backplane: what another one, for NATS say, would have to have."""
+
+    def __init__(self, hub: Hub) -> None:
         self.hub = hub
-        self.deliver = deliver
-        self.rooms: list[str] = []
-        self.up = False
+        self.rooms: defaultdict[str, set[str]] = defaultdict(set)
 
     def running(self, deliver: Deliver) -> AbstractAsyncContextManager[object]:
-        assert deliver == self.deliver
+        self.deliver = deliver
 
         @asynccontextmanager
         async def run() -> AsyncIterator[None]:
-            self.up = True
             self.hub.processes.append(self)
             yield
             self.hub.processes.remove(self)
-            self.up = False
 
         return run()
 
     def publish(self, envelope: Envelope) -> None:
         self.hub.published.append(envelope)
-        for process in self.hub.processes:
+        for process in self.others():
             if envelope.room is None or envelope.room in process.rooms:
                 process.deliver(envelope)
 
-    def joined(self, room: str) -> None:
-        self.rooms.append(room)
+    def entered(self, room: str, id: str) -> None:
+        self.rooms[room].add(id)
 
-    def left(self, room: str) -> None:
-        self.rooms.remove(room)
+    def left(self, room: str, id: str) -> None:
+        self.rooms[room].remove(id)
+        if not self.rooms[room]:
+            del self.rooms[room]
+
+    async def present(self, room: str) -> list[str]:
+        return [id for process in self.others() for id in process.rooms.get(room, ())]
+
+    async def count(self, room: str) -> int:
+        return len(await self.present(room))
+
+    def others(self) -> list[HubBackplane]:
+        return [process for process in self.hub.processes if process is not self]
 
 
 def process(hub: Hub) -> tuple[App, HubBackplane]:
-    made: list[HubBackplane] = []
-
-    def backplane(deliver: Deliver) -> Backplane:
-        made.append(HubBackplane(hub, deliver))
-        return made[0]
-
+    backplane = HubBackplane(hub)
     app = App(registry=Registry(backplane=backplane))
 
     @app.websocket("/{room}")
@@ -77,11 +81,11 @@ def process(hub: Hub) -> tuple[App, HubBackplane]:
             else:
                 registry.send_to(to, text)
 
-    return app, made[0]
+    return app, backplane
 
 
 async def test_two_registries_are_one_room() -> None:
-    """Rooms, ids and `except_` reach across; a process gets only what its rooms ask for."""
+    """Rooms, ids and `except_` reach across; each gets a message once, and nobody gets it who is not in the room."""
     hub = Hub()
     (one, one_plane), (two, two_plane) = process(hub), process(hub)
     async with one.registry.running(), two.registry.running():
@@ -90,32 +94,65 @@ async def test_two_registries_are_one_room() -> None:
             for peer in (a, b, c):
                 await peer.accepted()
                 ids.append(await peer.text())
-            assert (one_plane.rooms, sorted(two_plane.rooms)) == (["blue"], ["blue", "red"])
+            assert (one_plane.rooms, two_plane.rooms) == ({"blue": {ids[0]}}, {"blue": {ids[1]}, "red": {ids[2]}})
             a.say("all hello")
             assert await b.text() == "hello"
             b.say(f"{ids[0]} to you")
             assert await a.text() == "to you"
             c.say(f"{ids[0]} from red")
             assert await a.text() == "from red"
+            one.registry.broadcast("blue", b"both")
+            assert [(await peer.next())["bytes"] for peer in (a, b)] == [b"both", b"both"]
             await settled()
             assert [*a.left(), *b.left(), *c.left()] == []
-        assert (one_plane.rooms, two_plane.rooms) == ([], [])
+        assert (one_plane.rooms, two_plane.rooms) == ({}, {})
     assert hub.published[0].except_ == frozenset([ids[0]])
-    assert not one_plane.up
+    assert hub.processes == []
 
 
-async def test_a_room_is_announced_once() -> None:
-    """The first member of a process in a room, and the last; those between are nobody's news."""
+async def test_who_is_here_is_nowhere_else() -> None:
+    """What goes to an id in this process is not published."""
     hub = Hub()
-    app, plane = process(hub)
-    async with app.registry.running():
-        async with connected(app, "/blue") as a:
-            await a.accepted()
-            async with connected(app, "/blue") as b:
-                await b.accepted()
-                assert plane.rooms == ["blue"]
-            assert plane.rooms == ["blue"]
-        assert plane.rooms == []
+    app, _ = process(hub)
+    async with app.registry.running(), connected(app, "/blue") as a:
+        await a.accepted()
+        app.registry.send_to(await a.text(), "to you")
+        assert await a.text() == "to you"
+        app.registry.send_to("somebody", "x")
+    assert [envelope.id for envelope in hub.published] == ["somebody"]
+
+
+async def test_presence_is_asked_of_all() -> None:
+    """`present` and `count` know every process's members; `ids` those of its own."""
+    hub = Hub()
+    (one, _), (two, _) = process(hub), process(hub)
+    async with one.registry.running(), two.registry.running():
+        async with connected(one, "/blue") as a, connected(two, "/blue") as b, connected(two, "/red") as c:
+            ids: list[str] = []
+            for peer in (a, b, c):
+                await peer.accepted()
+                ids.append(await peer.text())
+            for registry in (one.registry, two.registry):
+                assert sorted(await registry.present("blue")) == sorted(ids[:2])
+                assert [await registry.count(room) for room in ("blue", "red", "green")] == [2, 1, 0]
+            assert one.registry.ids("blue") == ids[:1]
+        assert await one.registry.count("blue") == 0
+
+
+async def test_alone_the_members_here_are_all() -> None:
+    """Without a backplane too there is an answer."""
+    app = App()
+
+    @app.websocket("/")
+    async def handler(websocket: WebSocket, member: Member) -> None:
+        member.enter("blue")
+        await websocket.accept()
+        await websocket.receive()
+
+    async with app.registry.running(), connected(app) as a:
+        await a.accepted()
+        assert await app.registry.present("blue") == app.registry.ids()
+        assert await app.registry.count("blue") == 1
 
 
 async def test_what_cannot_be_sent_is_never_published() -> None:

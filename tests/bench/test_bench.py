@@ -30,6 +30,8 @@ from bench.load import Budget
 from bench.measure import Figure, Results
 from bench.modes import MODES
 
+from ..redis_server import needs_redis
+
 pytestmark = pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="the scheduler keeps no books here")
 
 ROOT = Path(__file__).parents[2]
@@ -66,6 +68,21 @@ def test_a_server_that_is_not_installed_is_left_out_and_named(tmp_path: Path) ->
     assert found["skipped"]["deflate"]["tcp-asyncio"] == "has no compression"
     if "picows" not in found["versions"]:
         assert found["skipped"][""] == {"picows-asyncio": "picows is not installed"}
+
+
+@needs_redis
+def test_a_room_across_processes_is_measured(tmp_path: Path) -> None:
+    """Redis gets one PUBLISH for a broadcast, and nothing for its receivers; a peer that is missing is named."""
+    file = tmp_path / "figures.json"
+    command = [sys.executable, str(ROOT / "bench" / "rooms.py"), "--here", "--smoke", "--json", str(file)]
+    ran = subprocess.run([*command, "--only", "wscore-asyncio,daphne"], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    found = json.loads(file.read_text())
+    assert found["figures"]["wscore-asyncio"]["commands"] == {"publish": 1}
+    assert found["figures"]["wscore-asyncio, one process, no Redis"]["commands"] == {}
+    assert min(found["figures"]["wscore-asyncio"]["cost"]) > 0
+    if "daphne" not in found["versions"]:
+        assert "daphne" in found["skipped"]["daphne, channels_redis.core"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

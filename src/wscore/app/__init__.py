@@ -7,7 +7,7 @@ with is injected.
 
 from ._address import Address
 from ._application import App, Cookies, Mount, Path, Route
-from ._backplane import Backplane, Envelope, LocalBackplane
+from ._backplane import Backplane, Deliver, Envelope
 from ._cookies import parse_cookies
 from ._disconnect import WebSocketDisconnect, WebSocketDisconnected, WrongFrameType
 from ._handlers import Events
@@ -15,6 +15,8 @@ from ._headers import Headers, MutableHeaders
 from ._injection import Component, InjectionError, Injector
 from ._outbox import SlowPolicy
 from ._query import QueryParams
+from ._redis import RedisBackplane
+from ._redis_queue import RedisCounters
 from ._registry import Member, Registry
 from ._routing import PathError, compile_path
 from ._state import State
@@ -28,18 +30,20 @@ __all__ = [
     "Backplane",
     "Component",
     "Cookies",
+    "Deliver",
     "Envelope",
     "Events",
     "Headers",
     "InjectionError",
     "Injector",
-    "LocalBackplane",
     "Member",
     "Mount",
     "MutableHeaders",
     "Path",
     "PathError",
     "QueryParams",
+    "RedisBackplane",
+    "RedisCounters",
     "Registry",
     "Route",
     "SlowPolicy",

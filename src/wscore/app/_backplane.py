@@ -1,16 +1,16 @@
-"""The seam to other processes: a message for a room or an id that may be anywhere.
+"""The seam to other processes: a message for a room or an id that may be anywhere, and who is in a room elsewhere.
 
-A registry knows the members in its own process. Whatever it is asked to send goes to its backplane as an `Envelope`,
-and comes back from there in every process that has members of the room. With one process that is a function call.
+A registry reaches the members in its own process by itself, and whoever carries its messages further is told of nothing
+else than this: what to send to the other processes, and who enters and leaves rooms here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
-__all__ = ["Backplane", "Deliver", "Envelope", "LocalBackplane"]
+__all__ = ["Backplane", "Deliver", "Envelope"]
 
 
 class Envelope(NamedTuple):
@@ -25,46 +25,36 @@ class Envelope(NamedTuple):
     """Members of the room that do not get it."""
 
 
-Deliver = Callable[[Envelope], None]
+Deliver = Callable[[Envelope], object]
+"""Gives an envelope to those members in this process that it is for."""
 
 
 class Backplane(Protocol):
-    """What carries envelopes between processes. Nothing of it may block: connections wait for none of it."""
+    """What carries envelopes to the other processes. All is called on the event loop.
+
+    Connections wait for none of it, but for what they ask for with `present` and `count`.
+    """
 
     def running(self, deliver: Deliver) -> AbstractAsyncContextManager[object]:
         """Connect, and give `deliver` what arrives, until the end of the context: the application's lifespan."""
         ...
 
     def publish(self, envelope: Envelope) -> None:
-        """Send an envelope on its way, to this process's own members too. Never waits; what it cannot send it drops."""
+        """Send an envelope to the other processes, once to each. Never waits; what it cannot send it drops."""
         ...
 
-    def joined(self, room: str) -> None:
-        """Take note that this process has a first member in `room`."""
+    def entered(self, room: str, id: str) -> None:
+        """Take note that the member `id` of this process is in `room`: what others send there is wanted here."""
         ...
 
-    def left(self, room: str) -> None:
-        """Take note that the last member in `room` has gone from this process."""
+    def left(self, room: str, id: str) -> None:
+        """Take note that it is not there any more."""
         ...
 
+    async def present(self, room: str) -> list[str]:
+        """Give the ids of the members of `room` in the other processes, as far as that can be known."""
+        ...
 
-class LocalBackplane:
-    """One process: what is published is delivered at once."""
-
-    def __init__(self, deliver: Deliver) -> None:
-        self._deliver = deliver
-
-    def running(self, deliver: Deliver) -> AbstractAsyncContextManager[object]:
-        """Nothing needs to run."""
-        del deliver
-        return nullcontext()
-
-    def publish(self, envelope: Envelope) -> None:
-        """Deliver."""
-        self._deliver(envelope)
-
-    def joined(self, room: str) -> None:
-        """Nobody else needs to know."""
-
-    def left(self, room: str) -> None:
-        """Nobody else needs to know."""
+    async def count(self, room: str) -> int:
+        """Count them."""
+        ...

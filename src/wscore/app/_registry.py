@@ -10,7 +10,7 @@ import logging
 import threading
 import uuid
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any, TypeVar
 
 import anyio
@@ -19,7 +19,7 @@ import anyio.lowlevel
 
 from wscore import Prepared
 
-from ._backplane import Backplane, Deliver, Envelope, LocalBackplane
+from ._backplane import Backplane, Envelope
 from ._outbox import Outbox, SlowPolicy, payload_size
 from ._websocket import WebSocket
 
@@ -66,18 +66,21 @@ class Member:
 class Registry:
     """The members of one application, in this process, and the way to those in others.
 
-    All methods may be called from the event loop and, except `join` and `running`, from any thread.
+    All methods may be called from the event loop and, except those that are `async`, from any thread.
     """
 
     def __init__(
         self,
         *,
-        backplane: Callable[[Deliver], Backplane] = LocalBackplane,
+        backplane: Backplane | None = None,
         max_queue: int = 256,
         max_queue_size: int = 2**20,
         slow: SlowPolicy = "skip",
     ) -> None:
-        """Make an empty registry. `max_queue` messages, or `max_queue_size` bytes, may wait for each member."""
+        """Make an empty registry. `max_queue` messages, or `max_queue_size` bytes, may wait for each member.
+
+        Without a backplane there is this process alone.
+        """
         if max_queue < 1 or max_queue_size < 1:
             raise ValueError("Registry: max_queue and max_queue_size must be 1 or more")
         self.max_queue = max_queue
@@ -85,14 +88,14 @@ class Registry:
         self.slow: SlowPolicy = slow
         self._members: dict[str, Member] = {}
         self._rooms: dict[str, dict[str, Member]] = {}
-        self._backplane = backplane(self._deliver)
+        self._backplane = backplane
         self._loop: tuple[int, Any] | None = None  # the thread of the event loop, and the way into it from others
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """Run the backplane; an application does this for its lifespan."""
         self._remember_loop()
-        async with self._backplane.running(self._deliver):
+        async with nullcontext() if self._backplane is None else self._backplane.running(self._deliver):
             yield
 
     @asynccontextmanager
@@ -136,7 +139,7 @@ class Registry:
             raise failure
 
     def send_to(self, id: str, data: str | bytes) -> None:
-        """Send to the member with this id, wherever it is. One that nobody knows is logged at DEBUG, and no error."""
+        """Send to the member with this id, here or else wherever it is. One that nobody knows is no error."""
         self._publish(Envelope(data, None, id, frozenset()))
 
     def broadcast(self, room: str, data: str | bytes, *, except_: Collection[str] = ()) -> None:
@@ -161,6 +164,16 @@ class Registry:
             return function(*args)
         return anyio.from_thread.run_sync(function, *args, token=self._loop[1])
 
+    async def present(self, room: str) -> list[str]:
+        """Give the ids of the members of a room, in all processes; those in this one alone while others are cut off."""
+        elsewhere = [] if self._backplane is None else await self._backplane.present(room)
+        return self.ids(room) + elsewhere
+
+    async def count(self, room: str) -> int:
+        """Count the members of a room, in all processes; those in this one alone while others are cut off."""
+        elsewhere = 0 if self._backplane is None else await self._backplane.count(room)
+        return len(self._rooms.get(room, ())) + elsewhere
+
     def get(self, id: str) -> Member | None:
         """Give the member with this id, if it is in this process."""
         return self._members.get(id)
@@ -180,26 +193,37 @@ class Registry:
     def _publish(self, envelope: Envelope) -> None:
         payload_size(envelope.data)  # what cannot be sent fails here, at the sender, and at no receiver
         try:
-            self.on_loop(self._backplane.publish, envelope)
+            self.on_loop(self._send, envelope)
         except anyio.RunFinishedError:
             log.debug("the event loop has ended, and with it every connection: nothing is sent")
 
     # -- on the event loop
 
-    def _deliver(self, envelope: Envelope) -> None:
-        """Queue what is for this process's members."""
-        message, prepared = _message(envelope.data), Prepared(envelope.data)
+    def _send(self, envelope: Envelope) -> None:
+        """Queue a message for this process's members, and hand it on for those elsewhere.
+
+        An id is one member's: who is here is nowhere else.
+        """
+        here = self._deliver(envelope)
+        if self._backplane is not None and (envelope.room is not None or not here):
+            self._backplane.publish(envelope)
+        elif not here and envelope.id is not None:
+            log.debug("no member has the id %s", envelope.id)
+
+    def _deliver(self, envelope: Envelope) -> bool:
+        """Queue what is for this process's members; False where there are none."""
         if envelope.room is None:
             assert envelope.id is not None
             member = self._members.get(envelope.id)
-            if member is not None:
-                member.outbox.offer(message, prepared)
-            else:
-                log.debug("no member has the id %s", envelope.id)
-            return
-        for id, member in list(self._rooms.get(envelope.room, {}).items()):
-            if id not in envelope.except_:
-                member.outbox.offer(message, prepared)
+            members = [] if member is None else [member]
+        else:
+            members = list(self._rooms.get(envelope.room, {}).values())
+        if members:
+            message, prepared = _message(envelope.data), Prepared(envelope.data)
+            for member in members:
+                if member.id not in envelope.except_:
+                    member.outbox.offer(message, prepared)
+        return bool(members)
 
     def _add(self, member: Member) -> None:
         if member.id in self._members:
@@ -210,10 +234,9 @@ class Registry:
         if self._members.get(member.id) is not member or room in member.rooms:
             return
         member.rooms.add(room)
-        if room not in self._rooms:
-            self._rooms[room] = {}
-            self._backplane.joined(room)
-        self._rooms[room][member.id] = member
+        self._rooms.setdefault(room, {})[member.id] = member
+        if self._backplane is not None:
+            self._backplane.entered(room, member.id)
 
     def _leave(self, member: Member, room: str) -> None:
         if room not in member.rooms:
@@ -222,7 +245,8 @@ class Registry:
         del self._rooms[room][member.id]
         if not self._rooms[room]:
             del self._rooms[room]
-            self._backplane.left(room)
+        if self._backplane is not None:
+            self._backplane.left(room, member.id)
 
     def _close(self, member: Member, code: int, reason: str) -> None:
         self._remove(member)

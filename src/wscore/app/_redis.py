@@ -1,0 +1,222 @@
+"""Rooms that span processes and machines, through Redis' publish and subscribe: at most once, and nobody waits for it.
+
+Each process listens to the rooms that it has members in, and to one channel for ids. What it sends goes into a bounded
+queue, and from there to Redis in as few round trips as there is time for. While Redis is away the members here are
+reached all the same, the queue fills, and what finds it full is dropped and counted.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import ssl as tls
+import uuid
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from ._backplane import Deliver, Envelope
+from ._redis_message import Names, encode
+from ._redis_queue import RedisCounters, RedisQueue
+
+if TYPE_CHECKING:
+    from ._redis_session import Session
+
+__all__ = ["RedisBackplane", "delays"]
+
+log = logging.getLogger("wscore.app")
+
+_FIRST_DELAY: Final = 0.1  # seconds; most losses are a restart
+_LONGEST_DELAY: Final = 1.0  # seconds; a thousand processes then make a thousand attempts a second
+_PATIENCE: Final = 1.5  # seconds; who is back then finds all others back, whose last attempt was just too early
+_LAST_WORDS: Final = 1.0  # seconds for what is still queued when the application ends: "I leave", most often
+
+
+class RedisBackplane:
+    """`Registry(backplane=RedisBackplane("redis://localhost"))`: the processes that share a Redis share their rooms.
+
+    It needs the extra `redis` (ImportError), Redis 6 or later, and to be run: an `App` does that in its lifespan,
+    `Registry.running` elsewhere. Processes that use the same Redis for different applications need different prefixes.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        prefix: str = "wscore:",
+        expiry: float = 30.0,
+        timeout: float = 5.0,
+        max_queue: int = 1024,
+        max_queue_size: int = 2**24,
+        ssl: tls.SSLContext | None = None,
+    ) -> None:
+        """Say where Redis is: `redis://USER:PASSWORD@HOST:PORT/DB`, `rediss://` for TLS, or `unix:///PATH`.
+
+        `prefix` begins the names of all channels and keys. What is known of the members of a process that died expires
+        after `expiry` seconds. `timeout` is for Redis, in seconds: to connect, and to answer. `max_queue` messages, or
+        `max_queue_size` bytes, may wait for it. `ssl` is for `rediss://`; by default the system's authorities count,
+        and the name in the certificate. Raises ValueError for what cannot work, ImportError without coredis.
+        """
+        if expiry <= 0 or timeout <= 0 or max_queue < 1 or max_queue_size < 1:
+            raise ValueError(
+                "RedisBackplane: expiry and timeout must be above 0, max_queue and max_queue_size 1 or more"
+            )
+        try:
+            from ._redis_session import Target
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] != "coredis":
+                raise
+            raise ImportError(
+                "RedisBackplane needs coredis, which is not installed: pip install 'wscore[redis]'"
+            ) from None
+        try:
+            self._target = Target(url, timeout=timeout, context=ssl)
+        except ValueError as error:
+            raise ValueError(f"RedisBackplane: {error}") from None
+        self.counters = RedisCounters()
+        self._names = Names(prefix)
+        self._expiry = expiry
+        self._queue = RedisQueue(self.counters, max_count=max_queue, max_size=max_queue_size)
+        self._here: dict[str, set[str]] = {}
+        self._origin = uuid.uuid4().hex
+        self._session: Session | None = None
+        self._runs = False
+        self._warned = False
+
+    @property
+    def connected(self) -> bool:
+        """Whether other processes are reached at the moment."""
+        return self._session is not None and self._session.up
+
+    # -- what a registry calls
+
+    def running(self, deliver: Deliver) -> AbstractAsyncContextManager[object]:
+        """Connect, and deliver what arrives, until the end of the context; it begins after the first attempt.
+
+        RuntimeError where it runs already: a backplane is one registry's.
+        """
+        return self._running(deliver)
+
+    def publish(self, envelope: Envelope) -> None:
+        """Queue an envelope for the other processes, or drop it where the queue is full."""
+        if not self._runs:
+            self.counters.dropped += 1
+            self._warn("RedisBackplane does not run: what is sent reaches this process alone (does lifespan run?)")
+        elif self._queue.put(self._channel(envelope), encode(envelope, self._origin)):
+            if self._session is not None:
+                self._session.wake()
+        else:
+            self._warn("the queue for Redis is full: other processes miss messages")
+
+    def entered(self, room: str, id: str) -> None:
+        """Listen to a room, and make a member known there."""
+        self._here.setdefault(room, set()).add(id)
+        if self._session is not None:
+            self._session.change(room, id)
+
+    def left(self, room: str, id: str) -> None:
+        """Make known that a member is gone, and listen no more where it was the last one."""
+        self._here[room].discard(id)
+        if not self._here[room]:
+            del self._here[room]
+        if self._session is not None:
+            self._session.change(room, id)
+
+    async def present(self, room: str) -> list[str]:
+        """Give the ids of a room's members in the other processes; none while Redis is away."""
+        return await self._session.present(room) if self._session is not None and self._session.up else []
+
+    async def count(self, room: str) -> int:
+        """Count them; 0 while Redis is away."""
+        return await self._session.count(room) if self._session is not None and self._session.up else 0
+
+    # -- its life
+
+    @asynccontextmanager
+    async def _running(self, deliver: Deliver) -> AsyncGenerator[None]:
+        if self._runs:
+            raise RuntimeError("this RedisBackplane runs already: each registry needs its own")
+        self._runs = True
+        tried = anyio.Event()
+        failure: Exception | None = None
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._stay_connected, deliver, tried)
+                await tried.wait()
+                try:
+                    yield
+                except Exception as error:  # kept out of the task group, which would make a group of it
+                    failure = error
+                with anyio.move_on_after(_LAST_WORDS):
+                    if self._session is not None and self._session.up:
+                        await self._session.flush()
+                tasks.cancel_scope.cancel()
+        finally:
+            self._runs = False
+            self._queue.drop()
+        if failure is not None:
+            raise failure
+
+    async def _stay_connected(self, deliver: Deliver, tried: anyio.Event) -> None:
+        from ._redis_session import Session, reason
+
+        lost_at: float | None = None
+        dropped = 0
+        waits = delays()
+
+        def up() -> None:
+            nonlocal lost_at, waits
+            if lost_at is not None:
+                text = "Redis at %s is back after %.1f s; %d messages were dropped meanwhile"
+                away = anyio.current_time() - lost_at
+                log.warning(text, self._target, away, self.counters.dropped - dropped)
+            lost_at = None
+            self._warned = False
+            tried.set()
+
+        while True:
+            began = anyio.current_time()
+            session = self._session = Session(
+                self._target,
+                origin=self._origin,
+                names=self._names,
+                here=self._here,
+                queue=self._queue,
+                counters=self.counters,
+                expiry=self._expiry,
+                deliver=deliver,
+            )
+            try:
+                await session.run(patience=0 if lost_at is None else _PATIENCE, up=up)
+            except* Exception as group:
+                if session.up:
+                    self.counters.losses += 1
+                    if anyio.current_time() - began > _LONGEST_DELAY:
+                        waits = delays()
+                if lost_at is None:
+                    lost_at, dropped = anyio.current_time(), self.counters.dropped
+                    text = "Redis at %s is away, and other processes with it; trying again (%s)"
+                    log.warning(text, self._target, reason(group))
+            finally:
+                self._session = None
+            tried.set()
+            await anyio.sleep(next(waits))
+
+    def _channel(self, envelope: Envelope) -> bytes:
+        return self._names.ids if envelope.room is None else self._names.channel(envelope.room)
+
+    def _warn(self, text: str) -> None:
+        """Warn once until Redis is back."""
+        if not self._warned:
+            log.warning(text)
+        self._warned = True
+
+
+def delays() -> Iterator[float]:
+    """Give the seconds to wait before each attempt: twice as long each time, less up to half, which chance decides."""
+    longest = _FIRST_DELAY
+    while True:
+        yield random.uniform(longest / 2, longest)
+        longest = min(2 * longest, _LONGEST_DELAY)

@@ -1,0 +1,100 @@
+"""What goes through Redis: the names of channels and keys, and the form of a message.
+
+    wscore1 ORIGIN KIND IDS\\nPAYLOAD
+
+ORIGIN are 32 hexadecimal digits, drawn anew by each process; KIND is `t` or `b`; IDS is a JSON array: in the channel of
+a room those who do not get it, in the channel of ids the one who does. Whoever can publish can put anything there, so
+what is read is checked whole.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Final, cast
+
+from ._backplane import Envelope
+
+__all__ = ["Malformed", "Names", "decode", "encode", "sent_by"]
+
+_MAGIC: Final = b"wscore1 "
+_ORIGIN: Final = slice(len(_MAGIC), len(_MAGIC) + 32)
+_KIND: Final = slice(_ORIGIN.stop + 1, _ORIGIN.stop + 2)
+_IDS: Final = _KIND.stop + 1
+
+
+class Malformed(ValueError):
+    """A message that no backplane has sent; the text says what is wrong with it."""
+
+
+class Names:
+    """The names that one prefix gives. What of a room's name or an id no UTF-8 encodes is told apart all the same."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self.ids = encode_name(f"{prefix}ids")
+        """The channel of what is for one member; every process listens to it."""
+
+    def channel(self, room: str) -> bytes:
+        """Give the channel of a room; those processes listen to it that have members there."""
+        return encode_name(f"{self._prefix}room:{room}")
+
+    def presence(self, room: str) -> bytes:
+        """Give the key of a room's presence: a sorted set of "ORIGIN:ID", by the time at which each entry expires."""
+        return encode_name(f"{self._prefix}presence:{room}")
+
+
+def encode_name(name: str) -> bytes:
+    """Encode a name."""
+    return name.encode("utf-8", "surrogatepass")
+
+
+def decode_name(name: bytes) -> str:
+    """Decode a name; what is none, somebody else has put there, and it is shown as it is."""
+    try:
+        return name.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return name.decode("utf-8", "backslashreplace")
+
+
+def encode(envelope: Envelope, origin: str) -> bytes:
+    """Make the message."""
+    ids = sorted(envelope.except_) if envelope.id is None else [envelope.id]
+    kind, payload = ("t", envelope.data.encode()) if isinstance(envelope.data, str) else ("b", envelope.data)
+    return b"%s%s %s %s\n%s" % (_MAGIC, origin.encode(), kind.encode(), json.dumps(ids).encode(), payload)
+
+
+def sent_by(message: bytes, origin: bytes) -> bool:
+    """Tell whether a message is `origin`'s own; nothing else of it is looked at."""
+    return message[_ORIGIN] == origin
+
+
+def decode(message: bytes, room: str | None) -> Envelope:
+    """Read a message from the channel of `room`, or of ids where that is None. Raises Malformed."""
+    if not message.startswith(_MAGIC):
+        raise Malformed("it does not begin with wscore1")
+    head, newline, payload = message.partition(b"\n")
+    if not newline or message[_ORIGIN.stop : _KIND.start] != b" " or head[_KIND.stop : _IDS] != b" ":
+        raise Malformed("its first line is not MAGIC ORIGIN KIND IDS")
+    ids = _read_ids(head[_IDS:])
+    kind = message[_KIND]
+    if kind not in (b"t", b"b"):
+        raise Malformed(f"its kind is {kind!r}, not t or b")
+    try:
+        data = payload.decode() if kind == b"t" else payload
+    except UnicodeDecodeError:
+        raise Malformed("its text is not UTF-8") from None
+    if room is not None:
+        return Envelope(data, room, None, frozenset(ids))
+    if len(ids) != 1:
+        raise Malformed(f"it is for {len(ids)} ids, not for one")
+    return Envelope(data, None, ids[0], frozenset())
+
+
+def _read_ids(text: bytes) -> list[str]:
+    try:
+        found: object = json.loads(text)
+    except (ValueError, RecursionError):
+        raise Malformed("its ids are not JSON") from None
+    if not isinstance(found, list) or not all(isinstance(each, str) for each in cast("list[object]", found)):
+        raise Malformed("its ids are not an array of strings")
+    return cast("list[str]", found)

@@ -186,13 +186,13 @@ def agreed(answers: Sequence[bytes], config: Config) -> Deflate | None:
             raise MalformedAnswer("a parameter that is unknown, or has a value it cannot have")
         answered[name] = meaning
     server, client = answered.get(b"server_max_window_bits"), answered.get(b"client_max_window_bits", limit)
-    if server is None or server > limit or client > limit:  # RFC 7692 7.1.2.1: who accepts the offer says so
+    if server is None or server > limit:  # RFC 7692 7.1.2.1: who accepts the offer says so
         raise MalformedAnswer("a window larger than offered")
     return Deflate(
         server_no_context_takeover=b"server_no_context_takeover" in answered,
         client_no_context_takeover=b"client_no_context_takeover" in answered,
         server_window_bits=server,
-        client_window_bits=client,
+        client_window_bits=min(client, limit),  # our value was a hint, which a server may ignore (7.1.2.2)
     )
 
 

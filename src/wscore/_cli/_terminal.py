@@ -81,6 +81,13 @@ class Terminal:
         rows = [row for line in text.expandtabs().split("\n") for row in _folded(line, width)]
         print("".join(f"\x1b7\n\x1b[A\r\x1b[L{row}\x1b8\x1b[B" for row in rows), end="", flush=True)
 
+    def note(self, text: str) -> None:
+        """Tell something that is no message: beside the messages, where somebody is typing, else on stderr."""
+        if self._asking:
+            self.tell(text)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
     def _ask(self, line: Callable[[str], object], end: Callable[[], object]) -> None:
         with contextlib.suppress(ImportError):  # not on every system; there is no editing then
             import readline

@@ -1,4 +1,4 @@
-"""Where a client connects to: a URI's host and port, perhaps through a proxy, a unix socket, or a socket that is given.
+"""Where a client connects to, and what both transports' clients tell of themselves.
 
 Not part of the core, which knows no socket, and not loaded by `import wscore`: it is what both transports settle before
 their event loops come in. Nothing here blocks, but that a default TLS context reads the system's certificates.
@@ -15,13 +15,15 @@ import urllib.request
 from typing import Any, Final
 
 from ._backoff import Backoff
+from ._client import ClientConnection
 from ._close import NORMAL
 from ._config import Config
 from ._errors import HandshakeFailed, HandshakeTimeout
+from ._handshake import Response
 from ._proxy import Proxy, ProxyHandshake, parse_proxy
 from ._uri import URI, parse_uri
 
-__all__ = ["NORMAL_CLOSURE", "Destination", "Pauses", "ProxyHandshake"]
+__all__ = ["NORMAL_CLOSURE", "Destination", "Facts", "Pauses", "ProxyHandshake"]
 
 log = logging.getLogger("wscore.client")
 
@@ -148,3 +150,48 @@ class Pauses:
         lasted = now - self._opened_at
         self.next = self._backoff.ended(lasted)
         log.info("the connection to %s ended after %.1f s; connecting again in %.1f s", self._uri, lasted, self.next)
+
+
+class Facts:
+    """What a client's connection tells of itself, on whatever event loop."""
+
+    __slots__ = ("_core",)
+
+    def __init__(self, core: ClientConnection) -> None:
+        self._core = core
+
+    @property
+    def uri(self) -> URI:
+        """What it is connected to."""
+        return self._core.uri
+
+    @property
+    def subprotocol(self) -> str | None:
+        """What the server chose from those offered."""
+        return self._core.subprotocol
+
+    @property
+    def response(self) -> Response | None:
+        """The handshake's answer."""
+        return self._core.response
+
+    @property
+    def latency(self) -> float | None:
+        """The round trip of the last ping that was answered, keepalive's among them, in seconds."""
+        return self._core.stats.latency
+
+    @property
+    def close_code(self) -> int | None:
+        """How the connection ended; None while it has not."""
+        info = self._core.close_info
+        return None if info is None else info.code
+
+    @property
+    def close_reason(self) -> str | None:
+        """Why the connection ended; None while it has not."""
+        info = self._core.close_info
+        return None if info is None else info.reason
+
+    def __repr__(self) -> str:
+        """Show state and address, for logs."""
+        return f"<WebSocket on {self._core!r}>"

@@ -10,8 +10,8 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Seq
 from types import TracebackType
 from typing import Any, Final
 
-from wscore import URI, Backoff, ClientConnection, Config, ConnectionClosed, HandshakeFailed, Response
-from wscore.connecting import NORMAL_CLOSURE, Destination, Pauses
+from wscore import Backoff, ClientConnection, Config, ConnectionClosed, HandshakeFailed
+from wscore.connecting import NORMAL_CLOSURE, Destination, Facts, Pauses
 
 from ._link import Link
 from ._reconnecting import Connections
@@ -150,13 +150,13 @@ class connect:
         }
 
 
-class WebSocket:
+class WebSocket(Facts):
     """An open connection; made by `connect`. Any number of tasks may use it."""
 
-    __slots__ = ("_core", "_link", "_streaming", "_time")
+    __slots__ = ("_link", "_streaming", "_time")
 
     def __init__(self, core: ClientConnection, link: Link) -> None:
-        self._core = core
+        super().__init__(core)
         self._link = link
         self._streaming: asyncio.Event | None = None  # set when the message that is being sent in fragments is over
         self._time = asyncio.get_running_loop().time
@@ -223,42 +223,6 @@ class WebSocket:
         self._core.close(code, reason, now=self._time())
         self._link.pump()
         await self._link.ended()
-
-    @property
-    def uri(self) -> URI:
-        """What it is connected to."""
-        return self._core.uri
-
-    @property
-    def subprotocol(self) -> str | None:
-        """What the server chose from those offered."""
-        return self._core.subprotocol
-
-    @property
-    def response(self) -> Response | None:
-        """The handshake's answer."""
-        return self._core.response
-
-    @property
-    def latency(self) -> float | None:
-        """The round trip of the last ping that was answered, keepalive's among them, in seconds."""
-        return self._core.stats.latency
-
-    @property
-    def close_code(self) -> int | None:
-        """How the connection ended; None while it has not."""
-        info = self._core.close_info
-        return None if info is None else info.code
-
-    @property
-    def close_reason(self) -> str | None:
-        """Why the connection ended; None while it has not."""
-        info = self._core.close_info
-        return None if info is None else info.reason
-
-    def __repr__(self) -> str:
-        """Show state and address, for logs."""
-        return f"<WebSocket on {self._core!r}>"
 
     async def _send_fragments(self, message: AsyncIterable[Data]) -> None:
         core, link = self._core, self._link

@@ -20,7 +20,6 @@ import trustme
 from anyio.streams.tls import TLSListener
 
 from wscore.app import App, Envelope, Member, RedisBackplane, Registry, WebSocket
-from wscore.app._redis import delays
 
 from ..redis_server import PATIENCE, RedisServer, needs_redis
 from .memory import connected
@@ -454,13 +453,6 @@ async def test_tls_is_spoken_and_the_name_is_checked(redis: RedisServer, caplog:
                 assert backplane.connected is connects
             tasks.cancel_scope.cancel()
     assert "CERTIFICATE_VERIFY_FAILED" in caplog.text
-
-
-def test_attempts_become_rarer() -> None:
-    """Twice the time each time, up to a second; chance takes off up to half, so that not all come at once."""
-    times = delays()
-    for longest in (0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0):
-        assert longest / 2 <= next(times) <= longest
 
 
 # -- beginning and end

@@ -11,11 +11,13 @@ import logging
 import random
 import ssl as tls
 import uuid
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 import anyio
+
+from wscore import Backoff
 
 from ._backplane import Deliver, Envelope
 from ._redis_message import Names, encode
@@ -24,7 +26,7 @@ from ._redis_queue import RedisCounters, RedisQueue
 if TYPE_CHECKING:
     from ._redis_session import Session
 
-__all__ = ["RedisBackplane", "delays"]
+__all__ = ["RedisBackplane"]
 
 log = logging.getLogger("wscore.app")
 
@@ -164,10 +166,10 @@ class RedisBackplane:
 
         lost_at: float | None = None
         dropped = 0
-        waits = delays()
+        backoff = _backoff()
 
         def up() -> None:
-            nonlocal lost_at, waits
+            nonlocal lost_at
             if lost_at is not None:
                 text = "Redis at %s is back after %.1f s; %d messages were dropped meanwhile"
                 away = anyio.current_time() - lost_at
@@ -194,7 +196,7 @@ class RedisBackplane:
                 if session.up:
                     self.counters.losses += 1
                     if anyio.current_time() - began > _LONGEST_DELAY:
-                        waits = delays()
+                        backoff = _backoff()
                 if lost_at is None:
                     lost_at, dropped = anyio.current_time(), self.counters.dropped
                     text = "Redis at %s is away, and other processes with it; trying again (%s)"
@@ -202,7 +204,7 @@ class RedisBackplane:
             finally:
                 self._session = None
             tried.set()
-            await anyio.sleep(next(waits))
+            await anyio.sleep(backoff.failed())
 
     def _channel(self, envelope: Envelope) -> bytes:
         return self._names.ids if envelope.room is None else self._names.channel(envelope.room)
@@ -214,9 +216,5 @@ class RedisBackplane:
         self._warned = True
 
 
-def delays() -> Iterator[float]:
-    """Give the seconds to wait before each attempt: twice as long each time, less up to half, which chance decides."""
-    longest = _FIRST_DELAY
-    while True:
-        yield random.uniform(longest / 2, longest)
-        longest = min(2 * longest, _LONGEST_DELAY)
+def _backoff() -> Backoff:
+    return Backoff(random.random, first=_FIRST_DELAY, most=_LONGEST_DELAY)

@@ -4,6 +4,7 @@ import os
 import pty
 import re
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -15,8 +16,9 @@ from typing import Any
 
 import pytest
 import trustme
-from tests.client.servers import Proxy
+from tests.client.servers import Proxy, read_request, read_to_end, scripted, upgrade
 from tests.conformance.harness import TRANSPORTS, Running
+from tests.conformance.wire import CLOSE, TEXT, frame
 
 from wscore._cli._terminal import shown
 
@@ -89,21 +91,139 @@ def test_a_last_line_without_an_end_is_a_line(url: str) -> None:
 
 
 def test_commands(url: str) -> None:
-    """A ping's time is told, a wrong command is explained, a close ends it with its code."""
-    ran = piped("/ping\n/ping x\n/nothing\n/close 42\n/close 4000 bye\nnever\n", url)
-    first, second, nothing, wrong = ran.stdout.splitlines()
-    for line in (first, second):
-        assert re.fullmatch(r"pong after \d+\.\d ms", line)
-    assert nothing.startswith("there is no /nothing")
-    assert "close code 42" in wrong
+    """A ping's time is told, a close ends it with its code, and nothing but messages is on stdout."""
+    ran = piped("/ping\n/ping x\n/help\n/close 4000 bye\nnever\n", url, "--wait", "0.3")
+    assert len(re.findall(r"^pong after \d+\.\d ms$", ran.stderr, re.MULTILINE)) == 2
     assert ran.stderr.splitlines()[-1] == "closed: 4000 bye"
+    assert (ran.returncode, ran.stdout) == (0, "")
+
+
+def test_a_close_from_a_pipe_waits_for_the_answers_before_it(url: str) -> None:
+    """As the end of the pipe does."""
+    ran = piped("a\nb\n/close 4000\n", url, "--wait", "0.3", "--raw")
+    assert ran.stdout == "a\nb\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (b"/nothing", "there is no /nothing"),
+        (b"/close 42", "close code 42"),
+        (b"/binary 0", "hexadecimal"),
+        (b"/ping " + b"x" * 126, "125"),
+        (b"\xff", "UTF-8"),
+    ],
+)
+def test_a_line_of_a_pipe_that_cannot_be_sent(url: str, line: bytes, why: str) -> None:
+    """It is explained on stderr, the others are sent, and the exit status says that it is missing."""
+    command = [*CONNECT, url, "--raw", "--wait", "0.3"]
+    ran = subprocess.run(command, input=line + b"\nb\n", capture_output=True, check=False, timeout=TIMEOUT)
+    assert ran.stdout == b"b\n"
+    assert why in ran.stderr.decode()
+    assert ran.stderr.endswith(b"closed: 1000\nwscore: not all that was read could be sent: 1 line could not\n")
+    assert ran.returncode == 1
+
+
+def test_more_lines_than_fit_anywhere(url: str) -> None:
+    """They are read no faster than the server takes them, and all of them are answered."""
+    text = "".join(f"{n:06}\n" for n in range(20_000))
+    assert piped(text, url, "--raw", "--wait", "0.3").stdout == text
+
+
+def test_nobody_reads_what_is_printed(url: str) -> None:
+    """A pipe behind it that is closed is one line, and status 1."""
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        ran = subprocess.run(
+            [*CONNECT, url], input=b"hi\n", stdout=write, stderr=subprocess.PIPE, check=False, timeout=TIMEOUT
+        )
+    finally:
+        os.close(write)
+    assert ran.stderr.decode().splitlines() == [
+        f"connected to {url}/",
+        "closed: 1000",
+        "wscore: nobody reads the output any more",
+    ]
+    assert ran.returncode == 1
+
+
+def test_no_standard_input(url: str) -> None:
+    """Where there is none, it has ended before it began."""
+    script = f"exec {' '.join(CONNECT)} {url} --wait 0.1 <&-"
+    ran = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=False, timeout=TIMEOUT)
+    assert ran.stderr.splitlines() == [f"connected to {url}/", "closed: 1000"]
     assert ran.returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_closes(url: str, number: signal.Signals) -> None:
+    """With a close frame, and what it said is told."""
+    with subprocess.Popen([*CONNECT, url], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        assert process.stderr.readline() == f"connected to {url}/\n"
+        process.send_signal(number)
+        assert process.stderr.read() == "closed: 1000\n"
+        assert process.wait(TIMEOUT) == 130
+
+
+def test_a_second_signal_waits_for_nothing() -> None:
+    """A server that does not answer the close delays nobody who insists."""
+
+    def play(sock: socket.socket) -> None:
+        upgrade(sock)
+        sock.recv(1, socket.MSG_PEEK)  # the close frame
+        process.send_signal(signal.SIGINT)
+        read_to_end(sock)
+
+    with (
+        scripted(play) as port,
+        subprocess.Popen(
+            [*CONNECT, f"ws://127.0.0.1:{port}/"], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process,
+    ):
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("connected")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(TIMEOUT) == 130
+        assert process.stderr.read() == ""
+
+
+def test_a_ping_that_is_not_answered_delays_no_line() -> None:
+    """The next one is sent meanwhile."""
+
+    def play(sock: socket.socket) -> None:
+        upgrade(sock)
+        ping = sock.recv(14, socket.MSG_WAITALL)
+        assert ping[0] == 0x89
+        assert sock.recv(1, socket.MSG_WAITALL) == b"\x81"  # a text
+        sock.sendall(frame(TEXT, "heard", mask=None) + frame(CLOSE, b"\x03\xe8", mask=None))
+        read_to_end(sock)
+
+    with scripted(play) as port:
+        ran = piped("/ping\nhello\n", f"ws://127.0.0.1:{port}/", "--raw", "--wait", "30")
+    assert (ran.stdout, ran.returncode) == ("heard\n", 0)
+
+
+def test_a_redirection() -> None:
+    """It is not followed; where it points is told."""
+
+    def play(sock: socket.socket) -> None:
+        read_request(sock)
+        sock.sendall(b"HTTP/1.1 301 Moved\r\nLocation: https://elsewhere.example/ws\r\nContent-Length: 0\r\n\r\n")
+        read_to_end(sock)
+
+    with scripted(play) as port:
+        ran = piped("", f"ws://127.0.0.1:{port}/")
+    assert ran.stderr.endswith("answered 301 Moved Permanently, which points at wss://elsewhere.example/ws\n")
+    assert (ran.returncode, ran.stderr.count("\n")) == (1, 1)
 
 
 def test_help_names_every_command(url: str) -> None:
     """`/help` tells what can be typed."""
     ran = piped("/help\n", url, "--wait", "0.1")
-    assert {"/binary", "/ping", "/close", "/help", "//TEXT"} <= set(ran.stdout.split())
+    assert {"/binary", "/ping", "/close", "/help", "//TEXT"} <= set(ran.stderr.split())
 
 
 def test_the_server_closes(url: str) -> None:

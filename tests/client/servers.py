@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import hashlib
@@ -12,6 +13,8 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
+import sniffio
+import trio
 import websockets.sync.server
 from aiohttp import WSMsgType, web
 from anyio.from_thread import start_blocking_portal
@@ -21,6 +24,13 @@ from ..conformance.harness import PATIENCE
 BACKENDS = ("asyncio", "trio")
 
 Script = Callable[[socket.socket], object]
+
+
+def tasks() -> int:
+    """How many tasks there are."""
+    if sniffio.current_async_library() == "trio":
+        return int(trio.lowlevel.current_statistics().tasks_living)
+    return len(asyncio.all_tasks())
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:

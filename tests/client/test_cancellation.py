@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -11,23 +10,14 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
-import sniffio
-import trio
 
 from wscore import Config, ConnectionClosed
 
 from ..conformance.harness import Gate, Notes
 from ..conformance.wire import PONG, TEXT, frame, masked
-from .servers import echo, read_to_end, upgrade
+from .servers import echo, read_to_end, tasks, upgrade
 
 pytestmark = pytest.mark.anyio
-
-
-def tasks() -> int:
-    """How many tasks there are."""
-    if sniffio.current_async_library() == "trio":
-        return int(trio.lowlevel.current_statistics().tasks_living)
-    return len(asyncio.all_tasks())
 
 
 @pytest.mark.parametrize("scheme", ["ws", "wss"])

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
@@ -18,7 +19,7 @@ from wscore import Backoff, Config, ConnectionClosed, HandshakeFailed, Handshake
 
 from ..conformance.harness import PATIENCE
 from ..conformance.wire import TEXT, frame
-from .servers import read_request, read_to_end, upgrade
+from .servers import read_request, read_to_end, tasks, upgrade
 
 pytestmark = pytest.mark.anyio
 
@@ -221,3 +222,89 @@ async def test_a_socket_is_connected_once(connect: Any) -> None:
     """`sock` cannot be connected again; that is said before anything happens."""
     with socket.socket() as sock, pytest.raises(ValueError, match="sock is a connection"):
         await forever(connect("ws://localhost/", sock=sock))
+
+
+class Telling(Backoff):
+    """Pauses that can be waited for."""
+
+    def __init__(self, **options: float) -> None:
+        super().__init__(lambda: 0.0, **options)
+        self.begun = anyio.Event()
+
+    def failed(self) -> float:
+        self.begun.set()
+        return super().failed()
+
+
+async def cancelled(connections: Any, when: Callable[[], Any]) -> None:
+    """Ask for the next connection, and cancel that."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(anext, connections)
+        await when()
+        await anyio.wait_all_tasks_blocked()
+        group.cancel_scope.cancel()
+
+
+async def test_cancelled_in_a_pause(connect: Any) -> None:
+    """Nothing is there that could be left; who asks again waits for the pause, and gets a connection."""
+    before = tasks()
+    async with Restarting(refuses("503 Busy"), stays) as server:
+        backoff = Telling(first=0.1, most=0.1)
+        connections = aiter(connect(server.url, backoff=backoff, config=SHORT))
+        await cancelled(connections, backoff.begun.wait)
+        assert server.count == 1
+        assert await (await anext(connections)).recv() == "hello"
+        await connections.aclose()
+    await anyio.wait_all_tasks_blocked()
+    assert tasks() == before
+
+
+async def test_cancelled_while_it_connects(connect: Any) -> None:
+    """The socket is closed, which the server sees, and no task is left; who asks again gets a connection."""
+    before = tasks()
+    async with Restarting(read_request, stays) as server:
+        connections = aiter(connect(server.url, backoff=at_once(), config=SHORT))
+        await cancelled(connections, anyio.lowlevel.checkpoint)
+        await anyio.wait_all_tasks_blocked()
+        assert tasks() == before
+        assert await (await anext(connections)).recv() == "hello"
+        await connections.aclose()
+    await anyio.wait_all_tasks_blocked()
+    assert tasks() == before
+
+
+async def test_cancelled_while_the_last_connection_is_closed(connect: Any) -> None:
+    """It is cut, however long the server would take; who asks again gets the next one."""
+    before = tasks()
+    async with Restarting(stays) as server:
+        connections = aiter(connect(server.url, backoff=at_once(), config=Config(close_timeout=PATIENCE)))
+        ws = await anext(connections)
+        await cancelled(connections, anyio.lowlevel.checkpoint)
+        await anyio.wait_all_tasks_blocked()
+        assert ws.close_code is not None
+        assert tasks() == before
+        assert await (await anext(connections)).recv() == "hello"
+        await cancelled(connections, anyio.lowlevel.checkpoint)
+    await anyio.wait_all_tasks_blocked()
+    assert tasks() == before
+    assert server.count == 2
+
+
+async def test_cancelled_in_the_body(connect: Any) -> None:
+    """The loop is left, and its connection closed in the background."""
+    before = tasks()
+    async with Restarting(stays) as server:
+
+        async def follow() -> None:
+            async for ws in connect(server.url, config=SHORT):
+                async for _ in ws:
+                    heard.set()
+
+        heard = anyio.Event()
+        async with anyio.create_task_group() as group:
+            group.start_soon(follow)
+            await heard.wait()
+            group.cancel_scope.cancel()
+        gc.collect()  # for Pythons that do not count references
+    await anyio.wait_all_tasks_blocked()
+    assert tasks() == before

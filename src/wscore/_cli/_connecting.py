@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http
+import os
+import signal
 import ssl
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -28,8 +32,28 @@ from ._typed import HELP, CloseIt, Help, PingIt, Say, Typed, Wrong, read
 __all__ = ["Call", "tls_context"]
 
 _SEEN: Final = 200  # characters of a refusal's body
+_AHEAD: Final = 16  # lines that are read before they are sent
 
-Typist = asyncio.Queue[Typed | None]
+
+class Typist:
+    """Lines on their way from the thread that reads them, no faster than they are dealt with."""
+
+    def __init__(self) -> None:
+        self._lines: asyncio.Queue[str | None] = asyncio.Queue()
+        self._room = threading.Semaphore(_AHEAD)
+        self._call = asyncio.get_running_loop().call_soon_threadsafe
+
+    def line(self, line: str | None) -> None:
+        """Take a line, in the thread; None: there are no more. Waits while there are too many."""
+        self._room.acquire()
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody asks any more
+            self._call(self._lines.put_nowait, line)
+
+    async def next(self) -> Typed | None:
+        """Wait for the next line, and read it."""
+        line = await self._lines.get()
+        self._room.release()
+        return None if line is None else read(line)
 
 
 def tls_context(cafile: str | None, *, insecure: bool) -> ssl.SSLContext:
@@ -57,18 +81,23 @@ class Call:
     proxy: str | bool | None
     unix_path: str | None
     wait: float
-    """Seconds without a message after which a pipe's conversation is over."""
+    """Seconds without a message after which a pipe's conversation is over, or its `/close` is done."""
     raw: bool
-    """Print messages as they are, text as text and binary in hexadecimal, and nothing else on stdout."""
+    """Print messages as they are, text as text and binary in hexadecimal."""
 
     def run(self) -> None:
         """Connect, and talk until either end closes. Raises Failure."""
         try:
             asyncio.run(self._run())
+        except BrokenPipeError:
+            # The interpreter writes what is left when it ends, and would fail again.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise Failure("nobody reads the output any more") from None
         except HandshakeRefused as error:
             phrase = http.HTTPStatus(error.status).phrase if error.status in _STATUSES else ""
             body = shown(error.body.decode(errors="replace"))[:_SEEN]
-            raise Failure(f"{error} {phrase}{': ' if body else ''}{body}") from None
+            where = "" if error.location is None else f", which points at {shown(error.location)}"
+            raise Failure(f"{error} {phrase}{where}{': ' if body else ''}{body}") from None
         except HandshakeFailed as error:
             hint = " (--cafile FILE trusts an authority, --insecure anybody)" if "certificate" in str(error) else ""
             raise Failure(f"{error}{hint}") from None
@@ -87,87 +116,139 @@ class Call:
             proxy=self.proxy,
             unix_path=self.unix_path,
         )
-        async with connecting as ws:
+        # Where a service manager or `timeout` ends it, the server shall hear of that as it does of Ctrl+C.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)
+        async with contextlib.AsyncExitStack() as stack:
+            ws = await stack.enter_async_context(connecting)
+            stack.push_async_callback(self._end, ws)
             agreed = f", {ws.subprotocol}" if ws.subprotocol else ""
             print(f"connected to {ws.uri}{agreed}", file=sys.stderr)
             if terminal.interactive:
                 print("/help tells what can be typed; Ctrl+D closes", file=sys.stderr)
-            heard = asyncio.Event()
-            typist: Typist = asyncio.Queue()
-            call = asyncio.get_running_loop().call_soon_threadsafe
-            with terminal.begin(
-                lambda line: call(typist.put_nowait, read(line)), lambda: call(typist.put_nowait, None)
-            ):
-                listening = asyncio.create_task(self._listen(ws, terminal, heard))
-                typing = asyncio.create_task(self._type(ws, terminal, typist, heard))
-                try:
-                    await asyncio.wait((listening, typing), return_when=asyncio.FIRST_COMPLETED)
-                    if typing.done():
-                        typing.result()
-                        await ws.close()
-                        await listening
-                finally:
-                    typing.cancel()
-                    listening.cancel()
+            talk = _Talk(ws, terminal, self)
+            await talk.hold()
+        if not talk.clean:
+            raise Failure(f"the connection to {ws.uri} was lost")
+        if talk.unsent:
+            raise Failure(
+                f"not all that was read could be sent: {talk.unsent} {_plural(talk.unsent, 'line')} could not"
+            )
+
+    async def _end(self, ws: wscore_asyncio.WebSocket) -> None:
+        """Close, whatever the reason is, and tell how it ended."""
+        await ws.close()
         reason = f" {shown(ws.close_reason)}" if ws.close_reason else ""
         print(f"closed: {ws.close_code}{reason}", file=sys.stderr)
-        if not listening.result():
-            raise Failure(f"the connection to {ws.uri} was lost")
 
-    async def _listen(self, ws: wscore_asyncio.WebSocket, terminal: Terminal, heard: asyncio.Event) -> bool:
-        """Print what comes, until the end; True where that was a proper one."""
+
+class _Talk:
+    """What goes to and fro on a connection."""
+
+    def __init__(self, ws: wscore_asyncio.WebSocket, terminal: Terminal, call: Call) -> None:
+        self._ws = ws
+        self._terminal = terminal
+        self._call = call
+        self._heard = asyncio.Event()
+        self._pings: set[asyncio.Task[None]] = set()
+        self.clean = False
+        """Both ends closed."""
+        self.unsent = 0
+        """Lines of a pipe that were wrong. Who types them sees that."""
+
+    async def hold(self) -> None:
+        """Talk, until either end closes."""
+        typist = Typist()
+        with self._terminal.begin(typist.line, lambda: typist.line(None)):
+            listening = asyncio.create_task(self._listen())
+            typing = asyncio.create_task(self._type(typist))
+            try:
+                await asyncio.wait((listening, typing), return_when=asyncio.FIRST_COMPLETED)
+                if typing.done():
+                    typing.result()
+                    await self._ws.close()
+                await listening
+            finally:
+                for task in (typing, listening, *self._pings):
+                    task.cancel()
+
+    async def _listen(self) -> None:
+        """Print what comes, until the end."""
         try:
             while True:
-                message = await ws.recv()
-                heard.set()
-                terminal.tell(self._line(message))
+                message = await self._ws.recv()
+                self._heard.set()
+                self._terminal.tell(self._line(message))
         except ConnectionClosed as error:
-            return error.clean
+            self.clean = error.clean
 
     def _line(self, message: str | bytes) -> str:
-        if self.raw:
+        if self._call.raw:
             return message if isinstance(message, str) else message.hex()
         if isinstance(message, str):
             return f"< text, {_size(len(message.encode()))}: {shown(message)}"
         return f"< binary, {_size(len(message))}: {shown(message.hex(' '))}"
 
-    async def _type(
-        self, ws: wscore_asyncio.WebSocket, terminal: Terminal, typist: Typist, heard: asyncio.Event
-    ) -> None:
-        """Do what is typed, until that ends or closes; after a pipe's last line, wait for the answers."""
-        while (typed := await typist.get()) is not None:
+    async def _type(self, typist: Typist) -> None:
+        """Do what is typed, until that ends or closes."""
+        while (typed := await typist.next()) is not None:
             try:
                 if isinstance(typed, CloseIt):
-                    return await ws.close(typed.code, typed.reason)
-                await self._do(typed, ws, terminal)
+                    await self._close(typed)
+                    return
+                await self._do(typed)
             except (InvalidMessage, LocalProtocolError) as error:
-                terminal.tell(one_line(error))
+                self._wrong(one_line(error))
             except ConnectionClosed:
-                return None
-        while not terminal.interactive:
-            heard.clear()
-            try:
-                async with asyncio.timeout(self.wait):
-                    await heard.wait()
-            except TimeoutError:
-                return None
-        return None
+                return
+        await self._close(CloseIt())
 
-    async def _do(self, typed: Say | PingIt | Help | Wrong, ws: wscore_asyncio.WebSocket, terminal: Terminal) -> None:
+    async def _close(self, how: CloseIt) -> None:
+        """Close; where lines come from a pipe, once nothing has come for a while: what comes later is not heard."""
+        while not self._terminal.interactive:
+            self._heard.clear()
+            try:
+                async with asyncio.timeout(self._call.wait):
+                    await self._heard.wait()
+            except TimeoutError:
+                break
+        await self._ws.close(how.code, how.reason)
+
+    async def _do(self, typed: Say | PingIt | Help | Wrong) -> None:
         match typed:
             case Say(message):
-                await ws.send(message)
+                await self._ws.send(message)
             case PingIt(payload):
-                seconds = await ws.ping(payload)
-                terminal.tell(f"pong after {seconds * 1000:.1f} ms")
+                ping = asyncio.create_task(self._ping(payload))  # the next line does not wait for the pong
+                self._pings.add(ping)
+                ping.add_done_callback(self._pings.discard)
+                await asyncio.sleep(0)  # but it goes out behind the ping
             case Help():
-                terminal.tell(HELP)
+                self._terminal.note(HELP)
             case Wrong(why):
-                terminal.tell(why)
+                self._wrong(why)
+
+    async def _ping(self, payload: bytes | None) -> None:
+        try:
+            seconds = await self._ws.ping(payload)
+        except (InvalidMessage, LocalProtocolError) as error:
+            self._wrong(one_line(error))
+        except ConnectionClosed:
+            pass  # which is told anyway
+        else:
+            self._heard.set()
+            self._terminal.note(f"pong after {seconds * 1000:.1f} ms")
+
+    def _wrong(self, why: str) -> None:
+        self.unsent += not self._terminal.interactive
+        self._terminal.note(shown(why))
 
 
 _STATUSES: Final = frozenset(http.HTTPStatus)
 
 
 def _size(count: int) -> str:
-    return f"{count:,} byte{'' if count == 1 else 's'}"
+    return f"{count:,} {_plural(count, 'byte')}"
+
+
+def _plural(count: int, noun: str) -> str:
+    return noun if count == 1 else f"{noun}s"

@@ -11,8 +11,8 @@ import contextlib
 import os
 import sys
 import threading
+import unicodedata
 from collections.abc import Callable, Generator
-from types import ModuleType
 from typing import Any, Final
 
 __all__ = ["Terminal", "shown"]
@@ -29,54 +29,85 @@ def shown(text: str) -> str:
     return text[:_SHOWN].translate(_HARMLESS) + cut
 
 
+def _has_cursor() -> bool:
+    return os.environ.get("TERM", "dumb") != "dumb"
+
+
+def _folded(line: str, width: int) -> list[str]:
+    """Break a line where the terminal would."""
+    rows, room = [""], width
+    for character in line:
+        wide = unicodedata.east_asian_width(character) in "WF"
+        cells = 0 if unicodedata.combining(character) else 2 if wide else 1
+        if cells > room:
+            rows.append("")
+            room = width
+        rows[-1] += character
+        room -= cells
+    return rows
+
+
 class Terminal:
     """Where lines come from and messages go. `begin` starts reading; its functions are called in the reading thread."""
 
     def __init__(self) -> None:
-        self.interactive = sys.stdin.isatty() and sys.stdout.isatty()
-        self._readline: ModuleType | None = None
-        self._asking = False  # the prompt is on the screen
+        # A service may have no standard input at all.
+        self.interactive = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty() and _has_cursor()
+        self._asking = False  # there is a prompt on the screen, or about to be
 
     @contextlib.contextmanager
     def begin(self, line: Callable[[str], object], end: Callable[[], object]) -> Generator[None, None, None]:
         """Read until the block ends: `line` gets each line, `end` is called after the last."""
         with self._kept_as_it_was():
             read = self._ask if self.interactive else self._take
+            self._asking = self.interactive
             threading.Thread(target=read, args=(line, end), name="standard input", daemon=True).start()
-            yield
-            if self._asking:
-                print()
+            try:
+                yield
+            finally:
+                if self._asking:
+                    self._asking = False
+                    print("\r\x1b[K", end="", flush=True)  # the prompt, and what was not sent
 
     def tell(self, text: str) -> None:
         """Print a line; where somebody is typing, above what was typed."""
-        if self._asking:
-            typed = "" if self._readline is None else self._readline.get_line_buffer()
-            print(f"\r\x1b[K{text}\n{_PROMPT}{typed}", end="", flush=True)
-        else:
+        if not self._asking:
             print(text, flush=True)
+            return
+        # Readline is not asked for the line: line and cursor belong to the thread that waits in it. Each row remembers
+        # the cursor, makes sure that there is a row below, pushes the prompt down by one, fills the gap, and follows
+        # the prompt.
+        width = os.get_terminal_size(sys.stdout.fileno()).columns or 80
+        rows = [row for line in text.expandtabs().split("\n") for row in _folded(line, width)]
+        print("".join(f"\x1b7\n\x1b[A\r\x1b[L{row}\x1b8\x1b[B" for row in rows), end="", flush=True)
+
+    def note(self, text: str) -> None:
+        """Tell something that is no message: beside the messages, where somebody is typing, else on stderr."""
+        if self._asking:
+            self.tell(text)
+        else:
+            print(text, file=sys.stderr, flush=True)
 
     def _ask(self, line: Callable[[str], object], end: Callable[[], object]) -> None:
         with contextlib.suppress(ImportError):  # not on every system; there is no editing then
             import readline
 
-            self._readline = readline
-        while True:
-            self._asking = True
-            try:
-                typed = input(_PROMPT)
-            except (EOFError, OSError):
-                self._asking = False
-                print(flush=True)
-                end()
-                return
-            self._asking = False
-            line(typed)
+            # One row for the prompt, whatever its length, so that it is known where to write above it.
+            readline.parse_and_bind("set horizontal-scroll-mode on")
+            readline.parse_and_bind("set enable-bracketed-paste off")  # nobody would switch it off again
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                line(input(_PROMPT))
+        end()
 
     def _take(self, line: Callable[[str], object], end: Callable[[], object]) -> None:
         decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         rest = ""
         while True:
-            data = os.read(0, 2**16)
+            try:
+                data = os.read(0, 2**16)
+            except OSError:  # closed
+                data = b""
             rest += decoder.decode(data, not data)
             *lines, rest = rest.split("\n")
             for each in lines:

@@ -360,7 +360,8 @@ async def test_redis_that_does_not_answer_is_lost(redis: RedisServer, caplog: py
         got = [envelope.data for envelope in two.got]
         assert len(got) == len(set(got))
     assert {record.name for record in caplog.records} == {"wscore.app"}
-    assert caplog.text.count("is away") == caplog.text.count("is back") == 1  # the other had nothing to send
+    # One of each process, and none of the other where that had nothing to ask meanwhile.
+    assert caplog.text.count("is away") == caplog.text.count("is back") in (1, 2)
 
 
 @needs_redis

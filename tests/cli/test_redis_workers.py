@@ -151,6 +151,7 @@ def test_each_message_reaches_each_client_once(serve, backend):
     asyncio.run(main())
 
 
+@pytest.mark.long
 def test_redis_may_die_and_come_back(serve, redis, backend):
     """Nobody is disconnected, members of the own process miss nothing, and then all is delivered again.
 
@@ -211,6 +212,7 @@ def test_redis_may_die_and_come_back(serve, redis, backend):
     asyncio.run(main())
 
 
+@pytest.mark.long
 def test_a_killed_worker_is_forgotten_and_replaced(serve, backend):
     """Its clients see a loss, others nothing; presence forgets them, and newcomers share the room."""
     running = serve("--backend", backend, "--workers", "2")

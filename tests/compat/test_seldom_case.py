@@ -57,7 +57,8 @@ def documents_server(tmp_path: Path) -> Iterator[int]:
         process.communicate(timeout=PATIENCE)
 
 
-@pytest.mark.parametrize("server", ["document", *BACKENDS])
+# It waits for three seconds each time, as the document does.
+@pytest.mark.parametrize("server", ["document", *(pytest.param(name, marks=pytest.mark.long) for name in BACKENDS)])
 def test_the_documents_test_case_runs(server: str, tmp_path: Path) -> None:
     """Only its import lines differ, and the port; it passes, and its log has the lines that the document prints."""
     with documents_server(tmp_path) if server == "document" else serving(echo, server) as port:

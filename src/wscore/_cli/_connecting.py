@@ -118,27 +118,25 @@ class Call:
         )
         # Where a service manager or `timeout` ends it, the server shall hear of that as it does of Ctrl+C.
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)
-        async with contextlib.AsyncExitStack() as stack:
-            ws = await stack.enter_async_context(connecting)
-            stack.push_async_callback(self._end, ws)
-            agreed = f", {ws.subprotocol}" if ws.subprotocol else ""
-            print(f"connected to {ws.uri}{agreed}", file=sys.stderr)
-            if terminal.interactive:
-                print("/help tells what can be typed; Ctrl+D closes", file=sys.stderr)
-            talk = _Talk(ws, terminal, self)
-            await talk.hold()
+        ws: wscore_asyncio.WebSocket | None = None
+        try:
+            async with connecting as ws:
+                agreed = f", {ws.subprotocol}" if ws.subprotocol else ""
+                print(f"connected to {ws.uri}{agreed}", file=sys.stderr)
+                if terminal.interactive:
+                    print("/help tells what can be typed; Ctrl+D closes", file=sys.stderr)
+                talk = _Talk(ws, terminal, self)
+                await talk.hold()
+        finally:
+            if ws is not None:  # whatever the reason is that it has ended for
+                reason = f" {shown(ws.close_reason)}" if ws.close_reason else ""
+                print(f"closed: {ws.close_code}{reason}", file=sys.stderr)
         if not talk.clean:
-            raise Failure(f"the connection to {ws.uri} was lost")
+            raise Failure(f"the connection to {talk.address} was lost")
         if talk.unsent:
             raise Failure(
                 f"not all that was read could be sent: {talk.unsent} {_plural(talk.unsent, 'line')} could not"
             )
-
-    async def _end(self, ws: wscore_asyncio.WebSocket) -> None:
-        """Close, whatever the reason is, and tell how it ended."""
-        await ws.close()
-        reason = f" {shown(ws.close_reason)}" if ws.close_reason else ""
-        print(f"closed: {ws.close_code}{reason}", file=sys.stderr)
 
 
 class _Talk:
@@ -148,6 +146,7 @@ class _Talk:
         self._ws = ws
         self._terminal = terminal
         self._call = call
+        self.address = str(ws.uri)
         self._heard = asyncio.Event()
         self._pings: set[asyncio.Task[None]] = set()
         self.clean = False

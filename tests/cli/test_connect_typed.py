@@ -56,7 +56,7 @@ def _says(*texts: str) -> tuple[Gate, Callable[[socket.socket], None]]:
 
 
 def test_lines_can_be_edited_and_come_back(typist, url):
-    """Cursor keys, and the history of this session; each answer stands between a line and the next."""
+    """Cursor keys, and the lines typed before; each answer stands between a line and the next."""
     user = typist(url)
     user.sees(">")
     user.types("/x")

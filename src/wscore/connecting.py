@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import os
 import random
 import socket
-import ssl
+import ssl as ssl_module
 import urllib.request
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from ._backoff import Backoff
@@ -23,7 +25,7 @@ from ._handshake import Response
 from ._proxy import Proxy, ProxyHandshake, parse_proxy
 from ._uri import URI, parse_uri
 
-__all__ = ["NORMAL_CLOSURE", "Destination", "Facts", "Pauses", "ProxyHandshake"]
+__all__ = ["NORMAL_CLOSURE", "Call", "Destination", "Facts", "Pauses", "ProxyHandshake"]
 
 log = logging.getLogger("wscore.client")
 
@@ -42,12 +44,12 @@ class Destination:
         self,
         uri: str,
         *,
-        tls: ssl.SSLContext | None = None,
+        tls: ssl_module.SSLContext | None = None,
         server_hostname: str | None = None,
         sock: socket.socket | None = None,
         unix_path: str | None = None,
         proxy: str | bool | None = True,
-        proxy_tls: ssl.SSLContext | None = None,
+        proxy_tls: ssl_module.SSLContext | None = None,
     ) -> None:
         self.uri = parse_uri(uri)
         if not self.uri.secure and (tls is not None or server_hostname is not None):
@@ -56,10 +58,10 @@ class Destination:
             raise ValueError("either sock or unix_path, not both")
         self.sock = sock
         self.unix_path = unix_path
-        self.tls: ssl.SSLContext | None = None
+        self.tls: ssl_module.SSLContext | None = None
         """None: no TLS."""
         if self.uri.secure:
-            self.tls = tls or ssl.create_default_context()
+            self.tls = tls or ssl_module.create_default_context()
         self.server_hostname = (server_hostname or self.uri.host) if self.tls else None
         """Whose certificate is expected."""
         if isinstance(proxy, str):
@@ -68,10 +70,10 @@ class Destination:
             self.proxy: Proxy | None = parse_proxy(proxy)
         else:
             self.proxy = _proxy_of_environment(self.uri) if proxy and sock is None and unix_path is None else None
-        self.proxy_tls: ssl.SSLContext | None = None
+        self.proxy_tls: ssl_module.SSLContext | None = None
         """How to speak to the proxy; None: without TLS."""
         if self.proxy is not None and self.proxy.secure:
-            self.proxy_tls = proxy_tls or ssl.create_default_context()
+            self.proxy_tls = proxy_tls or ssl_module.create_default_context()
         elif proxy_tls is not None:
             raise ValueError("proxy_ssl is for a proxy with https://")
         way = self.proxy or self.uri
@@ -98,7 +100,7 @@ class Destination:
             cause = several[0]
         why = " ".join(str(cause).split()) or type(cause).__name__
         # A name that is none, and a certificate that is not good, will not get better.
-        lasting = isinstance(cause, UnicodeError | ssl.SSLCertVerificationError)
+        lasting = isinstance(cause, UnicodeError | ssl_module.SSLCertVerificationError)
         return HandshakeFailed(address, why, temporary=not lasting)
 
 
@@ -150,6 +152,52 @@ class Pauses:
         lasted = now - self._opened_at
         self.next = self._backoff.ended(lasted)
         log.info("the connection to %s ended after %.1f s; connecting again in %.1f s", self._uri, lasted, self.next)
+
+
+class Call:
+    """What both `connect`s take.
+
+    `ssl` and `server_hostname` are for `wss://`, whose default is the system's certificates and the URI's host. `sock`
+    is a connected socket, which becomes the connection's own to close; `unix_path` the path of a unix socket; both
+    instead of the URI's host and port. `proxy` is an HTTP proxy's URL, True for the one that the environment names (as
+    the standard library reads it; never on the way to this machine), None for none; `proxy_ssl` is for `https://` ones.
+    `config.handshake_timeout` bounds all of it: names, TCP, proxy, TLS, handshake.
+
+    Raises InvalidURI and ValueError.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        *,
+        subprotocols: Sequence[str] = (),
+        headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
+        origin: str | None = None,
+        config: Config | None = None,
+        ssl: ssl_module.SSLContext | None = None,
+        server_hostname: str | None = None,
+        sock: socket.socket | None = None,
+        unix_path: str | None = None,
+        proxy: str | bool | None = True,
+        proxy_ssl: ssl_module.SSLContext | None = None,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._destination = Destination(
+            uri,
+            tls=ssl,
+            server_hostname=server_hostname,
+            sock=sock,
+            unix_path=unix_path,
+            proxy=proxy,
+            proxy_tls=proxy_ssl,
+        )
+        self._config = config or Config()
+        self._backoff = backoff
+        self._request: dict[str, Any] = {"subprotocols": subprotocols, "headers": headers, "origin": origin}
+
+    def _core(self, now: float) -> ClientConnection:
+        """Make the connection's core, whose time begins. Raises InvalidMessage."""
+        return ClientConnection(self._destination.uri, self._config, now=now, random=os.urandom, **self._request)
 
 
 class Facts:

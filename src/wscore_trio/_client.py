@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-import os
 import socket
 import ssl as ssl_module
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator
 from types import TracebackType
 from typing import Any, Final
 
 import trio
 
-from wscore import Backoff, ClientConnection, Config, ConnectionClosed, HandshakeFailed
-from wscore.connecting import NORMAL_CLOSURE, Destination, Facts, Pauses
+from wscore import ClientConnection, ConnectionClosed, HandshakeFailed
+from wscore.connecting import NORMAL_CLOSURE, Call, Facts, Pauses
 
 from ._link import Link
 from ._reconnecting import Connections
@@ -28,51 +27,16 @@ _TLS = trio.SSLStream[Any]  # over a socket, or over TLS to a proxy
 _WHOLE: Final = (str, bytes, bytearray, memoryview)
 
 
-class connect:
+class connect(Call):
     """Connect: `async with connect("ws://127.0.0.1:8000/chat") as ws: await ws.send("hello")`.
 
-    `ssl` and `server_hostname` are for `wss://`, whose default is the system's certificates and the URI's host. `sock`
-    is a connected socket, which becomes the connection's own to close; `unix_path` the path of a unix socket; both
-    instead of the URI's host and port. `proxy` is an HTTP proxy's URL, True for the one that the environment names (as
-    the standard library reads it; never on the way to this machine), None for none; `proxy_ssl` is for `https://` ones.
-    `config.handshake_timeout` bounds all of it: names, TCP, proxy, TLS, handshake.
-
-    Raises InvalidURI and ValueError when called; when entered HandshakeRefused, HandshakeTimeout, ProxyRefused,
+    `wscore.connecting.Call` says what it takes. Entered, it raises HandshakeRefused, HandshakeTimeout, ProxyRefused,
     HandshakeFailed, and InvalidMessage for what cannot stand in the request. Leaving the context closes with 1000.
     Cancelled on entering, it leaves no socket and no task.
 
     `async for ws in connect(...)` connects, and again each time that the loop comes round, after pauses that `backoff`
     says. It raises what is not `temporary`.
     """
-
-    def __init__(
-        self,
-        uri: str,
-        *,
-        subprotocols: Sequence[str] = (),
-        headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
-        origin: str | None = None,
-        config: Config | None = None,
-        ssl: ssl_module.SSLContext | None = None,
-        server_hostname: str | None = None,
-        sock: socket.socket | None = None,
-        unix_path: str | None = None,
-        proxy: str | bool | None = True,
-        proxy_ssl: ssl_module.SSLContext | None = None,
-        backoff: Backoff | None = None,
-    ) -> None:
-        self._destination = Destination(
-            uri,
-            tls=ssl,
-            server_hostname=server_hostname,
-            sock=sock,
-            unix_path=unix_path,
-            proxy=proxy,
-            proxy_tls=proxy_ssl,
-        )
-        self._config = config or Config()
-        self._backoff = backoff
-        self._request: dict[str, Any] = {"subprotocols": subprotocols, "headers": headers, "origin": origin}
 
     def __aiter__(self) -> Connections:
         """Connect again and again. Raises ValueError with `sock`."""
@@ -82,7 +46,7 @@ class connect:
         """Connect, and wait for the handshake."""
         now, sock = trio.current_time(), self._destination.sock
         try:
-            core = ClientConnection(self._destination.uri, self._config, now=now, random=os.urandom, **self._request)
+            core = self._core(now)
             deadline = core.next_timeout()
             wire = await self._reach(math.inf if deadline is None else deadline)
         except BaseException:

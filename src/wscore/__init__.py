@@ -6,6 +6,8 @@
     _server       ServerConnection: feeds the table, performs its effects, owns the outputs
     _client       ClientConnection: the other end, with a table of its own
     _closing      what a transport has to do at the end
+    _driver       what a transport owes a connection, all but the waiting; _server_driver and _client_driver: of each end
+    _channel      what may lie between socket and connection: TLS, a proxy
     _endpoint     what both ends do alike: messages, pings, the peer's end
     _ends         every way in which a connection ends, and what each side is told
     _handshake    request heads, refusals, the 101 and denials; on h11
@@ -49,10 +51,13 @@ from ._asgi import (
     Scope,
 )
 from ._backoff import Backoff
+from ._channel import Channel
 from ._client import ClientConnection
+from ._client_driver import ClientDriver
 from ._close import Close
 from ._closing import Closing
 from ._config import Config
+from ._driver import Driver
 from ._ends import CloseInfo
 from ._errors import (
     ClientDisconnected,
@@ -72,6 +77,7 @@ from ._lifecycle import State
 from ._lifespan import Lifespan, LifespanMode, LifespanPhase
 from ._prepared import Prepared, post_extension
 from ._server import ServerConnection
+from ._server_driver import ServerDriver
 from ._tls import TLSObject, tls_extension
 from ._uri import URI, parse_uri
 
@@ -80,7 +86,9 @@ __all__ = [
     "Admission",
     "Application",
     "Backoff",
+    "Channel",
     "ClientConnection",
+    "ClientDriver",
     "ClientDisconnected",
     "Close",
     "CloseInfo",
@@ -89,6 +97,7 @@ __all__ = [
     "ConnectMessage",
     "ConnectionClosed",
     "DisconnectMessage",
+    "Driver",
     "HandshakeFailed",
     "HandshakeRefused",
     "HandshakeTimeout",
@@ -108,6 +117,7 @@ __all__ = [
     "Response",
     "Scope",
     "ServerConnection",
+    "ServerDriver",
     "StartupFailed",
     "State",
     "Stats",

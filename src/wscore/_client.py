@@ -11,7 +11,6 @@ from typing import Final
 
 from ._client_handshake import Agreement, BadResponse, ClientHandshake
 from ._close import MAX_REASON_BYTES, NORMAL, Close, is_sendable
-from ._closing import Closing
 from ._config import Config
 from ._deflate import Deflate
 from ._endpoint import Endpoint
@@ -56,6 +55,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
     many bytes that nobody can foretell, as `os.urandom` does. Not thread-safe: call every method from one task, or
     under one lock.
 
+    `half_close` says that the transport can end its writing side alone, as TCP can; without it `closing` asks to close.
     Raises InvalidURI, and InvalidMessage for a header, a subprotocol or an origin that cannot be sent.
     """
 
@@ -81,9 +81,10 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         subprotocols: Sequence[str] = (),
         headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
         origin: str | None = None,
+        half_close: bool = True,
     ) -> None:
         self.uri = parse_uri(uri) if isinstance(uri, str) else uri
-        super().__init__(config, State.AWAITING_RESPONSE, now)
+        super().__init__(config, State.AWAITING_RESPONSE, now, half_close=half_close)
         self._random = random
         # the handshake
         self._handshake: ClientHandshake | None = ClientHandshake(
@@ -279,18 +280,9 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         return not self._eof and not self._paused and self._state is not _CLOSED
 
     @property
-    def closing(self) -> Closing:
-        """What to do about the end of the TCP connection.
-
-        After both close frames it is the server that ends it first (RFC 6455 7.1.1): until then there is only to read.
-        """
-        match self._state:
-            case State.CLOSED:
-                return Closing.NOW
-            case State.DRAINING if self._eof or self._close_received is None or self._close_sent is None:
-                return Closing.AFTER_FLUSH
-            case _:
-                return Closing.NO
+    def _awaits_peers_close(self) -> bool:
+        """After both close frames the server ends TCP first (RFC 6455 7.1.1): until then there is only to read."""
+        return not self._eof and self._close_received is not None and self._close_sent is not None
 
     def __repr__(self) -> str:
         """Show state and address, for logs."""

@@ -8,10 +8,9 @@ __all__ = ["Closing"]
 
 
 class Closing(Enum):
-    """What a transport has to do about the end of the TCP connection."""
+    """What a transport has to do about the TCP connection now; what waits to be written goes out before."""
 
-    NO = "go on"
-    AFTER_FLUSH = (
-        "write all output, then end the writing side (under TLS: close); close when the peer's side has ended too"
-    )
-    NOW = "close, and drop what is not written"
+    NO = "go on: keep reading, and write what there is"
+    SHUT_DOWN_WRITING = "end our half of the TCP connection, and keep reading until the peer ends its own"
+    CLOSE = "close the TCP connection once everything is written"
+    ABORT = "close the TCP connection at once, and drop what is not written"

@@ -10,6 +10,7 @@ from typing import Final, Generic, TypeVar
 
 from ._access import Stats
 from ._close import Close
+from ._closing import Closing
 from ._config import Config
 from ._ends import LOST, CloseInfo, End, peer_closed, violated
 from ._frames import FrameCodec, Ping, Pong, Violation
@@ -36,6 +37,7 @@ class Endpoint(Generic[Codec]):
         "_codec",
         "_end",
         "_eof",
+        "_half_close",
         "_inbox",
         "_input_over",
         "_keepalive",
@@ -54,8 +56,9 @@ class Endpoint(Generic[Codec]):
     revision: int
     """Changes when any output but messages and bytes may have: a transport that has seen it need not look again."""
 
-    def __init__(self, config: Config, state: State, now: float) -> None:
+    def __init__(self, config: Config, state: State, now: float, *, half_close: bool) -> None:
         self.config = config
+        self._half_close = half_close
         self.stats = Stats()
         self.revision = 0
         self._state = state
@@ -111,6 +114,25 @@ class Endpoint(Generic[Codec]):
         """So much output waits that who sends should, until some of it was taken and written."""
         output = self._output
         return output.size >= output.limit
+
+    @property
+    def closing(self) -> Closing:
+        """What to do about the TCP connection; `NO` while output waits, since that goes out before.
+
+        Where the writing side can end alone it does, and the peer's end is awaited: a system that closes over unread
+        input resets the connection, and the reset overtakes our last bytes (T15).
+        """
+        state = self._state
+        if state is _CLOSED:
+            return _ABORT
+        if state is not _DRAINING or self._output.size or self._awaits_peers_close:
+            return _NO
+        return _CLOSE if self._eof or not self._half_close else _SHUT_DOWN_WRITING
+
+    @property
+    def _awaits_peers_close(self) -> bool:
+        """The peer is to end the TCP connection first."""
+        return False
 
     def next_timeout(self) -> float | None:
         """When to call `handle_timeout`, in the caller's clock; None while nothing is waited for."""
@@ -252,3 +274,9 @@ class Endpoint(Generic[Codec]):
 # For what is asked on every message: looking a member up in its class takes Python 3.11 as long as unmasking a word.
 _OPEN: Final = State.OPEN
 _CLOSE_SENT: Final = State.CLOSE_SENT
+_DRAINING: Final = State.DRAINING
+_CLOSED: Final = State.CLOSED
+_NO: Final = Closing.NO
+_SHUT_DOWN_WRITING: Final = Closing.SHUT_DOWN_WRITING
+_CLOSE: Final = Closing.CLOSE
+_ABORT: Final = Closing.ABORT

@@ -29,7 +29,6 @@ from ._asgi import (
     unencodable,
 )
 from ._close import MAX_REASON_BYTES, is_sendable
-from ._closing import Closing
 from ._config import Config
 from ._deflate import Deflate
 from ._endpoint import Endpoint
@@ -74,7 +73,8 @@ class ServerConnection(Endpoint[FrameCodec]):
     monotonic clock of the caller's. Not thread-safe: call every method from one task, or under one lock.
 
     `peer` says what the transport knows of the connection; `state` is the lifespan's, copied into the scope. Without
-    `access_log` no `access_lines` are written.
+    `access_log` no `access_lines` are written. `half_close` says that the transport can end its writing side alone, as
+    TCP can, and TLS of Python's asyncio cannot; without it `closing` asks to close instead.
     """
 
     __slots__ = (
@@ -103,8 +103,9 @@ class ServerConnection(Endpoint[FrameCodec]):
         now: float,
         state: Mapping[str, Any] | None = None,
         access_log: bool = True,
+        half_close: bool = True,
     ) -> None:
-        super().__init__(config, State.AWAITING_REQUEST, now)
+        super().__init__(config, State.AWAITING_REQUEST, now, half_close=half_close)
         self.access_lines: list[str] = []
         self._peer = peer
         self._access_log = access_log
@@ -132,6 +133,7 @@ class ServerConnection(Endpoint[FrameCodec]):
         now: float,
         state: Mapping[str, Any] | None = None,
         access_log: bool = True,
+        half_close: bool = True,
         as_value: bool = False,
     ) -> Self:
         """Start from a request head that another HTTP parser has read; what follows it goes to `receive_data`.
@@ -140,12 +142,16 @@ class ServerConnection(Endpoint[FrameCodec]):
         `data_to_send` the body as it comes, unframed, and then WebSocket frames. That is for parsers that write
         responses themselves, and for HTTP/2 (RFC 8441), where `request.http_version` is "2" and the answer is 200.
         """
-        connection = cls(config, peer=peer, now=now, state=state, access_log=access_log)
+        connection = cls(config, peer=peer, now=now, state=state, access_log=access_log, half_close=half_close)
         connection._as_value = as_value
         connection._judge(request, now)
         return connection
 
     # -- the network: nothing that a peer does raises
+
+    def secured(self, tls: dict[str, Any]) -> None:
+        """Take what TLS has agreed, once its handshake is over: the content of ASGI's tls extension."""
+        self._peer = self._peer._replace(tls=tls)
 
     def receive_data(self, data: bytes | bytearray | memoryview, *, now: float) -> None:
         """Take bytes from the peer, copied where they are kept. No bytes mean nothing, not the end."""
@@ -330,11 +336,6 @@ class ServerConnection(Endpoint[FrameCodec]):
             return self._early is None or len(self._early) < self.config.max_early_data
         return self._state is not _CLOSED
 
-    @property
-    def closing(self) -> Closing:
-        """What to do about the end of the TCP connection."""
-        return _CLOSING[self._state]
-
     def __repr__(self) -> str:
         """Show state and peer, for logs."""
         return f"<ServerConnection {self._state.name} client={self._peer.client}>"
@@ -512,10 +513,6 @@ _ENGINES: Final[Mapping[str, Callable[[Config, Deflate | None], FrameCodec]]] = 
     "wsproto": WsprotoCodec,
 }
 _ENDING: Final = frozenset({State.CLOSE_SENT, State.DRAINING, State.CLOSED})
-_CLOSING: Final = dict.fromkeys(State, Closing.NO) | {
-    State.DRAINING: Closing.AFTER_FLUSH,
-    State.CLOSED: Closing.NOW,
-}
 # For what is asked on every message: looking a member up in its class takes Python 3.11 as long as unmasking a word.
 _AWAITING_REQUEST: Final = State.AWAITING_REQUEST
 _DECIDING: Final = State.DECIDING

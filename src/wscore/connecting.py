@@ -7,6 +7,7 @@ their event loops come in. Nothing here blocks, but that a default TLS context r
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import logging
 import os
 import random
@@ -18,19 +19,28 @@ from typing import Any, Final
 
 from ._backoff import Backoff
 from ._client import ClientConnection
-from ._close import NORMAL
 from ._config import Config
 from ._errors import HandshakeFailed, HandshakeTimeout
-from ._handshake import Response
 from ._proxy import Proxy, ProxyHandshake, parse_proxy
+from ._tunnel import Step, Tunnel
 from ._uri import URI, parse_uri
+from .tls import TLS
 
-__all__ = ["NORMAL_CLOSURE", "Call", "Destination", "Facts", "Pauses", "ProxyHandshake"]
+__all__ = ["ATTEMPT_DELAY", "Call", "Destination", "Pauses", "in_turn"]
 
 log = logging.getLogger("wscore.client")
 
-NORMAL_CLOSURE: Final = NORMAL
-"""What `close` says by default."""
+ATTEMPT_DELAY: Final = 0.25
+"""Seconds until the next address is tried beside those that have not answered (RFC 8305 5)."""
+
+
+def in_turn(infos: Iterable[tuple[Any, Any, Any, Any, Any]]) -> list[tuple[Any, Any, Any, Any, Any]]:
+    """Put what `getaddrinfo` gave in the order of attempts: families take turns, in its own order (RFC 8305 4)."""
+    infos = list(dict.fromkeys(infos))
+    first = [info for info in infos if info[0] == infos[0][0]]
+    others = [info for info in infos if info[0] != infos[0][0]]
+    pairs = itertools.zip_longest(first, others)
+    return [info for pair in pairs for info in pair if info is not None]
 
 
 class Destination:
@@ -80,10 +90,23 @@ class Destination:
         self.host, self.port = way.host, way.port
         """Of the TCP connection."""
 
-    def ask_proxy(self, config: Config) -> ProxyHandshake:
-        """Begin to ask the proxy for a connection to the server."""
-        assert self.proxy is not None
-        return ProxyHandshake(self.proxy, self.uri, config)
+    def tunnel(self, config: Config) -> Tunnel | None:
+        """Begin the way from a socket to the server, through a proxy and TLS; None where there is neither.
+
+        Raises HandshakeFailed for a `server_hostname` that no certificate can be for.
+        """
+        proxy, proxy_tls, tls = self.proxy, self.proxy_tls, self.tls
+        steps: list[Step] = []
+        if proxy is not None:
+            if proxy_tls is not None:
+                steps.append(lambda: TLS(proxy_tls, server_hostname=proxy.host))
+            steps.append(lambda: ProxyHandshake(proxy, self.uri, config))
+        if tls is not None:
+            steps.append(lambda: TLS(tls, server_hostname=self.server_hostname))
+        try:
+            return Tunnel(steps) if steps else None
+        except ValueError as error:
+            raise self.failed(error) from error
 
     def failed(self, error: BaseException) -> HandshakeFailed:
         """Say in one line that there is no connection because of `error`."""
@@ -100,7 +123,9 @@ class Destination:
             cause = several[0]
         why = " ".join(str(cause).split()) or type(cause).__name__
         # A name that is none, and a certificate that is not good, will not get better.
-        lasting = isinstance(cause, UnicodeError | ssl_module.SSLCertVerificationError)
+        lasting = isinstance(cause, UnicodeError | ValueError | ssl_module.SSLCertVerificationError) or (
+            isinstance(cause, ssl_module.SSLError) and "CERTIFICATE" in (cause.reason or "")  # a server's alert
+        )
         return HandshakeFailed(address, why, temporary=not lasting)
 
 
@@ -198,48 +223,3 @@ class Call:
     def _core(self, now: float) -> ClientConnection:
         """Make the connection's core, whose time begins. Raises InvalidMessage."""
         return ClientConnection(self._destination.uri, self._config, now=now, random=os.urandom, **self._request)
-
-
-class Facts:
-    """What a client's connection tells of itself, on whatever event loop."""
-
-    __slots__ = ("_core",)
-
-    def __init__(self, core: ClientConnection) -> None:
-        self._core = core
-
-    @property
-    def uri(self) -> URI:
-        """What it is connected to."""
-        return self._core.uri
-
-    @property
-    def subprotocol(self) -> str | None:
-        """What the server chose from those offered."""
-        return self._core.subprotocol
-
-    @property
-    def response(self) -> Response | None:
-        """The handshake's answer."""
-        return self._core.response
-
-    @property
-    def latency(self) -> float | None:
-        """The round trip of the last ping that was answered, keepalive's among them, in seconds."""
-        return self._core.stats.latency
-
-    @property
-    def close_code(self) -> int | None:
-        """How the connection ended; None while it has not."""
-        info = self._core.close_info
-        return None if info is None else info.code
-
-    @property
-    def close_reason(self) -> str | None:
-        """Why the connection ended; None while it has not."""
-        info = self._core.close_info
-        return None if info is None else info.reason
-
-    def __repr__(self) -> str:
-        """Show state and address, for logs."""
-        return f"<WebSocket on {self._core!r}>"

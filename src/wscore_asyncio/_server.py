@@ -10,14 +10,15 @@ import ssl as ssl_module
 from collections.abc import Sequence
 from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from wscore import Admission, Application, Config, LifespanMode, admission, out_of_resources
-from wscore.listening import Listeners
+from wscore.listening import Listeners, peer_of, set_up
 from wscore.memory import keep_freed_memory
+from wscore.tls import TLS
 
+from ._connection import Connection, Service
 from ._lifespan import LifespanTask
-from ._protocol import Connection, Service
 
 __all__ = ["Server", "serve"]
 
@@ -76,7 +77,7 @@ class Server:
             self._connections,
             self._forget,
         )
-        self._tasks: set[asyncio.Task[None]] = set()  # sockets on their way to a connection: TLS handshakes
+        self._tasks: set[asyncio.Task[None]] = set()  # sockets on their way to a connection
         self._retries: dict[socket.socket, asyncio.TimerHandle] = {}
         self._accepted: set[socket.socket] = set()  # those in a TLS handshake among them
         self._idle = asyncio.Event()
@@ -146,7 +147,7 @@ class Server:
         self._closing = True
         self._welcome_no_more()
         for connection in list(self._connections):
-            connection.abort()
+            connection.cut()
         self._lifespan.cancel()
         self._closed.set()
 
@@ -171,11 +172,11 @@ class Server:
                     self._retries[listener] = loop.call_later(self._config.accept_retry, self._watch, listener)
                     return
                 continue  # one that has gone again
-            sock.setblocking(False)
             verdict = admission(self._config, len(self._accepted))
             if verdict is Admission.DROP:
                 sock.close()
                 continue
+            set_up(sock)
             self._accepted.add(sock)
             self._idle.clear()
             task = loop.create_task(self._welcome(sock, loop.time(), turn_away=verdict is Admission.TURN_AWAY))
@@ -189,23 +190,12 @@ class Server:
             self._forget(sock)
 
     async def _welcome(self, sock: socket.socket, accepted_at: float, *, turn_away: bool) -> None:
-        """Make a socket a connection, after the TLS handshake where there is one."""
-
-        make = partial(Connection, self._service, sock, accepted_at=accepted_at, turn_away=turn_away)
-        loop = asyncio.get_running_loop()
-        tls: dict[str, Any] = {}
-        if self._ssl is not None:
-            tls = {
-                "ssl": self._ssl,
-                "ssl_handshake_timeout": self._config.handshake_timeout,
-                "ssl_shutdown_timeout": self._config.close_timeout,
-            }
-        try:
-            await loop.connect_accepted_socket(make, sock, **tls)
-        except OSError as error:  # ssl.SSLError and TimeoutError among them
-            sock.close()
-            self._forget(sock)
-            error_log.info("TLS handshake failed: %s", error)
+        """Make a socket a connection."""
+        channel = None if self._ssl is None else TLS(self._ssl, server_side=True)
+        make = partial(
+            Connection, self._service, sock, peer_of(sock), channel, accepted_at=accepted_at, turn_away=turn_away
+        )
+        await asyncio.get_running_loop().connect_accepted_socket(make, sock)
 
     def _forget(self, sock: socket.socket) -> None:
         self._accepted.discard(sock)

@@ -24,17 +24,21 @@ class Wakeup:
     A task knows a future by `_asyncio_future_blocking` (the protocol of asyncio's own futures, which third parties may
     implement); it leaves how to wake it with `add_done_callback`, and asks for `result` when woken. Cancelling the task
     ends the waiting, and what it waited for is still there.
+
+    One task has it until it has gone on, woken or cancelled, for what it is told then stands here; who begins to wait
+    before that waits beside it.
     """
 
-    __slots__ = ("_asyncio_future_blocking", "_beside", "_cancelled", "_context", "_loop", "_resume")
+    __slots__ = ("_asyncio_future_blocking", "_beside", "_cancelled", "_context", "_loop", "_resume", "_taken")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._asyncio_future_blocking = False
         self._loop = loop
+        self._taken = False  # by a task that has not gone on yet
         self._resume: Callable[[Wakeup], object] | None = None  # takes the step of the task that waits
         self._context: Context | None = None
         self._cancelled: asyncio.CancelledError | None = None
-        self._beside: list[Wakeup] | None = None  # of further tasks that wait meanwhile, which is seldom
+        self._beside: dict[Wakeup, None] | None = None  # of further tasks, in their order, which is seldom
 
     @property
     def awaited(self) -> bool:
@@ -43,12 +47,17 @@ class Wakeup:
 
     async def wait(self) -> None:
         """Wait until woken."""
-        if self._resume is None:
+        if not self._taken:
             await self
             return
-        wakeup = Wakeup(self._loop)
-        self._beside = [*(self._beside or ()), wakeup]
-        await wakeup
+        if self._beside is None:
+            self._beside = {}
+        beside, wakeup = self._beside, Wakeup(self._loop)
+        beside[wakeup] = None
+        try:
+            await wakeup
+        finally:
+            beside.pop(wakeup, None)
 
     def wake(self) -> None:
         """Let all who wait go on: now, or from within another task soon. A second time is nothing new."""
@@ -60,14 +69,13 @@ class Wakeup:
                 self._context.run(resume, self)
             else:
                 self._loop.call_soon(resume, self, context=self._context)
-        if self._beside is not None:
-            beside, self._beside = self._beside, None
-            for wakeup in beside:
+        if self._beside:
+            for wakeup in list(self._beside):
                 wakeup.wake()
 
     def __await__(self) -> Generator[Any, None, None]:
         """Wait, one task at a time."""
-        self._asyncio_future_blocking = True
+        self._asyncio_future_blocking = self._taken = True
         yield self
 
     # -- what the task asks of a future
@@ -97,6 +105,7 @@ class Wakeup:
 
     def result(self) -> None:
         """Say why it goes on: raises CancelledError where it was cancelled."""
+        self._taken = False
         if self._cancelled is not None:
             cancelled, self._cancelled = self._cancelled, None
             raise cancelled

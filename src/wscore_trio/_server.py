@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import socket
 import ssl as ssl_module
@@ -13,12 +12,12 @@ from typing import Any, Final
 import trio
 
 from wscore import Admission, Application, Config, LifespanMode, admission, out_of_resources
-from wscore.listening import Listeners
+from wscore.listening import Listeners, set_up
 from wscore.memory import keep_freed_memory
+from wscore.tls import TLS
 
 from ._connection import Connection
 from ._lifespan import LifespanTask
-from ._wire import Bare, Secure, Wire
 
 __all__ = ["Server", "serve"]
 
@@ -151,10 +150,7 @@ class Server:
         if verdict is Admission.DROP:
             sock.close()
             return
-        sock.setblocking(False)
-        if sock.family != socket.AF_UNIX:
-            with contextlib.suppress(OSError):  # gone already: the first read will say so
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        set_up(sock)
         self._accepted += 1
         turn_away = verdict is Admission.TURN_AWAY
         start(self._serve, sock, start, trio.current_time(), turn_away)
@@ -162,40 +158,27 @@ class Server:
     async def _serve(
         self, sock: socket.socket, start: Callable[..., None], accepted_at: float, turn_away: bool
     ) -> None:
-        connection: Connection | None = None
-        wire: Wire = Bare(sock)
+        connection = Connection(
+            sock,
+            self._app,
+            self._config,
+            None if self._ssl is None else TLS(self._ssl, server_side=True),
+            start,
+            state=self._lifespan.state,
+            accepted_at=accepted_at,
+            turn_away=turn_away,
+            log_access=self._log_access,
+        )
+        self._connections.add(connection)
         try:
-            if self._ssl is not None:
-                stream = trio.SocketStream(trio.socket.from_stdlib_socket(sock))
-                tls = trio.SSLStream(stream, self._ssl, server_side=True, https_compatible=True)
-                wire = Secure(tls)
-                with trio.move_on_at(accepted_at + self._config.handshake_timeout) as handshake:
-                    await tls.do_handshake()
-                if handshake.cancelled_caught:
-                    return
-            connection = Connection(
-                wire,
-                self._app,
-                self._config,
-                start,
-                state=self._lifespan.state,
-                accepted_at=accepted_at,
-                turn_away=turn_away,
-                log_access=self._log_access,
-            )
-            self._connections.add(connection)
             if self._close.is_set():
                 connection.begin_shutdown()
             await connection.run()
-        except trio.BrokenResourceError as error:
-            error_log.info("TLS handshake failed: %s", error.__cause__ or error)
         finally:
-            if connection is not None:
-                self._connections.discard(connection)
+            self._connections.discard(connection)
             self._accepted -= 1
             if not self._accepted:
                 self._idle.set()
-            wire.close()
 
     async def _end_connections(self, last: float) -> None:
         for connection in list(self._connections):

@@ -70,11 +70,11 @@ class ConnectionPair:
             data = end.connection.data_to_send()
             assert not (data and end.half_closed), "bytes after the end of the stream"
             end.in_flight += b"" if self.dead else data
-            if end.connection.closing is Closing.AFTER_FLUSH:
+            if end.connection.closing is Closing.SHUT_DOWN_WRITING:
                 end.half_closed = True
                 if end.eof_read:
                     end.connection.connection_lost(now=self.now)
-            if end.connection.closing is Closing.NOW:
+            if end.connection.closing is Closing.ABORT:
                 end.half_closed = end.gone = True
 
     def settles(self, most: int | None = None) -> None:

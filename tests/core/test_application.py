@@ -258,7 +258,7 @@ def test_end_by_state(state: str, end: str, cell: str):
             assert after is State.DRAINING
         case "abort":
             assert client.reads() == b""
-            assert client.connection.closing is Closing.NOW
+            assert client.connection.closing is Closing.ABORT
             assert after is State.CLOSED
         case "1000" | "1011":
             assert client.reads_frames() == [close_frame(int(cell), "" if cell == "1000" else "internal error")]
@@ -480,7 +480,7 @@ def test_a7_close_before_accept(keys: dict[str, Any]):
     client.app_sends("websocket.close", **keys)
     answer = client.reads_response()
     assert (answer.status, answer.values(b"connection"), answer.body) == (403, [b"close"], b"")
-    assert client.connection.closing is Closing.AFTER_FLUSH
+    assert client.connection.closing is Closing.SHUT_DOWN_WRITING
 
 
 def test_a8_denial_without_a_body():
@@ -565,7 +565,7 @@ def test_a10_content_length_that_does_not_match_once_written():
     refuses(client, {"type": "websocket.http.response.body", "body": b"3"}, InvalidMessage)
     client.connection.application_raised(now=0)
     assert client.reads() == b""
-    assert client.connection.closing is Closing.NOW
+    assert client.connection.closing is Closing.ABORT
 
 
 def test_a10_content_length_that_matches():
@@ -663,7 +663,7 @@ def test_a14_both_sides_close_at_once():
     info = client.connection.close_info
     assert info is not None
     assert (info.cause, info.clean) == ("application", True)
-    assert client.connection.closing is Closing.AFTER_FLUSH
+    assert client.connection.closing is Closing.SHUT_DOWN_WRITING
 
 
 def test_a15_return_with_unread_messages():
@@ -702,7 +702,7 @@ def test_a16_cancelled():
     assert client.reads_frames() == [close_frame(1011, "internal error")]
     assert client.connection.next_timeout() == 3
     client.connection.handle_timeout(now=3)
-    assert client.connection.closing is Closing.NOW
+    assert client.connection.closing is Closing.ABORT
 
 
 def test_a16_cancelled_in_a_shutdown():

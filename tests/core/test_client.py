@@ -307,9 +307,9 @@ def test_a_server_that_does_not_answer():
     connection.handle_timeout(now=25.0)
     [_, last] = written(connection)
     assert last == whole(CLOSE, b"\x03\xf3keepalive ping timeout")
-    assert connection.closing is Closing.AFTER_FLUSH
+    assert connection.closing is Closing.SHUT_DOWN_WRITING
     connection.handle_timeout(now=27.0)
-    assert connection.closing is Closing.NOW
+    assert connection.closing is Closing.ABORT
     error = closed(connection)
     assert (error.code, error.reason, error.clean) == (1006, "keepalive ping timeout", False)
 
@@ -348,7 +348,7 @@ def test_violations(what: str, cut: int | None):
     [last] = written(connection)
     assert last.opcode == 0x80 | CLOSE
     assert int.from_bytes(last.payload[:2]) == code
-    assert (connection.state, connection.closing) == (State.DRAINING, Closing.AFTER_FLUSH)
+    assert (connection.state, connection.closing) == (State.DRAINING, Closing.SHUT_DOWN_WRITING)
     error = closed(connection)
     assert (error.code, error.received) == (code, None)
     assert connection.next_message(now=0.0) is None
@@ -382,9 +382,9 @@ def test_the_servers_close_is_echoed():
     assert connection.closing is Closing.NO
     assert connection.wants_read
     connection.receive_eof(now=1.0)
-    assert connection.closing is Closing.AFTER_FLUSH
+    assert connection.closing is Closing.SHUT_DOWN_WRITING
     connection.connection_lost(now=1.0)
-    assert connection.closing is Closing.NOW
+    assert connection.closing is Closing.ABORT
 
 
 def test_a_server_that_does_not_end_its_stream():
@@ -393,7 +393,7 @@ def test_a_server_that_does_not_end_its_stream():
     served(connection, close())
     assert connection.next_timeout() == 3.0
     connection.handle_timeout(now=3.0)
-    assert (connection.closing, connection.next_timeout()) == (Closing.NOW, None)
+    assert (connection.closing, connection.next_timeout()) == (Closing.ABORT, None)
     assert closed(connection).code == 1005
 
 
@@ -438,7 +438,7 @@ def test_a_close_that_is_not_answered():
     connection = opened(Config(compression=False, close_timeout=3))
     connection.close(now=1.0)
     connection.handle_timeout(now=4.0)
-    assert connection.closing is Closing.NOW
+    assert connection.closing is Closing.ABORT
     assert not closed(connection).clean
 
 
@@ -464,7 +464,7 @@ def test_an_end_of_stream_without_a_close():
     assert connection.next_message(now=0.0) == "last"
     assert connection.next_message(now=0.0) is None
     assert closed(connection).code == 1006
-    assert connection.closing is Closing.AFTER_FLUSH
+    assert connection.closing is Closing.SHUT_DOWN_WRITING
 
 
 def test_a_lost_connection():
@@ -478,7 +478,7 @@ def test_a_lost_connection():
         connection.expect_delivery()
     connection.expect_message()
     assert connection.next_message(now=0.0) == "last"
-    assert (closed(connection).code, connection.closing) == (1006, Closing.NOW)
+    assert (closed(connection).code, connection.closing) == (1006, Closing.ABORT)
 
 
 def every_input(connection: ClientConnection) -> Iterable[None]:

@@ -64,7 +64,7 @@ def failure(connection: ClientConnection) -> HandshakeFailed:
         connection.send("x", now=9.0)
     with pytest.raises(type(caught.value)):
         connection.expect_message()
-    assert (connection.state, connection.closing, connection.opened) == (State.CLOSED, Closing.NOW, False)
+    assert (connection.state, connection.closing, connection.opened) == (State.CLOSED, Closing.ABORT, False)
     assert (connection.data_to_send(), connection.next_timeout(), connection.wants_read) == (b"", None, False)
     return caught.value
 

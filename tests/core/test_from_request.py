@@ -181,7 +181,7 @@ def test_as_value_a_denial_s_body_comes_unframed() -> None:
     assert connection.data_to_send() == b"slow "
     send(connection, "websocket.http.response.body", body=b"down")
     assert connection.data_to_send() == b"down"
-    assert connection.closing is Closing.AFTER_FLUSH
+    assert connection.closing is Closing.SHUT_DOWN_WRITING
 
 
 def test_as_value_a_denial_in_one_piece_has_its_length() -> None:

@@ -37,14 +37,14 @@ def refused(data: bytes, cut: int | None, config: Config | None = None, *, metho
     assert not connection.has_message
     assert connection.close_info is not None
     assert (connection.close_info.cause, connection.close_info.code) == ("violation", 1006)
-    assert (connection.state, connection.closing) == (State.DRAINING, Closing.AFTER_FLUSH)
+    assert (connection.state, connection.closing) == (State.DRAINING, Closing.SHUT_DOWN_WRITING)
     client.sends(head(), frame(0x1, b"ignored"))
     client.ends_its_stream()
     assert client.reads() == b""
     deadline = connection.next_timeout()
     assert deadline is not None
     connection.handle_timeout(now=deadline)
-    assert (connection.state, connection.closing) == (State.CLOSED, Closing.NOW)
+    assert (connection.state, connection.closing) == (State.CLOSED, Closing.ABORT)
     assert client.reads() == b""
     return answer
 

@@ -652,7 +652,7 @@ class ConnectionLife(RuleBasedStateMachine):
             assert connection.output_size == 0
             assert not connection.output_full
             assert connection.data_to_send() == b""
-            assert connection.closing is Closing.NOW
+            assert connection.closing is Closing.ABORT
 
     @invariant()
     def the_revision_tells_of_every_change(self) -> None:

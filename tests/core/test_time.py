@@ -125,10 +125,10 @@ def test_t2_no_pong():
     wakes(client, 28)
     assert client.reads_frames() == [close_frame(1011, "keepalive ping timeout")]
     assert client.app_receives() == [{"type": "websocket.disconnect", "code": 1006, "reason": "keepalive ping timeout"}]
-    assert client.connection.closing is Closing.AFTER_FLUSH
+    assert client.connection.closing is Closing.SHUT_DOWN_WRITING
     assert client.connection.next_timeout() == 33
     wakes(client, 33)
-    assert client.connection.closing is Closing.NOW
+    assert client.connection.closing is Closing.ABORT
     info = client.connection.close_info
     assert info is not None
     assert (info.cause, info.clean) == ("timeout", False)
@@ -257,9 +257,9 @@ def test_t5_the_peer_never_answers_our_close(ends: Callable[[Client], None]):
     began = client.now
     assert client.connection.next_timeout() == began + 5
     wakes(client, began + 4.9)
-    assert client.connection.closing is not Closing.NOW
+    assert client.connection.closing is not Closing.ABORT
     wakes(client, began + 5)
-    assert client.connection.closing is Closing.NOW
+    assert client.connection.closing is Closing.ABORT
 
 
 def test_t5_the_closing_is_bounded_as_a_whole():
@@ -268,7 +268,7 @@ def test_t5_the_closing_is_bounded_as_a_whole():
     client.app_sends("websocket.close")
     client.now = 4
     client.sends(close(1000))
-    assert client.connection.closing is Closing.AFTER_FLUSH
+    assert client.connection.closing is Closing.SHUT_DOWN_WRITING
     assert client.connection.next_timeout() == 5
 
 
@@ -287,7 +287,7 @@ def test_t6_the_peer_sends_for_ever_meanwhile():
     assert client.app_receives() == [{"type": "websocket.disconnect", "code": 1000, "reason": ""}]
     assert client.connection.stats.messages_received == 0
     wakes(client, 5)
-    assert client.connection.closing is Closing.NOW
+    assert client.connection.closing is Closing.ABORT
 
 
 def test_t7_every_send_after_a_loss_is_told():
@@ -337,7 +337,7 @@ def test_t8_shutdown_before_the_answer(make: Callable[[], Client]):
     client = make()
     shuts_down(client)
     assert client.reads_response().status == 503
-    assert client.connection.closing is Closing.AFTER_FLUSH
+    assert client.connection.closing is Closing.SHUT_DOWN_WRITING
 
 
 def test_t8_shutdown_in_a_denial_that_is_being_written():
@@ -447,7 +447,7 @@ def test_t11_other_protocols_on_a_plain_port(data: bytes, cut: int | None):
     client = Client(cut=cut)
     client.sends(data)
     assert client.reads_response().status == 400
-    assert client.connection.closing is Closing.AFTER_FLUSH
+    assert client.connection.closing is Closing.SHUT_DOWN_WRITING
 
 
 def test_t12_no_answer_in_time():
@@ -482,7 +482,7 @@ def test_t13_each_part_of_a_denial_has_its_time():
     assert client.connection.next_timeout() == 25
     client.reads()
     wakes(client, 25)
-    assert client.connection.closing is Closing.NOW
+    assert client.connection.closing is Closing.ABORT
     assert client.reads() == b""
     refuses(client, LAST_BODY, ClientDisconnected)
 
@@ -491,7 +491,7 @@ def test_t13_a_denial_without_its_first_body():
     """T13: a denial that was begun and never written is aborted too: the application's answer was not ours to give."""
     client = denying()
     times_out(client)
-    assert client.connection.closing is Closing.NOW
+    assert client.connection.closing is Closing.ABORT
     assert client.reads() == b""
 
 
@@ -505,7 +505,7 @@ def test_t14_the_handshake_deadline_runs_from_the_beginning():
         assert client.connection.next_timeout() == 110
     wakes(client, 110)
     assert client.reads_response().status == 408
-    assert client.connection.closing is Closing.AFTER_FLUSH
+    assert client.connection.closing is Closing.SHUT_DOWN_WRITING
     assert client.connection.next_timeout() == 120
 
 
@@ -526,16 +526,16 @@ def test_t15_our_last_bytes_arrive(ends: Callable[[], Client]):
     began = client.now
     for second in range(9):
         client.now = began + second
-        assert client.connection.closing is Closing.AFTER_FLUSH
+        assert client.connection.closing is Closing.SHUT_DOWN_WRITING
         assert client.connection.wants_read
         client.sends(b"x" * 100_000)
         assert client.reads() == b""
     assert client.connection.next_timeout() == began + 10
     client.ends_its_stream()
     assert not client.connection.wants_read
-    assert client.connection.closing is Closing.AFTER_FLUSH
+    assert client.connection.closing is Closing.SHUT_DOWN_WRITING
     wakes(client, began + 10)
-    assert client.connection.closing is Closing.NOW
+    assert client.connection.closing is Closing.ABORT
 
 
 def _refused(request: bytes) -> Client:

@@ -49,7 +49,7 @@ async def test_both_ends_reach_the_end_whoever_closes(first: str) -> None:
         wire.server.send({"type": "websocket.close", "code": 4000, "reason": "bye"}, now=anyio.current_time())
     wire.carry()
     for end in (wire.client, wire.server):
-        assert (end.state, end.closing) == (State.CLOSED, Closing.NOW)
+        assert (end.state, end.closing) == (State.CLOSED, Closing.ABORT)
         assert end.close_info is not None
         assert (end.close_info.code, end.close_info.reason, end.close_info.clean) == (4000, "bye", True)
 

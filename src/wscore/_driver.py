@@ -1,0 +1,338 @@
+"""What a transport owes its connection's core, all but the waiting.
+
+A core says what it wants in levels: bytes, a deadline, whether to read, how TCP is to end. A transport has to look at
+them after every input, and to do what has changed. Which look belongs to which input is easily forgotten, and a
+forgotten one is seldom noticed: so it is written here, once, for both ends and every library.
+
+The rules of this file: it waits for nothing and has no clock but the one it is given. What it has told its library
+(*armed*, *reading*, *told*) it keeps, and compares with what the core wants; it never asks the library.
+
+- The armed deadline is a function of the core's. A timer that fires is forgotten first, and set anew from what the core
+  says then, whether that changed or not. It may be set too early, which costs one look, and never too late.
+- `settle` follows every input. `receive_data` and `send` look at little of it on the way of a message, which is proven
+  by `revision`: it changes whenever anything else may have.
+- Bytes are written while the library takes them (`writable`), and only then does TCP end, as `closing` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Generic, TypeVar
+
+from ._channel import Channel
+from ._client import ClientConnection
+from ._closing import Closing
+from ._server import ServerConnection
+
+__all__ = ["Driver"]
+
+Core = TypeVar("Core", ServerConnection, ClientConnection)
+
+# How long an application may go on without waiting, where there is always another message, or always room. Some tenths
+# of a millisecond of small messages; of those that take it longer, few.
+_MESSAGES_A_TURN: Final = 256
+_MESSAGES_A_LOOK: Final = 16  # between two looks at the clock
+_SECONDS_A_TURN: Final = 0.005
+
+
+class Driver(Generic[Core]):
+    """A connection's core and what its library was told: base class of a transport's connection.
+
+    The transport calls the inputs, from one thread, each when it happens: `receive_data`, `receive_eof`, `timed_out`,
+    `output_drained`, `lost`. It gives the primitives, each of which returns at once: `write`, `set_deadline`,
+    `set_reading`, `shut_down_writing`, `close`, `abort`, `wake`, `make_room`; and `time`, which tells the seconds of a
+    monotonic clock.
+    """
+
+    __slots__ = (
+        "_answering",
+        "_armed",
+        "_channel",
+        "_ending",
+        "_eof",
+        "_flush_planned",
+        "_goodbye_said",
+        "_in_turn",
+        "_limit",
+        "_reading",
+        "_revision",
+        "_secured",
+        "_told",
+        "_turn_began",
+        "core",
+        "gone",
+        "time",
+        "writable",
+    )
+
+    core: Core
+    time: Callable[[], float]
+    """The clock: seconds, monotonic."""
+    gone: bool
+    """The socket is closed, or about to be; nothing can be read or written."""
+    writable: bool
+    """The library takes bytes, and does not hold too many already."""
+
+    def __init__(self, core: Core, time: Callable[[], float], channel: Channel | None = None) -> None:
+        self.core = core
+        self.time = time
+        self.gone = False
+        self.writable = True
+        self._limit = core.config.max_output_size
+        self._channel = channel
+        self._secured = channel is None
+        self._revision = -1  # the core's outputs have not been looked at
+        self._armed: float | None = None  # the deadline that the library was told
+        self._reading = True
+        self._eof = False
+        self._ending = False
+        self._goodbye_said = False
+        self._told = Closing.NO
+        self._answering = False  # a step of the application is part of `receive_data`
+        self._flush_planned = False
+        self._in_turn = 0  # messages since the application gave way to others
+        self._turn_began = 0.0  # or a little later: known once it is long
+
+    # -- primitives: what a library gives, in its own idiom. None of them waits, and none raises
+
+    def write(self, data: bytes) -> None:
+        """Take all of `data`; with `writable` set to False where it holds much, until `output_drained`."""
+        raise NotImplementedError
+
+    def unsent(self) -> int:
+        """Tell how many of the bytes written the peer's system has not taken, as far as can be told."""
+        return 0
+
+    def set_deadline(self, at: float | None) -> None:
+        """Call `timed_out` at `at` in place of what was set before; None: not at all."""
+        raise NotImplementedError
+
+    def set_reading(self, on: bool) -> None:
+        """Read, or stop reading, so that TCP slows the peer."""
+        raise NotImplementedError
+
+    def shut_down_writing(self) -> None:
+        """End our half of the connection behind what was written; the other is still read."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Close the socket behind what was written, and call `lost`."""
+        raise NotImplementedError
+
+    def abort(self) -> None:
+        """Close the socket at once, and call `lost`."""
+        raise NotImplementedError
+
+    def wake(self) -> None:
+        """Let who waits for a message look again."""
+        raise NotImplementedError
+
+    def make_room(self) -> None:
+        """Let who waits for room look again."""
+        raise NotImplementedError
+
+    def plan_flush(self) -> None:
+        """Call `flush`: now, or soon, so that what is said meanwhile goes out in one piece (then set `_flush_planned`)."""
+        self.flush()
+
+    # -- inputs
+
+    def start(self) -> None:
+        """Make the world agree with a core that is new."""
+        if self._channel is not None:
+            self._write(self._channel.data_to_send())
+        self.settle()
+
+    def receive_data(self, data: bytes | memoryview) -> None:
+        """Take bytes from the socket; what the application answers at once goes out in one write."""
+        core = self.core
+        if self._channel is None:
+            core.receive_data(data, now=self.time())
+        else:
+            self._receive(self._channel, bytes(data))
+        if core.has_message:
+            self._answering = True
+            try:
+                self.wake()
+            finally:
+                self._answering = False
+        if core.revision != self._revision:
+            self._agree()
+        if core.output_size or self._ending:
+            self.flush()
+
+    def receive_eof(self) -> None:
+        """Take the end of the peer's stream."""
+        self._eof = True
+        if self._channel is not None:
+            self._receive(self._channel, b"")
+        self.core.receive_eof(now=self.time())
+        self.settle()
+
+    def output_drained(self) -> None:
+        """Take the news that the library has written what it held: it takes more."""
+        self.writable = True
+        self.flush()
+        if self.has_room:
+            self.make_room()
+
+    def timed_out(self) -> None:
+        """Take the news that the deadline has come. What had arrived by then is to be read before."""
+        armed, self._armed = self._armed, None
+        now = self.time()
+        if armed is not None and now < armed:
+            now = armed  # a loop whose clock is coarse calls a little early (uvloop counts milliseconds)
+        core = self.core
+        core.handle_timeout(now=now)
+        self.settle()
+        self._arm()
+
+    def lost(self, error: Exception | None = None) -> None:
+        """Take the news that the socket is closed, or of no use any more. A second time is nothing new."""
+        if self.gone:
+            return
+        self.gone = self.writable = True
+        self.core.connection_lost(now=self.time())
+        if self._armed is not None:
+            self._armed = None
+            self.set_deadline(None)
+        self.settle()
+        self.make_room()
+
+    # -- making the world agree with the core
+
+    def settle(self) -> None:
+        """See to all that has changed: bytes, messages, and the rest."""
+        if self._answering:  # `receive_data` sees to it
+            return
+        core = self.core
+        if core.output_size and not self._flush_planned and not self.gone:
+            self.plan_flush()
+        if core.revision != self._revision:
+            self._agree()
+        if core.has_message:
+            self.wake()
+
+    def flush(self) -> None:
+        """Write what there is, as far as the library takes it, and then end TCP, if that is due."""
+        self._flush_planned = False
+        core = self.core
+        if self.gone:
+            return
+        if core.output_size and self.writable:
+            self._write_output()
+        closing = core.closing
+        if closing is not self._told:
+            self._end(closing)
+
+    def turn_is_over(self) -> bool:
+        """Count a message that the application takes or sends; True: it has to give way to others before the next.
+
+        An application that never waits, since there is always a message or always room, would have the loop to itself.
+        """
+        self._in_turn += 1
+        if self._in_turn % _MESSAGES_A_LOOK:
+            return False
+        if self._in_turn == _MESSAGES_A_LOOK:
+            self._turn_began = self.time()
+        return self._in_turn >= _MESSAGES_A_TURN or self.time() - self._turn_began > _SECONDS_A_TURN
+
+    def begin_turn(self) -> None:
+        """Take the news that others had their turn."""
+        self._in_turn = 0
+
+    @property
+    def has_room(self) -> bool:
+        """A message may be sent now; where it may not, `flush`, and wait for `make_room`."""
+        return self.writable and self.core.output_size < self._limit
+
+    def changed(self) -> None:
+        """See to outputs of this end's core alone."""
+        raise NotImplementedError
+
+    def _agree(self) -> None:
+        """See to what seldom changes."""
+        core = self.core
+        self._revision = core.revision
+        self.changed()
+        if self.gone:
+            return
+        if core.close_info is not None:
+            self._ending = True
+            if not self._secured:
+                core.connection_lost(now=self.time())  # nothing can be said to a peer that TLS does not lead to
+                self._revision = core.revision
+            if not self._flush_planned:
+                self.plan_flush()
+        reading = core.wants_read
+        if reading is not self._reading and not self._eof:
+            self._reading = reading
+            self.set_reading(reading)
+        self._arm()
+
+    def _arm(self) -> None:
+        """Tell the library of a deadline that is earlier than what it knows; a later one is seen to when that fires."""
+        deadline = self.core.next_timeout()
+        if deadline is not None and (self._armed is None or deadline < self._armed) and not self.gone:
+            self._armed = deadline
+            self.set_deadline(deadline)
+
+    def _write_output(self) -> None:
+        channel = self._channel
+        if channel is None:
+            self.write(self.core.data_to_send())
+        elif channel.ready:
+            channel.send(self.core.data_to_send())
+            self._write(channel.data_to_send())
+
+    def _write(self, data: bytes) -> None:
+        if data and not self.gone:
+            self.write(data)
+
+    def _end(self, closing: Closing) -> None:
+        """End TCP as far as `closing` says."""
+        if closing is not Closing.ABORT:
+            if self._channel is not None and not self._goodbye_said:
+                self._goodbye_said = True
+                self._channel.close()
+                self._write(self._channel.data_to_send())
+            if not self.writable or self.gone:
+                return  # `output_drained` comes back to it
+        self._told = closing
+        if closing is Closing.SHUT_DOWN_WRITING:
+            self.shut_down_writing()
+        elif closing is Closing.CLOSE:
+            self.close()
+        elif closing is Closing.ABORT:
+            self.abort()
+
+    # -- what lies between
+
+    def _receive(self, channel: Channel, data: bytes) -> None:
+        """Take bytes through the channel; b"" is the end of the network's."""
+        if self._goodbye_said:
+            return  # whatever still comes is thrown away
+        core = self.core
+        try:
+            said = channel.receive(data)
+        except OSError as error:
+            self._write(channel.data_to_send())  # an alert
+            self.channel_failed(error)
+            return
+        if channel.ready and not self._secured:
+            self._secured = True
+            self.secured(channel)
+            if core.output_size:
+                self._write_output()
+        self._write(channel.data_to_send())
+        if said:
+            core.receive_data(said, now=self.time())
+        if channel.ended:
+            core.receive_eof(now=self.time())
+
+    def secured(self, channel: Channel) -> None:
+        """Take the news that the peer can be spoken to."""
+
+    def channel_failed(self, error: OSError) -> None:
+        """Take the news that TLS, or a proxy, has failed."""
+        self.core.connection_lost(now=self.time())

@@ -1,0 +1,149 @@
+"""A server's connection on asyncio: a `BufferedProtocol`, and the task of its application."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from wscore import Application, Channel, Config, Peer, ReceivedMessage, Scope, ServerConnection, ServerDriver
+
+from ._port import SLOTS, Port
+
+__all__ = ["Connection", "Service"]
+
+access_log = logging.getLogger("wscore.access")
+error_log = logging.getLogger("wscore.error")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Service:
+    """What all connections of a server share."""
+
+    app: Application
+    config: Config
+    state: dict[str, Any]
+    log_access: bool
+    buffer: memoryview
+    """Where every read ends up, until the core has taken it, which is before anybody else can read."""
+    connections: set[Connection]
+    ended: Callable[[socket.socket], None]
+    """To be called when a connection of this socket is over."""
+
+
+class Connection(Port[ServerConnection], ServerDriver, asyncio.BufferedProtocol):
+    """A connection and the task of its application.
+
+    What an application does when it is woken by a message is written in one piece as soon as it waits again; what it
+    does at other times gathers during a turn of the loop. `receive` with a message waiting and `send` with room do not
+    touch the loop.
+    """
+
+    __slots__ = (*SLOTS, "__weakref__", "_service", "_sock", "_task")
+
+    def __init__(
+        self,
+        service: Service,
+        sock: socket.socket,
+        peer: Peer,
+        channel: Channel | None,
+        *,
+        accepted_at: float,
+        turn_away: bool,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        core = ServerConnection(
+            service.config, peer=peer, now=accepted_at, state=service.state, access_log=service.log_access
+        )
+        super().__init__(core, loop.time, channel)
+        self.prepare(loop)
+        self._service = service
+        self._sock = sock
+        self._task: asyncio.Task[None] | None = None
+        if turn_away:
+            core.turn_away(now=accepted_at)
+        service.connections.add(self)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Say where to read to."""
+        return self._service.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take bytes from the peer."""
+        self.receive_data(self._service.buffer[:nbytes])
+
+    def plan_flush(self) -> None:
+        """As in `Driver`."""
+        self._flush_planned = True
+        self._loop.call_soon(self.flush)
+
+    def cancel(self) -> None:
+        """Cancel the application, if it still runs."""
+        if self._task is not None and not self._application_over:
+            self._task.cancel()
+
+    def cut(self) -> None:
+        """Close the socket at once, and cancel the application."""
+        self.abort()
+        self.cancel()
+
+    # -- the application
+
+    def start_application(self, scope: Scope) -> None:
+        """As in `ServerDriver`. An eager task may be over before it is known."""
+        self._task = self._loop.create_task(self._run(scope))
+
+    async def _run(self, scope: Scope) -> None:
+        try:
+            await self._service.app(scope, self.receive, self.send)
+        except BaseException as error:
+            # What a handler raises ends its connection, and nobody else's: asyncio itself would let SystemExit end the
+            # loop. A task that somebody asked to end says CancelledError without anybody's fault.
+            task = asyncio.current_task()
+            asked_to_end = isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+            self.application_ended(error, cancelled=asked_to_end)
+            if isinstance(error, KeyboardInterrupt):
+                raise
+        else:
+            self.application_ended(None)
+
+    async def receive(self) -> ReceivedMessage:
+        """As in `ServerDriver`."""
+        if self.turn_is_over():
+            await self.give_way()
+        while (message := self.next_message()) is None:
+            await self.wait_for_message()
+        return message
+
+    async def send(self, message: Mapping[str, Any]) -> None:
+        """As in `ServerDriver`."""
+        if self.turn_is_over():
+            await self.give_way()
+        if not self.has_room:
+            self.flush()
+            while self.must_wait(message):
+                await self.wait_for_room()
+        if self.send_message(message):
+            while not self.has_room:
+                await self.wait_for_room()
+            self.core.expect_delivery()
+
+    def over(self) -> None:
+        """As in `ServerDriver`."""
+        self._service.connections.discard(self)
+        self._service.ended(self._sock)
+
+    def log_access(self, line: str) -> None:
+        """As in `ServerDriver`."""
+        access_log.info("%s", line)
+
+    def log_notice(self, text: str) -> None:
+        """As in `ServerDriver`."""
+        error_log.info("%s", text)
+
+    def log_failure(self, text: str, error: BaseException) -> None:
+        """As in `ServerDriver`."""
+        error_log.error("%s", text, exc_info=error)

@@ -1,0 +1,133 @@
+"""What asyncio gives a driver: a transport's buffer, a timer, and ways to wait."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Final, TypeVar, cast
+
+from wscore import ClientConnection, Driver, ServerConnection
+
+from ._wakeup import Wakeup
+
+__all__ = ["SLOTS", "Port"]
+
+Core = TypeVar("Core", ServerConnection, ClientConnection)
+
+SLOTS: Final = ("_loop", "_message", "_room", "_timer", "_transport")
+"""Of whichever class is a `Port`, beside another base that has its own."""
+
+
+class Port(Driver[Core], asyncio.BaseProtocol):
+    """The primitives of a driver over an `asyncio.Transport`; `prepare` is to be called first."""
+
+    __slots__ = ()
+
+    _loop: asyncio.AbstractEventLoop
+    _transport: asyncio.Transport | None
+    _message: Wakeup
+    _room: asyncio.Event | None
+    _timer: asyncio.TimerHandle | None
+
+    def prepare(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Set up what stands beside the driver's own."""
+        self._loop = loop
+        self._transport = None
+        self._message = Wakeup(loop)
+        self._room = None  # made by who waits for room, which is seldom
+        self._timer = None
+
+    # -- what the loop calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=self._limit)
+        self.start()
+
+    def eof_received(self) -> bool:
+        """Take the end of the peer's stream; our side stays open."""
+        self.receive_eof()
+        return True
+
+    def pause_writing(self) -> None:
+        """Take note that the transport holds much."""
+        self.writable = False
+
+    def resume_writing(self) -> None:
+        """Take note that it holds little."""
+        self.output_drained()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Take the news that the socket is closed, by whomever."""
+        self.lost(exc)
+
+    # -- primitives
+
+    def write(self, data: bytes) -> None:
+        """As in `Driver`."""
+        assert self._transport is not None
+        self._transport.write(data)
+
+    def set_deadline(self, at: float | None) -> None:
+        """As in `Driver`."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None if at is None else self._loop.call_at(at, self._time_out)
+
+    def set_reading(self, on: bool) -> None:
+        """As in `Driver`."""
+        assert self._transport is not None
+        if on:
+            self._transport.resume_reading()
+        else:
+            self._transport.pause_reading()
+
+    def shut_down_writing(self) -> None:
+        """As in `Driver`."""
+        assert self._transport is not None
+        with contextlib.suppress(OSError):  # reset meanwhile: `connection_lost` is on its way
+            self._transport.write_eof()
+
+    def close(self) -> None:
+        """As in `Driver`."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """As in `Driver`."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def wake(self) -> None:
+        """As in `Driver`."""
+        self._message.wake()
+
+    def make_room(self) -> None:
+        """As in `Driver`."""
+        if self._room is not None:
+            self._room.set()
+            self._room = None
+
+    def _time_out(self) -> None:
+        self._timer = None
+        self.timed_out()
+
+    # -- waiting
+
+    async def give_way(self) -> None:
+        """Let the others have their turn."""
+        await asyncio.sleep(0)
+        self.begin_turn()
+
+    async def wait_for_message(self) -> None:
+        """Wait for `wake`."""
+        await self._message.wait()
+        self.begin_turn()
+
+    async def wait_for_room(self) -> None:
+        """Wait for `make_room`."""
+        if self._room is None:
+            self._room = asyncio.Event()
+        await self._room.wait()
+        self.begin_turn()

@@ -61,12 +61,17 @@ class ClientDriver(Driver[ClientConnection]):
 
     @property
     def handshake_over(self) -> bool:
-        """The connection is open, or never will be. Raises HandshakeFailed and its subclasses for the second."""
+        """The connection is open, or never will be. Raises HandshakeFailed and its subclasses for the second.
+
+        Where it was not the server that failed, the OSError of TLS or of the way to it.
+        """
         core = self.core
         if not core.opened and not self.gone:
             return False
         if self.failure is not None:
             raise self.failure
+        if not self._secured and core.close_info is not None and core.close_info.cause == "timeout":
+            raise TimeoutError  # it is not the server that did not answer
         core.expect_open()
         return True
 

@@ -6,6 +6,7 @@ their event loops come in. Nothing here blocks, but that a default TLS context r
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import itertools
 import logging
@@ -89,6 +90,14 @@ class Destination:
         way = self.proxy or self.uri
         self.host, self.port = way.host, way.port
         """Of the TCP connection."""
+
+    def address(self) -> list[tuple[Any, Any, Any, Any, Any]]:
+        """Give what `getaddrinfo` would, where the host is an address; of a name nothing, since that takes time."""
+        with contextlib.suppress(OSError, UnicodeError):
+            return socket.getaddrinfo(
+                self.host, self.port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+            )
+        return []
 
     def tunnel(self, config: Config) -> Tunnel | None:
         """Begin the way from a socket to the server, through a proxy and TLS; None where there is neither.

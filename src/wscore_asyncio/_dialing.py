@@ -19,9 +19,11 @@ async def dial(to: Destination) -> socket.socket:
     loop = asyncio.get_running_loop()
     if to.unix_path is not None:
         return await _connected(socket.AF_UNIX, to.unix_path)
-    infos = in_turn(await loop.getaddrinfo(to.host, to.port, type=socket.SOCK_STREAM))
+    infos = in_turn(to.address() or await loop.getaddrinfo(to.host, to.port, type=socket.SOCK_STREAM))
+    if len(infos) == 1:
+        return await _connected(infos[0][0], infos[0][4])
     attempts: list[asyncio.Task[socket.socket]] = []
-    winner: socket.socket | None = None
+    winner: asyncio.Task[socket.socket] | None = None
     try:
         while winner is None:
             if infos:
@@ -29,18 +31,20 @@ async def dial(to: Destination) -> socket.socket:
                 attempts.append(asyncio.create_task(_connected(family, address)))
             pending = [attempt for attempt in attempts if not attempt.done()]
             if not pending:
-                return await attempts[0]  # which raises
-            await asyncio.wait(
-                pending, timeout=ATTEMPT_DELAY if infos else None, return_when=asyncio.FIRST_COMPLETED
-            )
-            winner = next((each.result() for each in attempts if each.done() and each.exception() is None), None)
-        return winner
+                break
+            await asyncio.wait(pending, timeout=ATTEMPT_DELAY if infos else None, return_when=asyncio.FIRST_COMPLETED)
+            winner = next((attempt for attempt in attempts if attempt.done() and not attempt.exception()), None)
     finally:
         for attempt in attempts:
-            attempt.cancel()
-        for result in await asyncio.gather(*attempts, return_exceptions=True):
-            if isinstance(result, socket.socket) and result is not winner:
-                result.close()
+            if attempt is not winner:
+                attempt.cancel()
+                attempt.add_done_callback(_close)  # which may have connected at the same moment
+    return (winner or attempts[0]).result()
+
+
+def _close(attempt: asyncio.Task[socket.socket]) -> None:
+    if not attempt.cancelled() and not attempt.exception():
+        attempt.result().close()
 
 
 async def _connected(family: int, address: Any) -> socket.socket:

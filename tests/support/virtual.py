@@ -14,7 +14,7 @@ LIMIT: Final = 10_000_000.0
 """Seconds from the start after which a run is given up: no deadline of a test lies there, so nobody waits for one."""
 
 TURNS: Final = 200_000
-"""Turns of a loop at one moment after which it is given up: it does something again and again, and waits for nothing."""
+"""Turns of a loop at one moment after which it is given up: it does the same again and again, and waits for nothing."""
 
 
 class Hang(AssertionError):

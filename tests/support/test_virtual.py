@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import time
 from types import ModuleType
@@ -144,6 +145,29 @@ def test_a_loop_without_end_is_found(virtual: Any, monkeypatch: pytest.MonkeyPat
 
     with pytest.raises(Hang, match="spins"):
         virtual.run(spins)
+
+
+def test_the_same_chance_is_the_same_run(virtual: Any) -> None:
+    """Tasks that are ready at once run in the same order where `random` was seeded the same."""
+
+    async def main() -> list[int]:
+        order: list[int] = []
+
+        async def steps(number: int) -> None:
+            for _ in range(10):
+                order.append(number)
+                await anyio.lowlevel.checkpoint()
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(5):
+                tasks.start_soon(steps, number)
+        return order
+
+    runs: list[list[int]] = []
+    for seed in (1, 1, 2, 2, 3, 3):
+        random.seed(seed)
+        runs.append(virtual.run(main))
+    assert runs[0::2] == runs[1::2]
 
 
 def test_what_is_raised_comes_out(virtual: Any) -> None:

@@ -1,10 +1,14 @@
 """Virtual time on trio: its own `MockClock`, and an end for what hangs. The interface is `virtual_asyncio`'s.
 
 Sockets stay real, with the same condition: what is sent must be with its receiver at once, as AF_UNIX has it.
+
+The order in which trio runs tasks that are ready at once is chance, on purpose. Here that chance is drawn from `random`,
+so that whoever seeds that (hypothesis does, and can choose the seed with `random_module()`) sees the same run again.
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 
@@ -18,6 +22,8 @@ from .virtual import LIMIT, TURNS, Hang
 __all__ = ["jump", "run", "settled"]
 
 T = TypeVar("T")
+
+_scheduler: Any = trio._core._run  # as pytest-trio does it
 
 
 class _Guard(trio.abc.Instrument):
@@ -56,6 +62,8 @@ class _Guard(trio.abc.Instrument):
 def run(main: Callable[..., Awaitable[T]], *args: Any) -> T:
     """Run `main` to its end. Raises Hang where it can have none."""
     guard = _Guard()
+    _scheduler._ALLOW_DETERMINISTIC_SCHEDULING = True
+    _scheduler._r.seed(random.getrandbits(64))
     result = trio.run(guard.watch, main, *args, clock=MockClock(autojump_threshold=0), instruments=[guard])
     if guard.why is not None:
         raise Hang(guard.why)

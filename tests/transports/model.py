@@ -28,7 +28,7 @@ from wscore import (
 
 from .peer import Written, acceptance
 
-__all__ = ["URI", "ClientModel", "Either", "Model", "ServerModel", "outcome_of"]
+__all__ = ["NOTHING", "URI", "ClientModel", "Either", "Model", "ServerModel", "is_last", "outcome_of"]
 
 URI = "ws://server.example.com/chat"
 
@@ -61,6 +61,21 @@ def outcome_of(outcome: object) -> object:
             return outcome
 
 
+NOTHING = (None,)
+"""The outcome for who waited in vain."""
+
+
+def is_last(outcome: object) -> bool:
+    """Tell whether no message can follow."""
+    match outcome:
+        case str() | bytes():
+            return False
+        case {"type": kind}:
+            return bool(kind == "websocket.disconnect")
+        case _:
+            return True
+
+
 class Model:
     """One end of a connection, and the world as far as it is told of it. Two `hands` use it, as two tasks may."""
 
@@ -86,6 +101,7 @@ class Model:
         self._saw_end = False
         self._peer_gone = False
         self._receiving: int | None = None  # the hand that waits for a message
+        self._wanted = 0  # how many messages it waits for, one after the other
         self._patience: float | None = None
 
     def tell(self, now: float, fact: str, *details: Any) -> None:
@@ -123,8 +139,13 @@ class Model:
         self._peer_gone = True
         self._wire_end = self._lose if reset else self._wire_end or self._read_end
 
-    def receives(self, hand: int, patience: float | None) -> None:
-        self._receiving, self.busy[hand] = hand, True
+    @property
+    def received(self) -> bool:
+        """Nobody waits for a message."""
+        return self._receiving is None
+
+    def receives(self, hand: int, count: int, patience: float | None) -> None:
+        self._receiving, self._wanted, self.busy[hand] = hand, count, True
         self._patience = None if patience is None else self._now + patience
 
     def core_times_out(self) -> None:
@@ -134,7 +155,7 @@ class Model:
 
     def patience_ends(self) -> None:
         if self._patience is not None and self._patience <= self._now:
-            self._told_receiver("nothing")
+            self._told_receiver(NOTHING)
 
     # -- time
 
@@ -211,9 +232,11 @@ class Model:
     def _told_receiver(self, outcome: object) -> None:
         hand = self._receiving
         assert hand is not None
-        self._receiving = self._patience = None
-        self.busy[hand] = False
         self.told[hand].append(outcome)
+        self._wanted -= 1
+        if not self._wanted or is_last(outcome):
+            self._receiving = self._patience = None
+            self.busy[hand] = False
 
     def _tell_hand(self, hand: int, does: Callable[[], Any], done: str) -> bool:
         try:

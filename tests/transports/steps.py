@@ -15,12 +15,15 @@ from wscore import Config
 from .peer import OURS
 from .world import BEFORE, Step
 
-__all__ = ["at_length", "briefly", "client_scripts", "configs", "server_scripts"]
+__all__ = ["at_length", "briefly", "chance", "client_scripts", "configs", "server_scripts"]
 
 _ANYTHING_GOES = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 
-briefly = settings(max_examples=100, derandomize=True, database=None, **_ANYTHING_GOES)
+briefly = settings(max_examples=300, derandomize=True, database=None, **_ANYTHING_GOES)
 at_length = settings(max_examples=int(os.environ.get("WSCORE_EXAMPLES", "5000")), **_ANYTHING_GOES)
+
+chance = st.random_module()
+"""In which order tasks run that are ready at once."""
 
 # -- configurations
 
@@ -55,7 +58,9 @@ _time: st.SearchStrategy[Step] = st.one_of(
     st.tuples(st.just("passes"), st.sampled_from([0.5, 3.0, 12.0, 100.0])),
 )
 _hands = st.sampled_from([0, 0, 1])
-_receives: st.SearchStrategy[Step] = st.tuples(st.just("receives"), _hands, st.sampled_from([None, None, 1.0, 30.0]))
+_receives: st.SearchStrategy[Step] = st.tuples(
+    st.just("receives"), _hands, st.sampled_from([1, 1, 3, 1000]), st.sampled_from([None, None, 1.0, 30.0])
+)
 
 
 def _peer(mask: bytes | None) -> st.SearchStrategy[Step]:
@@ -138,10 +143,11 @@ _server_openings: st.SearchStrategy[list[Step]] = st.one_of(
     st.just([]),
     st.just(_opening[:1]),
     st.builds(lambda wait, answer: [wait, _opening[0], ("sends", 0, answer)], _time, _answers),
-    *[st.just(_opening)] * 3,
+    *[st.just(_opening)] * 2,
+    st.just([*_opening, ("receives", 0, 1000)]),
     st.builds(lambda before, after: [before, *_opening[:2], after, _opening[2]], _time, _time),
 )
-server_scripts = st.builds(list.__add__, _server_openings, st.lists(_server_steps, max_size=12))
+server_scripts: st.SearchStrategy[list[Step]] = st.builds(list.__add__, _server_openings, st.lists(_server_steps, max_size=12))
 
 # -- a client's
 
@@ -168,5 +174,6 @@ _client_openings: st.SearchStrategy[list[Step]] = st.one_of(
     st.just([("peer_accepts", peer.close(1001, mask=None))]),
     st.builds(lambda wait: [wait, ("peer_accepts",)], _time),
     st.builds(lambda wait: [("peer_accepts",), wait], _time),
+    st.just([("peer_accepts",), ("receives", 0, 1000)]),
 )
-client_scripts = st.builds(list.__add__, _client_openings, st.lists(_client_steps, max_size=12))
+client_scripts: st.SearchStrategy[list[Step]] = st.builds(list.__add__, _client_openings, st.lists(_client_steps, max_size=12))

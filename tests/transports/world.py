@@ -32,7 +32,7 @@ import wscore_trio
 from wscore import Config
 
 from .leftovers import nothing_left
-from .model import URI, ClientModel, Model, ServerModel, outcome_of
+from .model import NOTHING, URI, ClientModel, Model, ServerModel, is_last, outcome_of
 from .peer import Peer, acceptance
 
 __all__ = ["ApplicationError", "Client", "Server", "Step", "play"]
@@ -147,24 +147,29 @@ class World(Generic[AnyModel]):
 
     # -- the hands
 
-    def receives(self, hand: int, patience: float | None = None) -> Any:
+    async def receives(self, hand: int, count: int = 1, patience: float | None = None) -> None:
+        """Receive so many messages, the last one at most."""
         if self.may_receive(hand):
-            return self.hand_does(hand, partial(self._receive, hand, patience), "receives", hand, patience)
-        return None
+            does = partial(self._receive, hand, count, patience)
+            await self.hand_does(hand, does, "receives", hand, count, patience)
 
     def may_receive(self, hand: int) -> bool:
-        return not self.busy[hand] and self.models[0]._receiving is None
+        return not self.busy[hand] and self.models[0].received
 
     async def hand_does(self, hand: int, does: Callable[[], Any], fact: str, *details: Any) -> None:
         self.busy[hand] = True
         self._commands[hand] = does
         await self.happens(self._commanded[hand].set, fact, *details)
 
-    async def _receive(self, hand: int, patience: float | None) -> None:
+    async def _receive(self, hand: int, count: int, patience: float | None) -> None:
         with anyio.move_on_after(patience) as scope:
-            self.told[hand].append(outcome_of(await self.receive()))
+            for _ in range(count):
+                outcome = outcome_of(await self.receive())
+                self.told[hand].append(outcome)
+                if is_last(outcome):
+                    break
         if scope.cancelled_caught:
-            self.told[hand].append("nothing")
+            self.told[hand].append(NOTHING)
 
     async def receive(self) -> object:
         raise NotImplementedError
@@ -273,9 +278,7 @@ class World(Generic[AnyModel]):
         async with self.on_stage():
             for name, *details in steps:
                 self.steps.append(f"{anyio.current_time():.3f} {name}{(*details,)!r:.200}")
-                step = getattr(self, name)(*details)
-                if step is not None:
-                    await step
+                await getattr(self, name)(*details)
             self.steps.append(f"{anyio.current_time():.3f} (the end)")
             await self.end()
 
@@ -517,17 +520,17 @@ def _records() -> Iterator[list[logging.LogRecord]]:
         def emit(self, record: logging.LogRecord) -> None:
             records.append(record)
 
-    handler, root, hook = Keeping(logging.WARNING), logging.getLogger(), sys.unraisablehook
+    root, hook = logging.getLogger(), sys.unraisablehook
+    handlers, root.handlers = root.handlers, [Keeping(logging.WARNING)]
     unraisable: list[Any] = []
     sys.unraisablehook = unraisable.append
-    root.addHandler(handler)
     try:
         yield records
         gc.collect(0)
         assert not unraisable
     finally:
         sys.unraisablehook = hook
-        root.removeHandler(handler)
+        root.handlers = handlers
 
 
 def play(world: Server | Client, steps: Sequence[Step]) -> None:

@@ -42,23 +42,6 @@ class ClientDriver(Driver[ClientConnection]):
             core.expect_message()
         return message
 
-    def send_message(self, message: str | bytes | bytearray | memoryview) -> bool:
-        """Send a message. True: it was so large that who sends it has to wait for room behind it.
-
-        Raises as `ClientConnection.send`.
-        """
-        core = self.core
-        before = core.output_size
-        core.send(message, now=self.time())
-        size = core.output_size
-        self.settle()
-        return size - before > self._limit and not self.writable
-
-    @property
-    def must_wait(self) -> bool:
-        """What is sent now has to wait for room."""
-        return not self.has_room and self.core.close_info is None
-
     @property
     def handshake_over(self) -> bool:
         """The connection is open, or never will be. Raises HandshakeFailed and its subclasses for the second.

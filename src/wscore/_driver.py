@@ -24,14 +24,14 @@ from ._client import ClientConnection
 from ._closing import Closing
 from ._server import ServerConnection
 
-__all__ = ["Driver"]
+__all__ = ["MESSAGES_A_LOOK", "Driver"]
 
 Core = TypeVar("Core", ServerConnection, ClientConnection)
 
 # How long an application may go on without waiting, where there is always another message, or always room. Some tenths
 # of a millisecond of small messages; of those that take it longer, few.
 _MESSAGES_A_TURN: Final = 256
-_MESSAGES_A_LOOK: Final = 16  # between two looks at the clock
+MESSAGES_A_LOOK: Final = 16  # a power of two
 _SECONDS_A_TURN: Final = 0.005
 
 
@@ -90,7 +90,7 @@ class Driver(Generic[Core]):
         self._told = Closing.NO
         self._answering = False  # a step of the application is part of `receive_data`
         self._flush_planned = False
-        self._in_turn = 0  # messages since the application gave way to others
+        self._in_turn = 0  # messages that the application took or sent since it last waited
         self._turn_began = 0.0  # or a little later: known once it is long
 
     # -- primitives: what a library gives, in its own idiom. None of them waits, and none raises
@@ -173,7 +173,7 @@ class Driver(Generic[Core]):
         """Take the news that the library has written what it held: it takes more."""
         self.writable = True
         self.flush()
-        if self.has_room:
+        if self.writable:
             self.make_room()
 
     def timed_out(self) -> None:
@@ -226,25 +226,14 @@ class Driver(Generic[Core]):
             self._end(closing)
 
     def turn_is_over(self) -> bool:
-        """Count a message that the application takes or sends; True: it has to give way to others before the next.
+        """Look at the clock, once in `MESSAGES_A_LOOK` messages: whether the application has to give way to others.
 
-        An application that never waits, since there is always a message or always room, would have the loop to itself.
+        One that never waits, since there is always a message or always room, would have the loop to itself.
         """
-        self._in_turn += 1
-        if self._in_turn % _MESSAGES_A_LOOK:
-            return False
-        if self._in_turn == _MESSAGES_A_LOOK:
+        count = self._in_turn
+        if count <= MESSAGES_A_LOOK:
             self._turn_began = self.time()
-        return self._in_turn >= _MESSAGES_A_TURN or self.time() - self._turn_began > _SECONDS_A_TURN
-
-    def begin_turn(self) -> None:
-        """Take the news that others had their turn."""
-        self._in_turn = 0
-
-    @property
-    def has_room(self) -> bool:
-        """A message may be sent now; where it may not, `flush`, and wait for `make_room`."""
-        return self.writable and self.core.output_size < self._limit
+        return count >= _MESSAGES_A_TURN or self.time() - self._turn_began > _SECONDS_A_TURN
 
     def changed(self) -> None:
         """See to outputs of this end's core alone."""

@@ -7,21 +7,23 @@ from typing import Any, Final
 
 from ._asgi import ReceivedMessage, Scope
 from ._channel import Channel
-from ._driver import Driver
+from ._driver import MESSAGES_A_LOOK, Driver
 from ._errors import caused_by_disconnect
 from ._prepared import Prepared, post_extension
 from ._server import ServerConnection
 
 __all__ = ["ServerDriver"]
 
+_LOOK: Final = MESSAGES_A_LOOK - 1
 _CONTENT: Final = frozenset({"websocket.send", "websocket.http.response.body"})
 
 
 class ServerDriver(Driver[ServerConnection]):
     """A `Driver` for `ServerConnection`: starts the application, takes its steps and its end, and says what to log.
 
-    Further inputs: `application_ended`, `begin_shutdown`. Further primitives: `start_application`, `receive` and `send`,
-    which wait, `over`, `log_access`, `log_notice`, `log_failure`.
+    Further inputs: `application_ended`, `begin_shutdown`; `receive` and `send` are for the application. Further
+    primitives: `start_application`, `over`, `log_access`, `log_notice`, `log_failure`, and three that wait:
+    `wait_for_message`, `wait_for_room`, `give_way`, each of which may end early.
     """
 
     __slots__ = ("_application_over", "_started")
@@ -37,12 +39,16 @@ class ServerDriver(Driver[ServerConnection]):
         """Call the application with `scope`, `receive` and `send`, in a task of its own; then `application_ended`."""
         raise NotImplementedError
 
-    async def receive(self) -> ReceivedMessage:
-        """Give the application its next message: `next_message`, and where that is None wait for `wake`."""
+    async def wait_for_message(self) -> None:
+        """Wait for `wake`, and begin a turn (`_in_turn`)."""
         raise NotImplementedError
 
-    async def send(self, message: Mapping[str, Any]) -> None:
-        """Send the application's message: wait while it `must_wait`, then `send_message`."""
+    async def wait_for_room(self) -> None:
+        """Wait for `make_room`, and begin a turn."""
+        raise NotImplementedError
+
+    async def give_way(self) -> None:
+        """Let others have their turn, and begin another."""
         raise NotImplementedError
 
     def over(self) -> None:
@@ -87,38 +93,57 @@ class ServerDriver(Driver[ServerConnection]):
             super().lost(error)
             self._check_over()
 
-    # -- the application's steps, without their waiting
+    # -- the application's side
 
-    def next_message(self) -> ReceivedMessage | None:
-        """Give the application's next message; None: wait for one. Raises LocalProtocolError where none can come."""
+    async def receive(self) -> ReceivedMessage:
+        """Give the application its next message. Raises LocalProtocolError where none can come. Cancelled, it loses none."""
         core = self.core
-        message = core.next_message(now=self.time())
-        if message is None:
+        self._in_turn += 1
+        if not self._in_turn & _LOOK and self.turn_is_over():
+            await self.give_way()
+        while (message := core.next_message(now=self.time())) is None:
             core.expect_message()
+            if core.revision != self._revision:
+                self.settle()
+            await self.wait_for_message()
         if core.revision != self._revision:
             self.settle()
         return message
 
-    def must_wait(self, message: Mapping[str, Any]) -> bool:
+    async def send(self, message: Mapping[str, Any]) -> None:
+        """Send the application's message, once there is room. Raises as `ServerConnection.send`.
+
+        Cancelled while it waits for room, it has sent nothing. A message larger than `max_output_size` is waited for
+        once more, until most of it is written: cancelled then, it is on its way whole.
+        """
+        core = self.core
+        self._in_turn += 1
+        if not self._in_turn & _LOOK and self.turn_is_over():
+            await self.give_way()
+        if not self.writable:
+            while self._must_wait(message):
+                await self.wait_for_room()
+        core.send(message, now=self.time())
+        if not self._answering:  # else `receive_data` sees to it
+            self.settle()
+        if core.output_size >= self._limit:
+            await self._deliver()
+
+    def _must_wait(self, message: Mapping[str, Any]) -> bool:
         """Tell whether `message` has to wait for room. Only content has to, and only while it can be sent at all."""
-        if self.has_room or self.core.close_info is not None:
+        if self.writable or self.core.close_info is not None:
             return False
         return isinstance(message, Mapping) and message.get("type") in _CONTENT  # pyright: ignore[reportUnnecessaryIsInstance]
 
-    def send_message(self, message: Mapping[str, Any]) -> bool:
-        """Take the application's message. True: it was so large that who sends it has to wait for room behind it.
-
-        Raises as `ServerConnection.send`.
-        """
+    async def _deliver(self) -> None:
+        """Write what has become much; behind a message that is much alone, wait until most of it is written."""
         core = self.core
-        before = core.output_size
-        core.send(message, now=self.time())
-        size = core.output_size
-        self.settle()
-        if size < self._limit:
-            return False
+        large = core.output_size >= 2 * self._limit
         self.flush()
-        return size - before > self._limit and not self.writable
+        if large:
+            while not self.writable:
+                await self.wait_for_room()
+            core.expect_delivery()
 
     def post(self, message: Prepared) -> bool:
         """Write what is sent to many connections, at once: False where it would have to wait."""

@@ -7,9 +7,11 @@ its library's own way.
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator
+from typing import Final
 
 from ._client_driver import ClientDriver
 from ._close import NORMAL
+from ._driver import MESSAGES_A_LOOK
 from ._errors import ConnectionClosed
 from ._handshake import Response
 from ._uri import URI
@@ -18,7 +20,8 @@ __all__ = ["Data", "Link", "WebSocket"]
 
 Data = str | bytes | bytearray | memoryview
 
-_WHOLE = (str, bytes, bytearray, memoryview)
+_WHOLE: Final = (str, bytes, bytearray, memoryview)
+_LOOK: Final = MESSAGES_A_LOOK - 1
 
 
 class Link(ClientDriver):
@@ -27,15 +30,21 @@ class Link(ClientDriver):
     __slots__ = ()
 
     async def checkpoint(self) -> None:
-        """Give way to others, `turn_is_over` having said so."""
+        """Begin a call of a task's: give way to others, where its turn is over."""
+        self._in_turn += 1
+        if not self._in_turn & _LOOK and self.turn_is_over():
+            await self.give_way()
+
+    async def give_way(self) -> None:
+        """Let others have their turn, and begin another (`_in_turn`)."""
         raise NotImplementedError
 
     async def wait_for_message(self) -> None:
-        """Wait for `wake`."""
+        """Wait for `wake`, and begin a turn."""
         raise NotImplementedError
 
     async def wait_for_room(self) -> None:
-        """Wait for `make_room`."""
+        """Wait for `make_room`, and begin a turn."""
         raise NotImplementedError
 
     async def wait_for_change(self) -> None:
@@ -56,11 +65,12 @@ class Link(ClientDriver):
 class WebSocket:
     """An open connection; made by `connect`. Any number of tasks may use it."""
 
-    __slots__ = ("_core", "_link", "_streaming")
+    __slots__ = ("_core", "_limit", "_link", "_streaming")
 
     def __init__(self, link: Link) -> None:
         self._core = link.core
         self._link = link
+        self._limit = link.core.config.max_output_size
         self._streaming = False  # a message is being sent in fragments: others wait
 
     async def send(self, message: Data | AsyncIterable[Data]) -> None:
@@ -72,13 +82,16 @@ class WebSocket:
         cannot be finished, and closes the connection (1011), as does an iterable that raises.
         """
         link = self._link
-        if link.turn_is_over():
-            await link.checkpoint()
-        if self._streaming or not link.has_room:
+        await link.checkpoint()
+        if self._streaming or not link.writable:
             await self._turn_to_send()
         # What is neither is for the core to refuse.
         if isinstance(message, _WHOLE) or not isinstance(message, AsyncIterable):  # pyright: ignore[reportUnnecessaryIsInstance]
-            if link.send_message(message):
+            before = link.core.output_size
+            self._core.send(message, now=link.time())
+            size = link.core.output_size
+            link.settle()
+            if size - before > self._limit and not link.writable:
                 await self._delivery()
         else:
             await self._send_fragments(message)
@@ -89,8 +102,7 @@ class WebSocket:
         Cancelled, it loses none.
         """
         link = self._link
-        if link.turn_is_over():
-            await link.checkpoint()  # before a message is taken, so that cancelling loses none
+        await link.checkpoint()  # before a message is taken, so that cancelling loses none
         while (message := link.next_message()) is None:
             await link.wait_for_message()
         return message
@@ -115,8 +127,7 @@ class WebSocket:
         flight already. Cancelled, the connection goes on.
         """
         link = self._link
-        if link.turn_is_over():
-            await link.checkpoint()
+        await link.checkpoint()
         payload = self._core.ping(payload, now=link.time())
         link.pongs[payload] = None
         try:
@@ -144,15 +155,14 @@ class WebSocket:
             if self._streaming:
                 await link.wait_for_change()
                 continue
-            link.flush()
-            if link.has_room:
+            if link.writable:
                 return
             await link.wait_for_room()
 
     async def _delivery(self) -> None:
         """Wait until most of what was sent is written. Raises ConnectionClosed where that can no longer be."""
         link = self._link
-        while not link.has_room:
+        while not link.writable:
             await link.wait_for_room()
         self._core.expect_delivery()
 

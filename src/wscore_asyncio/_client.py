@@ -44,10 +44,6 @@ class Link(Port[ClientConnection], ClientLink, asyncio.Protocol):
             self._change.set()
             self._change = None
 
-    async def checkpoint(self) -> None:
-        """As in `Link`."""
-        await self.give_way()
-
     async def wait_for_change(self) -> None:
         """As in `Link`."""
         if self._change is None:

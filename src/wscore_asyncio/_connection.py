@@ -6,10 +6,10 @@ import asyncio
 import dataclasses
 import logging
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from wscore import Application, Channel, Config, Peer, ReceivedMessage, Scope, ServerConnection, ServerDriver
+from wscore import Application, Channel, Config, Peer, Scope, ServerConnection, ServerDriver
 
 from ._port import SLOTS, Port
 
@@ -109,27 +109,6 @@ class Connection(Port[ServerConnection], ServerDriver, asyncio.BufferedProtocol)
                 raise
         else:
             self.application_ended(None)
-
-    async def receive(self) -> ReceivedMessage:
-        """As in `ServerDriver`."""
-        if self.turn_is_over():
-            await self.give_way()
-        while (message := self.next_message()) is None:
-            await self.wait_for_message()
-        return message
-
-    async def send(self, message: Mapping[str, Any]) -> None:
-        """As in `ServerDriver`."""
-        if self.turn_is_over():
-            await self.give_way()
-        if not self.has_room:
-            self.flush()
-            while self.must_wait(message):
-                await self.wait_for_room()
-        if self.send_message(message):
-            while not self.has_room:
-                await self.wait_for_room()
-            self.core.expect_delivery()
 
     def over(self) -> None:
         """As in `ServerDriver`."""

@@ -116,18 +116,18 @@ class Port(Driver[Core], asyncio.BaseProtocol):
     # -- waiting
 
     async def give_way(self) -> None:
-        """Let the others have their turn."""
+        """As in `ServerDriver` and `Link`."""
         await asyncio.sleep(0)
-        self.begin_turn()
+        self._in_turn = 0
 
     async def wait_for_message(self) -> None:
-        """Wait for `wake`."""
+        """As in `ServerDriver` and `Link`."""
         await self._message.wait()
-        self.begin_turn()
+        self._in_turn = 0
 
     async def wait_for_room(self) -> None:
-        """Wait for `make_room`."""
+        """As in `ServerDriver` and `Link`."""
         if self._room is None:
             self._room = asyncio.Event()
         await self._room.wait()
-        self.begin_turn()
+        self._in_turn = 0

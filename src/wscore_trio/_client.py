@@ -49,10 +49,6 @@ class Link(Port[ClientConnection], ClientLink):
         self.lost()
         self._scope.cancel()
 
-    def turn_is_over(self) -> bool:
-        """As in `Driver`: every call heeds a cancellation, and `checkpoint` says whether to give way."""
-        return True
-
     def wake(self) -> None:
         """As in `Driver`."""
         self._waiting.unpark_all()
@@ -63,12 +59,9 @@ class Link(Port[ClientConnection], ClientLink):
         self._watcher.unpark_all()
 
     async def checkpoint(self) -> None:
-        """As in `Link`."""
-        if super().turn_is_over():
-            await trio.lowlevel.checkpoint()
-            self.begin_turn()
-        else:
-            await trio.lowlevel.checkpoint_if_cancelled()
+        """As in `Link`; a cancellation is heeded at every call."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        await super().checkpoint()
 
     async def wait_for_message(self) -> None:
         """As in `Link`."""

@@ -86,27 +86,15 @@ class Connection(Port[ServerConnection], ServerDriver):
             self.application_ended(None, cancelled=not returned)
 
     async def receive(self) -> ReceivedMessage:
-        """As in `ServerDriver`."""
+        """As in `ServerDriver`; a cancellation is heeded before a message is taken, so that none is lost."""
         if self.core.has_message:
-            await self.checkpoint()  # before a message is taken, so that cancelling loses none
-        while (message := self.next_message()) is None:
-            if self.core.output_size:
-                self.flush()
-            await self._wait_for_message()
-            self.begin_turn()
-        return message
+            await trio.lowlevel.checkpoint_if_cancelled()
+        return await super().receive()
 
     async def send(self, message: Mapping[str, Any]) -> None:
-        """As in `ServerDriver`."""
-        await self.checkpoint()
-        if not self.has_room:
-            self.flush()
-            while self.must_wait(message):
-                await self.wait_for_room()
-        if self.send_message(message):
-            while not self.has_room:
-                await self.wait_for_room()
-            self.core.expect_delivery()
+        """As in `ServerDriver`; a cancellation is heeded before anything is sent."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        await super().send(message)
 
     def plan_flush(self) -> None:
         """As in `Driver`: where there is more to answer, that may go out in one piece."""
@@ -122,20 +110,24 @@ class Connection(Port[ServerConnection], ServerDriver):
 
     # -- who reads
 
-    async def _wait_for_message(self) -> None:
-        """Read, where nobody else does; what was read is in the core before anything can be cancelled."""
+    async def wait_for_message(self) -> None:
+        """As in `ServerDriver`: read, where nobody else does; what was read is in the core before this can be cancelled."""
+        self._in_turn = 0
+        if self.core.output_size:
+            self.flush()
         if self._attending or self._application_reads or not self.core.wants_read:
             await self._waiting.park()
             return
         self._application_reads = True
         try:
-            await self.read()
+            await self.wait_for_bytes()
         finally:
             self._application_reads = False
-            if not self._attending and self._check_at == math.inf:
-                self._check_later()
             if self._waiting:
                 self._waiting.unpark_all()  # one of the others may have to read
+            if self._check_at == math.inf and not self._attending:
+                self._check_later()
+        self.read_now()
 
     def wake(self) -> None:
         """As in `Driver`."""

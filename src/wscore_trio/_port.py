@@ -69,7 +69,8 @@ class Port(Driver[Core]):
                 with trio.CancelScope(deadline=self._next_look()) as self._patience:
                     while not self.gone:  # one scope for many waits: `set_deadline` moves its deadline
                         if self._attending and self.core.wants_read:
-                            await self.read()
+                            await self.wait_for_bytes()
+                            self.read_now()
                         else:
                             await self._watcher.park()
                         if self._flush_planned:
@@ -97,13 +98,10 @@ class Port(Driver[Core]):
 
     # -- reading
 
-    async def read(self) -> None:
-        """Wait for bytes once, and take them; for one task at a time. `interrupt` ends it early."""
-        try:
+    async def wait_for_bytes(self) -> None:
+        """Wait until `read_now` may find some; for one task at a time. `interrupt` ends it early."""
+        with contextlib.suppress(trio.ClosedResourceError):
             await trio.lowlevel.wait_readable(self._socket)
-        except trio.ClosedResourceError:
-            return
-        self.read_now()
 
     def read_now(self) -> None:
         """Take what has come already."""
@@ -122,7 +120,7 @@ class Port(Driver[Core]):
             self.receive_eof()
 
     def interrupt(self) -> None:
-        """Let who waits in `read` look again."""
+        """Let who waits in `wait_for_bytes` look again."""
         trio.lowlevel.notify_closing(self._socket)  # which is for sockets about to be closed, but wakes as well without
 
     # -- the time
@@ -200,15 +198,12 @@ class Port(Driver[Core]):
 
     # -- waiting
 
-    async def checkpoint(self) -> None:
-        """Heed a cancellation at every call, and give way to others now and then: that is what costs."""
-        if self.turn_is_over():
-            await trio.lowlevel.checkpoint()
-            self.begin_turn()
-        else:
-            await trio.lowlevel.checkpoint_if_cancelled()
+    async def give_way(self) -> None:
+        """As in `ServerDriver` and `Link`."""
+        await trio.lowlevel.checkpoint()
+        self._in_turn = 0
 
     async def wait_for_room(self) -> None:
         """Wait for `make_room`, or for anything."""
         await self._waiting.park()
-        self.begin_turn()
+        self._in_turn = 0

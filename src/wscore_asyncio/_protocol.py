@@ -299,7 +299,11 @@ class Connection(asyncio.BufferedProtocol):
                 self._transport.resume_reading()
             else:
                 self._transport.pause_reading()
-        deadline = core.next_timeout()
+        self._keep_time()
+
+    def _keep_time(self) -> None:
+        """Set the timer to the core's next deadline, or leave it at an earlier one, which then sets it anew."""
+        deadline = self._core.next_timeout()
         if deadline is not None and (self._timer is None or deadline < self._due):
             if self._timer is not None:
                 self._timer.cancel()
@@ -332,6 +336,8 @@ class Connection(asyncio.BufferedProtocol):
         # nothing would have changed, and nobody would call again.
         self._core.handle_timeout(now=max(self._time(), self._due))
         self._pump()
+        if not self._lost:
+            self._keep_time()  # the deadline may have moved on meanwhile, and then nothing else has changed
 
     def _write_access_log(self) -> None:
         lines, self._core.access_lines = self._core.access_lines, []

@@ -300,3 +300,14 @@ def open_sockets() -> set[str]:
 def quick(**changes: Any) -> Config:
     """The default configuration, but for a shutdown that does not wait long for a test's application."""
     return dataclasses.replace(Config(shutdown_grace=1.0), **changes)
+
+
+def proportioned(**changes: Any) -> Config:
+    """The default configuration with every duration a twentieth of what it is, so that each keeps its place.
+
+    A deadline that hides behind a longer one, as the others behind that of the handshake, hides here too.
+    """
+    default = Config()
+    durations = ("handshake_timeout", "accept_timeout", "ping_interval", "ping_timeout", "close_timeout")
+    scaled: dict[str, Any] = {name: getattr(default, name) / 20 for name in (*durations, "shutdown_grace")}
+    return dataclasses.replace(default, **(scaled | changes))

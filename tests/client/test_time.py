@@ -1,0 +1,77 @@
+"""A client's deadlines, in the proportions of the defaults, on every event loop. Real time passes here."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import socket
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import anyio
+import pytest
+
+from wscore import ConnectionClosed
+
+from ..conformance.harness import PATIENCE, proportioned
+from ..conformance.wire import PING, PONG, frame
+from .servers import read_to_end, upgrade
+
+pytestmark = pytest.mark.anyio
+
+BACKENDS = [
+    pytest.param(("asyncio", {}), id="asyncio"),
+    pytest.param(("asyncio", {"use_uvloop": True}), id="uvloop"),
+    pytest.param(("trio", {}), id="trio"),
+]
+
+
+@pytest.fixture(params=BACKENDS)
+def anyio_backend(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+@pytest.fixture
+async def connect(anyio_backend: Any, nothing_is_left: None) -> AsyncIterator[Any]:
+    """`connect` of the backend; a test that hangs fails."""
+    del nothing_is_left
+    with anyio.fail_after(PATIENCE):
+        yield importlib.import_module(f"wscore_{anyio_backend[0]}").connect
+
+
+def read_ping(sock: socket.socket) -> bytes:
+    """Read a client's frame, which must be a ping, and give its payload."""
+    first, second, *mask = sock.recv(6, socket.MSG_WAITALL)
+    assert first & 15 == PING
+    payload = sock.recv(second & 0x7F, socket.MSG_WAITALL)
+    return bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload))
+
+
+async def test_leaving_does_not_wait_for_a_silent_server(connect: Any, script: Callable[..., int]) -> None:
+    """A server that answers no close is left after the close timeout, though other deadlines were set before."""
+
+    def play(sock: socket.socket) -> None:
+        upgrade(sock)
+        with contextlib.suppress(ConnectionResetError):
+            read_to_end(sock)
+
+    async with connect(f"ws://127.0.0.1:{script(play)}/", config=proportioned()) as ws:
+        await anyio.sleep(0.01)
+    assert ws.close_code == 1000
+
+
+async def test_a_server_that_is_gone_is_found(connect: Any, script: Callable[..., int]) -> None:
+    """An idle server is pinged as long as it answers; one that does not ends the connection with 1006."""
+
+    def play(sock: socket.socket) -> None:
+        upgrade(sock)
+        for _ in range(2):
+            sock.sendall(frame(PONG, read_ping(sock), mask=None))
+        read_ping(sock)
+        sock.sendall(frame(PONG, b"not its payload", mask=None))
+        read_to_end(sock)
+
+    async with connect(f"ws://127.0.0.1:{script(play)}/", config=proportioned()) as ws:
+        with pytest.raises(ConnectionClosed, match="keepalive"):
+            await ws.recv()
+    assert ws.close_code == 1006

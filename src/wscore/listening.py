@@ -14,6 +14,8 @@ import stat
 from collections.abc import Iterable
 from typing import Any, Self
 
+from .sockets import set_up
+
 __all__ = ["Listeners"]
 
 
@@ -25,6 +27,7 @@ class Listeners:
         self._path: tuple[str, int] | None = None  # of our unix socket, with its inode
         for each in self.sockets:
             each.setblocking(False)
+            set_up(each)
 
     @classmethod
     def tcp(cls, infos: Iterable[tuple[Any, Any, Any, Any, Any]]) -> Self:
@@ -77,6 +80,7 @@ class Listeners:
         bound = socket.socket(family, socket.SOCK_STREAM)
         self.sockets.append(bound)
         bound.setblocking(False)
+        set_up(bound)
         if family != socket.AF_UNIX:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:

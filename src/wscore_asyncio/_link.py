@@ -11,6 +11,7 @@ import contextlib
 from typing import Final, cast
 
 from wscore import ClientConnection, Closing
+from wscore.sockets import set_up
 
 from ._wakeup import Wakeup
 
@@ -73,6 +74,7 @@ class Link(asyncio.Protocol):
         """Send the request."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=self._core.config.max_output_size)
+        set_up(transport.get_extra_info("socket"))
         self._tls = transport.get_extra_info("ssl_object") is not None
         self.pump()
 

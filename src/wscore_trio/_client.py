@@ -13,6 +13,7 @@ import trio
 
 from wscore import ClientConnection, ConnectionClosed, HandshakeFailed
 from wscore.connecting import NORMAL_CLOSURE, Call, Facts, Pauses
+from wscore.sockets import set_up
 
 from ._link import Link
 from ._reconnecting import Connections
@@ -98,10 +99,13 @@ class connect(Call):
     async def _connect(self) -> trio.SocketStream:
         to = self._destination
         if to.sock is not None:
-            return trio.SocketStream(trio.socket.from_stdlib_socket(to.sock))
-        if to.unix_path is not None:
-            return await trio.open_unix_socket(to.unix_path)
-        return await trio.open_tcp_stream(to.host, to.port)
+            stream = trio.SocketStream(trio.socket.from_stdlib_socket(to.sock))
+        elif to.unix_path is not None:
+            stream = await trio.open_unix_socket(to.unix_path)
+        else:
+            stream = await trio.open_tcp_stream(to.host, to.port)
+        set_up(stream.socket)
+        return stream
 
     async def _through_proxy(self, stream: trio.SocketStream) -> trio.SocketStream | _TLS:
         """Ask the proxy for a connection to the server, and give the stream that is one."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import socket
 import ssl as ssl_module
@@ -152,9 +151,6 @@ class Server:
             sock.close()
             return
         sock.setblocking(False)
-        if sock.family != socket.AF_UNIX:
-            with contextlib.suppress(OSError):  # gone already: the first read will say so
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._accepted += 1
         turn_away = verdict is Admission.TURN_AWAY
         start(self._serve, sock, start, trio.current_time(), turn_away)

@@ -227,6 +227,15 @@ class ServerConnection(Endpoint[FrameCodec]):
                 self._denial.check(body)
                 self._feed(Trigger.APP_BODY if body.more else Trigger.APP_LAST_BODY, now, DENIED, carried=body)
 
+    def wants_room(self, message: Mapping[str, Any]) -> bool:
+        """Tell whether `send` should be given `message` only when there is room, so that what is held stays bounded.
+
+        What carries a payload should wait: cancelled meanwhile, nothing of it was sent. A close should not, since its
+        deadline is what ends a connection whose output nobody takes; nor anything after the end.
+        """
+        given: Any = message
+        return self._end is None and isinstance(given, Mapping) and given.get("type") in _WITH_PAYLOAD
+
     def post(self, message: Prepared) -> bool:
         """Take a message that goes to many connections; afterwards there is `data_to_send`.
 
@@ -511,6 +520,7 @@ _ENGINES: Final[Mapping[str, Callable[[Config, Deflate | None], FrameCodec]]] = 
     "native": NativeCodec,
     "wsproto": WsprotoCodec,
 }
+_WITH_PAYLOAD: Final = frozenset({"websocket.send", "websocket.http.response.body"})
 _ENDING: Final = frozenset({State.CLOSE_SENT, State.DRAINING, State.CLOSED})
 _CLOSING: Final = dict.fromkeys(State, Closing.NO) | {
     State.DRAINING: Closing.AFTER_FLUSH,

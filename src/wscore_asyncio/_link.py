@@ -13,10 +13,12 @@ from typing import Final, cast
 from wscore import ClientConnection, Closing
 from wscore.sockets import set_up
 
+from ._pieces import Pieces
 from ._wakeup import Wakeup
 
 __all__ = ["Link"]
 
+_MESSAGES_A_TURN: Final = 64  # that a task sends without giving way to others, however small
 _NO: Final = Closing.NO  # asked at every write: in Python 3.11 a member of an enum costs a call to find
 
 
@@ -34,6 +36,8 @@ class Link(asyncio.Protocol):
         "_ending",
         "_eof",
         "_loop",
+        "_messages",
+        "_pieces",
         "_reading",
         "_revision",
         "_time",
@@ -59,6 +63,8 @@ class Link(asyncio.Protocol):
         self._due: float  # when the timer is set to; its handle does not always know
         self._answering = False  # a task's step is part of `data_received`
         self._ending = False
+        self._messages = 0  # sent since a task gave way to others
+        self._pieces = Pieces()  # under TLS
         self._revision = -1  # the core's outputs have not been looked at
         self._reading = True
         self._eof = False
@@ -104,6 +110,7 @@ class Link(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Write what gathered meanwhile, and let senders go on."""
         self._writable = True
+        self._flush()
         self.pump()
         self._tell()
 
@@ -142,13 +149,26 @@ class Link(asyncio.Protocol):
         finally:
             del self.pongs[payload]
 
+    @property
+    def full(self) -> bool:
+        """Who sends should wait."""
+        return not self._writable and self._core.close_info is None
+
     async def room(self) -> None:
-        """Wait until there is room to write. Raises ConnectionClosed where what was sent cannot go out any more."""
+        """Wait until there is room to write, or the end; and give way to others now and then."""
+        self._messages += 1
+        if self._messages >= _MESSAGES_A_TURN:
+            await self._give_way()
+        while self.full:
+            await self._change()
+
+    async def sent(self) -> None:
+        """Wait while a message that was too large waits. Raises ConnectionClosed where it cannot go out any more."""
         core = self._core
         if not core.output_full and self._writable:
             return
         self._flush()
-        await asyncio.sleep(0)  # a task that only sends gives way to the others once per buffer
+        await self._give_way()  # once per buffer
         while not self._writable:
             await self._change()
         core.expect_delivery()
@@ -181,6 +201,10 @@ class Link(asyncio.Protocol):
             self.message.wake()
 
     # -- making the world agree with the core
+
+    async def _give_way(self) -> None:
+        self._messages = 0
+        await asyncio.sleep(0)
 
     async def _change(self) -> None:
         if self._changed is None:
@@ -226,14 +250,17 @@ class Link(asyncio.Protocol):
         core, transport = self._core, self._transport
         if self.lost or transport is None:
             return
-        if core.output_size and self._writable:
-            transport.write(core.data_to_send())
+        if self._writable and (core.output_size or self._pieces):
+            if not self._tls:
+                transport.write(core.data_to_send())
+            while self._tls and self._writable and (piece := self._pieces.next(core)):
+                transport.write(piece)
         closing = core.closing
         if closing is _NO:
             return
         if closing is Closing.NOW:
             transport.abort()
-        elif not core.output_size:
+        elif not core.output_size and not self._pieces:
             if self._eof or not transport.can_write_eof():
                 transport.close()
             elif not self._write_ended:

@@ -26,6 +26,7 @@ from wscore import (
     tls_extension,
 )
 
+from ._pieces import Pieces
 from ._wakeup import Wakeup
 
 __all__ = ["Connection", "Service"]
@@ -34,6 +35,7 @@ access_log = logging.getLogger("wscore.access")
 error_log = logging.getLogger("wscore.error")
 
 _BUFFERS_A_TURN: Final = 16  # that an application fills and writes without giving way to others
+_MESSAGES_A_TURN: Final = 64  # that it sends likewise, however small
 _NO: Final = Closing.NO  # asked at every write: in Python 3.11 a member of an enum costs a call to find
 
 
@@ -74,6 +76,8 @@ class Connection(asyncio.BufferedProtocol):
         "_loop",
         "_lost",
         "_message",
+        "_messages",
+        "_pieces",
         "_reading",
         "_revision",
         "_room",
@@ -108,6 +112,8 @@ class Connection(asyncio.BufferedProtocol):
         self._answering = False  # the application's step is part of `buffer_updated`
         self._flush_planned = False
         self._buffers = 0  # written since the application gave way to others
+        self._messages = 0  # sent likewise
+        self._pieces = Pieces()  # under TLS
         self._ending = False
         self._revision = -1  # the core's outputs have not been looked at
         self._reading = True
@@ -167,15 +173,18 @@ class Connection(asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         """Write what gathered meanwhile, and let senders go on."""
-        self._make_room()
+        self._writable = True
+        self._flush()
+        self._tell_of_room()
         self._pump()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take the news that the socket is closed, by whomever."""
         del exc
         self._lost = True
+        self._writable = True
         self._core.connection_lost(now=self._time())
-        self._make_room()
+        self._tell_of_room()
         self._pump()
         if self._timer is not None:
             self._timer.cancel()
@@ -228,6 +237,11 @@ class Connection(asyncio.BufferedProtocol):
 
     async def _send(self, message: Any) -> None:
         core = self._core
+        self._messages += 1
+        if self._messages >= _MESSAGES_A_TURN:
+            await self._give_way()
+        while not self._writable and core.wants_room(message):  # nothing was taken yet, so cancelled, nothing is sent
+            await self._change_of_room()
         core.send(message, now=self._time())
         if not self._answering:  # else `buffer_updated` sees to it
             self._pump()
@@ -236,6 +250,8 @@ class Connection(asyncio.BufferedProtocol):
             self._buffers += 1
             if self._buffers >= _BUFFERS_A_TURN or not self._writable or self._transport.is_closing():
                 await self._give_way()
+                while not self._writable:
+                    await self._change_of_room()
                 core.expect_delivery()
 
     def _post(self, message: Prepared) -> bool:
@@ -243,20 +259,21 @@ class Connection(asyncio.BufferedProtocol):
         if not self._writable or self._lost or not self._core.post(message):
             return False
         if not self._flush_planned and not self._answering:
-            self._transport.write(self._core.data_to_send())
+            self._write()
         return True
 
     async def _give_way(self) -> None:
-        """Let the others have their turn, and wait until there is room to write."""
-        self._buffers = 0
+        """Let the others have their turn."""
+        self._buffers = self._messages = 0
         await asyncio.sleep(0)
-        while not self._writable:
-            if self._room is None:
-                self._room = asyncio.Event()
-            await self._room.wait()
 
-    def _make_room(self) -> None:
-        self._writable = True
+    async def _change_of_room(self) -> None:
+        """Wait until there may be room to write, or the connection has ended."""
+        if self._room is None:
+            self._room = asyncio.Event()
+        await self._room.wait()
+
+    def _tell_of_room(self) -> None:
         if self._room is not None:
             self._room.set()
             self._room = None
@@ -291,6 +308,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._lost:
             return
         self._ending = core.closing is not _NO
+        self._tell_of_room()  # who waits for it may have to hear of the end
         if not self._flush_planned and (self._ending or core.output_size):
             self._plan_flush()
         if core.wants_read is not self._reading and not self._eof:
@@ -315,20 +333,28 @@ class Connection(asyncio.BufferedProtocol):
         core = self._core
         if self._lost:
             return
-        if core.output_size and self._writable:
-            self._transport.write(core.data_to_send())
+        if self._writable and (core.output_size or self._pieces):
+            self._write()
         closing = core.closing
         if closing is _NO:
             return
         if closing is Closing.NOW:
             self._transport.abort()
-        elif not core.output_size:
+        elif not core.output_size and not self._pieces:
             if self._eof or not self._transport.can_write_eof():
                 self._transport.close()
             elif not self._write_ended:
                 self._write_ended = True
                 with contextlib.suppress(OSError):  # reset meanwhile: `connection_lost` is on its way
                     self._transport.write_eof()
+
+    def _write(self) -> None:
+        """Give the transport what there is; under TLS while it takes it."""
+        if not self._tls:
+            self._transport.write(self._core.data_to_send())
+            return
+        while self._writable and (piece := self._pieces.next(self._core)):
+            self._transport.write(piece)
 
     def _time_out(self) -> None:
         self._timer = None

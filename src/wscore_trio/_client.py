@@ -135,18 +135,18 @@ class WebSocket(Facts):
     async def send(self, message: Data | AsyncIterable[Data]) -> None:
         """Send a message: a `str` as text, bytes as binary, an async iterable of either as one message in fragments.
 
-        Waits while the server reads too slowly. Raises ConnectionClosed, and InvalidMessage for anything else.
-        Cancelled, the message is on its way whole, or not at all; one in fragments that had begun cannot be finished,
-        and closes the connection (1011), as does an iterable that raises.
+        Waits for room first, while the server reads too slowly: cancelled there, nothing was sent. Then the message is
+        on its way whole, cancelled or not; where it left more than `max_output_size` behind, it is waited for as well.
+        One in fragments that had begun cannot be finished when cancelled, and closes the connection (1011), as does an
+        iterable that raises. Raises ConnectionClosed, and InvalidMessage for anything else.
         """
         await self._link.checkpoint()
-        while self._streaming is not None:
-            await self._streaming.wait()
+        await self._turn()
         # What is neither is for the core to refuse.
         if isinstance(message, _WHOLE) or not isinstance(message, AsyncIterable):  # pyright: ignore[reportUnnecessaryIsInstance]
             self._core.send(message, now=trio.current_time())
             self._link.pump()
-            await self._link.room()
+            await self._link.sent()
         else:
             await self._send_fragments(message)
 
@@ -198,6 +198,14 @@ class WebSocket(Facts):
         self._link.pump()
         await self._link.ended()
 
+    async def _turn(self) -> None:
+        """Wait until there is room, and no other message is being sent in fragments."""
+        await self._link.room()
+        while self._streaming is not None or self._link.full:
+            if self._streaming is not None:
+                await self._streaming.wait()
+            await self._link.room()
+
     async def _send_fragments(self, message: AsyncIterable[Data]) -> None:
         core, link = self._core, self._link
         self._streaming = trio.Event()
@@ -207,7 +215,7 @@ class WebSocket(Facts):
                 core.send_fragment(fragment, final=False, now=trio.current_time())
                 last = "" if isinstance(fragment, str) else b""
                 link.pump()
-                await link.room()
+                await link.sent()
             if last is not None:
                 core.send_fragment(last, final=True, now=trio.current_time())
         finally:

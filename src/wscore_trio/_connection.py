@@ -146,7 +146,9 @@ class Connection:
         core = self._core
         try:
             while data or core.output_size:
-                await self._wire.send_all(data or core.data_to_send())
+                data = data or core.data_to_send()
+                self._wire.held = len(data)
+                await self._wire.send_all(data)
                 data = b""
                 self._waiting.unpark_all()
             if isinstance(self._wire, Secure) and core.closing is not Closing.NO:
@@ -205,6 +207,9 @@ class Connection:
     async def _send(self, message: Any) -> None:
         await self._checkpoint()
         core = self._core
+        while self._full and core.wants_room(message):  # nothing was taken yet, so cancelled, nothing is sent
+            self._since_yield = 0
+            await self._waiting.park()
         core.send(message, now=trio.current_time())
         if not self._writing and not self._flush_planned:
             if core.has_message and self._watcher:
@@ -215,16 +220,22 @@ class Connection:
                 self._flush()
         if core.revision != self._revision:
             self._pump()
-        if core.output_full:
+        if self._full:
             self._flush()
-            while core.output_full:
+            while self._full:
                 await self._waiting.park()
                 self._since_yield = 0
                 core.expect_delivery()
 
+    @property
+    def _full(self) -> bool:
+        """Who sends should wait: what the writing task holds counts as output."""
+        core = self._core
+        return core.output_full or core.output_size + self._wire.held >= core.config.max_output_size
+
     def _post(self, message: Prepared) -> bool:
         """Write what is sent to many connections, at once: False where it would have to wait."""
-        if not self._core.post(message):
+        if self._full or not self._core.post(message):
             return False
         if not self._flush_planned:
             self._flush()
@@ -283,6 +294,7 @@ class Connection:
                 return self._lose()
             if sent < len(data):
                 self._writing = True
+                wire.held = len(data) - sent
                 self._start(self._write, data[sent:])
                 return
         if core.closing is Closing.AFTER_FLUSH:
@@ -371,4 +383,6 @@ class Connection:
 
     def _lose(self) -> None:
         self._core.connection_lost(now=trio.current_time())
+        self._wire.held = 0
+        self._waiting.unpark_all()
         self._pump()

@@ -91,12 +91,27 @@ class Link:
         finally:
             del self.pongs[payload]
 
+    @property
+    def full(self) -> bool:
+        """Who sends should wait."""
+        return self._full and self._core.close_info is None
+
     async def room(self) -> None:
-        """Wait until there is room to write. Raises ConnectionClosed where what was sent cannot go out any more."""
-        core = self._core
-        while core.output_full:
+        """Wait until there is room to write, or the end."""
+        while self.full:
             await self.change()
-            core.expect_delivery()
+
+    async def sent(self) -> None:
+        """Wait while a message that was too large waits. Raises ConnectionClosed where it cannot go out any more."""
+        while self._full:
+            await self.change()
+            self._core.expect_delivery()
+
+    @property
+    def _full(self) -> bool:
+        """There is no room: what the writing task holds counts as output."""
+        core = self._core
+        return core.output_full or core.output_size + self._wire.held >= core.config.max_output_size
 
     async def ended(self) -> None:
         """Wait until the socket is closed."""
@@ -162,7 +177,9 @@ class Link:
         core = self._core
         try:
             while data or core.output_size:
-                await self._wire.send_all(data or core.data_to_send())
+                data = data or core.data_to_send()
+                self._wire.held = len(data)
+                await self._wire.send_all(data)
                 data = b""
                 self._waiting.unpark_all()
             if isinstance(self._wire, Secure) and core.closing is not Closing.NO:
@@ -199,6 +216,7 @@ class Link:
 
     def _begin_writing(self, data: bytes) -> None:
         self._writing = True
+        self._wire.held = len(data)
         self._start(self._write, data)
 
     def _agree(self) -> None:
@@ -225,4 +243,6 @@ class Link:
 
     def _lose(self) -> None:
         self._core.connection_lost(now=trio.current_time())
+        self._wire.held = 0
+        self._waiting.unpark_all()
         self.pump()

@@ -20,14 +20,19 @@ LOST: Final = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
 """What reading and writing raise when the connection is gone."""
 
 _READ_SIZE: Final = 2**16
+_PIECE: Final = 2**16  # that TLS is given at once, so that it shows how far it has come
 
 
 class Bare:
     """A non-blocking socket. Cancelling a wait for it loses nothing; one task may wait to read, and one to write."""
 
-    __slots__ = ("_ended", "_socket")
+    __slots__ = ("_ended", "_socket", "held")
+
+    held: int
+    """Bytes that wait in `send_all`, or for it."""
 
     def __init__(self, sock: socket.socket) -> None:
+        self.held = 0
         self._socket = sock
         self._ended = False
 
@@ -75,6 +80,7 @@ class Bare:
                 with contextlib.suppress(trio.ClosedResourceError):  # interrupted, or closed: sending will tell
                     await trio.lowlevel.wait_writable(self._socket)
                 sent += self.send_now(view[sent:])
+                self.held = len(view) - sent
 
     def end(self) -> None:
         """End our side, once or more."""
@@ -93,9 +99,13 @@ class Bare:
 class Secure:
     """A socket under TLS, after the handshake: one task reads, one writes, and no side can end alone."""
 
-    __slots__ = ("_socket", "_stream")
+    __slots__ = ("_socket", "_stream", "held")
+
+    held: int
+    """Bytes that wait in `send_all`, or for it."""
 
     def __init__(self, stream: trio.SSLStream[Any]) -> None:
+        self.held = 0
         self._stream = stream
         self._socket = socket_of(stream)
 
@@ -115,7 +125,11 @@ class Secure:
 
     async def send_all(self, data: bytes) -> None:
         """Write all of it."""
-        await self._stream.send_all(data)
+        with memoryview(data) as view:
+            for at in range(0, len(view), _PIECE):
+                self.held = len(view) - at
+                await self._stream.send_all(view[at : at + _PIECE])
+        self.held = 0
 
     async def end(self) -> None:
         """Say goodbye and close, without waiting for the peer to do so."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -13,30 +12,16 @@ import pytest
 
 from wscore import ConnectionClosed
 
-from ..conformance.harness import PATIENCE, proportioned
+from ..conformance.harness import proportioned
 from ..conformance.wire import PING, PONG, frame
-from .servers import read_to_end, upgrade
+from .servers import LOOPS, read_to_end, upgrade
 
 pytestmark = pytest.mark.anyio
 
-BACKENDS = [
-    pytest.param(("asyncio", {}), id="asyncio"),
-    pytest.param(("asyncio", {"use_uvloop": True}), id="uvloop"),
-    pytest.param(("trio", {}), id="trio"),
-]
 
-
-@pytest.fixture(params=BACKENDS)
+@pytest.fixture(params=LOOPS)
 def anyio_backend(request: pytest.FixtureRequest) -> Any:
     return request.param
-
-
-@pytest.fixture
-async def connect(anyio_backend: Any, nothing_is_left: None) -> AsyncIterator[Any]:
-    """`connect` of the backend; a test that hangs fails."""
-    del nothing_is_left
-    with anyio.fail_after(PATIENCE):
-        yield importlib.import_module(f"wscore_{anyio_backend[0]}").connect
 
 
 def read_ping(sock: socket.socket) -> bytes:

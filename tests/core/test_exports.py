@@ -85,6 +85,7 @@ CONNECTION = [
     "stats",
     "turn_away",
     "wants_read",
+    "wants_room",
 ]
 
 # Likewise ClientConnection's.

@@ -41,16 +41,16 @@ class Bare:
         return Peer.of(_name(self._socket.getpeername), _name(self._socket.getsockname), None)
 
     async def receive(self) -> bytes | None:
-        """Give what has come; b"" is the end, and None an interruption."""
-        while True:
-            try:
-                await trio.lowlevel.wait_readable(self._socket)
-            except trio.ClosedResourceError:
-                return None
-            try:
-                return self._socket.recv(_READ_SIZE)
-            except BlockingIOError:
-                pass  # somebody called `receive_now`, or the system was wrong (select(2))
+        """Give what has come; b"" is the end, and None means to look whether there is still something to wait for.
+
+        That is an interruption, or that nothing has come although we were woken: somebody may have called `receive_now`
+        meanwhile, and an interruption does not reach who is awake already.
+        """
+        try:
+            await trio.lowlevel.wait_readable(self._socket)
+        except trio.ClosedResourceError:
+            return None
+        return self.receive_now()
 
     def receive_now(self) -> bytes | None:
         """Give what has come already; b"" is the end, and None nothing."""

@@ -21,7 +21,7 @@ from wscore import (
     Peer,
     Prepared,
     ServerConnection,
-    caused_by_disconnect,
+    application_failure,
     post_extension,
     tls_extension,
 )
@@ -68,6 +68,7 @@ class Connection(asyncio.BufferedProtocol):
         "_answering",
         "_buffer",
         "_buffers",
+        "_cancelled",
         "_core",
         "_due",
         "_ending",
@@ -103,6 +104,7 @@ class Connection(asyncio.BufferedProtocol):
         self._loop = asyncio.get_running_loop()
         self._time = self._loop.time
         self._started = False
+        self._cancelled = False  # the application was, by us
         self._task: asyncio.Task[None] | None = None
         self._message = Wakeup(self._loop)
         self._writable = True
@@ -153,8 +155,10 @@ class Connection(asyncio.BufferedProtocol):
         core.receive_data(self._buffer[:nbytes], now=self._time())
         if core.has_message:
             self._answering = True
-            self._message.wake()
-            self._answering = False
+            try:
+                self._message.wake()
+            finally:
+                self._answering = False
         if core.revision != self._revision:
             self._agree()
         if core.output_size or self._ending:
@@ -200,6 +204,7 @@ class Connection(asyncio.BufferedProtocol):
     def cancel(self) -> None:
         """Cancel the application, if it still runs."""
         if self._task is not None:
+            self._cancelled = True
             self._task.cancel()
 
     def abort(self) -> None:
@@ -210,16 +215,16 @@ class Connection(asyncio.BufferedProtocol):
     # -- the application
 
     async def _run(self) -> None:
-        ended = self._core.application_raised
+        ended, task = self._core.application_raised, asyncio.current_task()
         try:
             await self._service.app(self._core.scope, self._receive, self._send)
             ended = self._core.application_returned
-        except* asyncio.CancelledError:
-            pass  # the server is ending it
-        except* Exception as group:
-            error = group.exceptions[0] if len(group.exceptions) == 1 else group
-            if not caused_by_disconnect(error):
-                error_log.error("the application failed on %r", self._core, exc_info=error)
+        except BaseException as error:
+            if isinstance(error, GeneratorExit) and asyncio.current_task(self._loop) is not task:
+                raise  # nobody runs it any more: its loop is gone
+            failure = application_failure(error, asyncio.CancelledError if self._cancelled else None)
+            if failure is not None:
+                error_log.error("the application failed on %r", self._core, exc_info=failure)
         finally:
             self._task = None
             ended(now=self._time())

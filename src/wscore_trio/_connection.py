@@ -18,7 +18,7 @@ from typing import Any, Final, Literal
 
 import trio
 
-from wscore import Application, Closing, Config, Prepared, ServerConnection, caused_by_disconnect, post_extension
+from wscore import Application, Closing, Config, Prepared, ServerConnection, application_failure, post_extension
 
 from ._wire import LOST, Bare, Secure, Wire
 
@@ -166,10 +166,11 @@ class Connection:
             with self._application:
                 await self._app(core.scope, self._receive, self._send)
                 ended = core.application_returned
-        except* Exception as group:
-            error = group.exceptions[0] if len(group.exceptions) == 1 else group
-            if not caused_by_disconnect(error):
-                error_log.error("the application failed on %r", core, exc_info=error)
+        except BaseException as error:
+            ending = trio.current_effective_deadline() == -math.inf  # the server is; else what says so only pretends
+            failure = application_failure(error, trio.Cancelled if ending else None)
+            if failure is not None:
+                error_log.error("the application failed on %r", core, exc_info=failure)
         finally:
             self._over = True
             ended(now=trio.current_time())
@@ -260,7 +261,8 @@ class Connection:
         except LOST:
             return self._lose()
         finally:
-            self._reader = None
+            if self._reader == reader:  # else the other has begun before we went on
+                self._reader = None
         return self._take(data)
 
     def _read_now(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import trio
 
-from wscore import Admission, Application, Config, LifespanMode, admission, out_of_resources
+from wscore import Admission, Application, Config, LifespanMode, admission, application_failure, out_of_resources
 from wscore.listening import Listeners
 from wscore.memory import keep_freed_memory
 
@@ -213,8 +213,10 @@ async def _isolated(task: Callable[..., Awaitable[None]], *args: Any) -> None:
     """Run a task of one connection; whatever happens in it, the others hear nothing of it."""
     try:
         await task(*args)
-    except Exception as error:
-        error_log.error("a connection failed", exc_info=error)
+    except BaseException as error:
+        failure = application_failure(error, trio.Cancelled)
+        if failure is not None:
+            error_log.error("a connection failed", exc_info=failure)
 
 
 async def _listen(

@@ -289,7 +289,9 @@ class ServerConnection(Endpoint[FrameCodec]):
     def handle_timeout(self, *, now: float) -> None:
         """Do what is due. Early, late or repeated calls are harmless; read `next_timeout` afterwards."""
         while (timer := self._timers.take_expired(now)) is not None:
-            self._feed(timer.value, now, TIMED_OUT.get(timer))
+            if not self._excuse(timer, now):
+                self._feed(timer.value, now, TIMED_OUT.get(timer))
+                self._hurry(timer, now)
 
     def begin_shutdown(self, *, now: float, code: int | None = None, reason: str = "") -> None:
         """End the connection because the server stops: 503 before an answer, a close frame with `code` when open.
@@ -428,7 +430,7 @@ class ServerConnection(Endpoint[FrameCodec]):
     def _send_ping(self, carried: _Carried, now: float) -> None:
         del carried
         assert self._codec is not None
-        self._output.write(self._codec.ping(self._keepalive.ping(now, reading=not self._paused)))
+        self._output.write(self._codec.ping(self._keepalive.ping(now)))
 
     def _let_end_take_effect(self, carried: _Carried, now: float) -> None:
         del carried

@@ -11,7 +11,7 @@ import contextlib
 from typing import Final, cast
 
 from wscore import ClientConnection, Closing
-from wscore.sockets import set_up
+from wscore.sockets import set_up, unacknowledged
 
 from ._pieces import Pieces
 from ._wakeup import Wakeup
@@ -272,7 +272,11 @@ class Link(asyncio.Protocol):
         self._timer = None
         # A loop whose clock is coarse calls a little early (uvloop counts milliseconds). It is time all the same: else
         # nothing would have changed, and nobody would call again.
-        self._core.handle_timeout(now=max(self._time(), self._due))
+        now, transport = max(self._time(), self._due), self._transport
+        if transport is not None:
+            unsent = transport.get_write_buffer_size() + len(self._pieces)
+            self._core.report_unsent(unsent + unacknowledged(transport.get_extra_info("socket")), now=now)
+        self._core.handle_timeout(now=now)
         self.pump()
         if not self.lost:
             self._keep_time()  # the deadline may have moved on meanwhile, and then nothing else has changed

@@ -25,6 +25,7 @@ from wscore import (
     post_extension,
     tls_extension,
 )
+from wscore.sockets import unacknowledged
 
 from ._pieces import Pieces
 from ._wakeup import Wakeup
@@ -365,7 +366,10 @@ class Connection(asyncio.BufferedProtocol):
         self._timer = None
         # A loop whose clock is coarse calls a little early (uvloop counts milliseconds). It is time all the same: else
         # nothing would have changed, and nobody would call again.
-        self._core.handle_timeout(now=max(self._time(), self._due))
+        now = max(self._time(), self._due)
+        unsent = self._transport.get_write_buffer_size() + len(self._pieces)
+        self._core.report_unsent(unsent + unacknowledged(self._sock), now=now)
+        self._core.handle_timeout(now=now)
         self._pump()
         if not self._lost:
             self._keep_time()  # the deadline may have moved on meanwhile, and then nothing else has changed

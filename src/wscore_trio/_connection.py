@@ -134,6 +134,7 @@ class Connection:
         deadline = core.next_timeout()
         if deadline is not None and now >= deadline:
             self._read_now()  # nobody may have looked for a while, and a pong that has come is in time
+            core.report_unsent(self._wire.unsent(), now=now)
             core.handle_timeout(now=now)
         if self._check_at is not None and now >= self._check_at:
             self._check_at = None

@@ -156,6 +156,7 @@ class Link:
                     else:
                         await self._watcher.park()
             if self._patience.cancelled_caught:  # what has arrived was read before
+                core.report_unsent(self._wire.unsent(), now=trio.current_time())
                 core.handle_timeout(now=trio.current_time())
                 self.pump()
 

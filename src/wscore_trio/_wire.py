@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 import trio
 
 from wscore import Peer, TLSObject, tls_extension
+from wscore.sockets import unacknowledged
 
 __all__ = ["LOST", "Bare", "Secure", "Wire", "socket_of"]
 
@@ -89,6 +90,10 @@ class Bare:
             with contextlib.suppress(OSError):  # reset meanwhile: the next read will say so
                 self._socket.shutdown(socket.SHUT_WR)
 
+    def unsent(self) -> int:
+        """Count what was to be written and was not taken by the peer's system yet."""
+        return self.held + unacknowledged(self._socket)
+
     def close(self) -> None:
         """Close the socket, once or more; who waits for it hears of it."""
         if self._socket.fileno() >= 0:
@@ -134,6 +139,10 @@ class Secure:
     async def end(self) -> None:
         """Say goodbye and close, without waiting for the peer to do so."""
         await self._stream.aclose()
+
+    def unsent(self) -> int:
+        """Count what was to be written and was not taken by the peer's system yet."""
+        return self.held + unacknowledged(self._socket)
 
     def close(self) -> None:
         """Close the socket, once or more, without a word."""

@@ -297,3 +297,20 @@ def test_backpressure_stops_reading(serve: Any) -> None:
     for n in range(count):
         assert app.messages.next()["bytes"][:4] == n.to_bytes(4)
     assert app.disconnect()[0] == 4000
+
+
+@pytest.mark.uvloop_too
+def test_a_peer_that_is_gone_behind_a_full_queue_is_found(serve: Any, access: Any) -> None:
+    """T3: a client that fills the queue of an application that only pushes, and goes, is not kept."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send(ACCEPT)
+        await Gate().wait()
+
+    wire = serve(app, config=proportioned(ping_interval=0.3, ping_timeout=0.3)).open()
+    wire.send(*[frame(TEXT, "x")] * 40)
+    assert wire.read_frame().opcode == PING
+    wire.close()
+    assert "101" in access.take_one().getMessage()
+    assert "1006" in access.take_one().getMessage()

@@ -181,12 +181,10 @@ def application_failure(error: BaseException, cancelled: type[BaseException] | N
     loop's exception for a task that was cancelled, where this one was; a disconnect is no failure either
     (`caused_by_disconnect`). Raises `error` again where there is a KeyboardInterrupt in it, which is for the program.
     """
-    group = isinstance(error, BaseExceptionGroup)
-    if isinstance(error, KeyboardInterrupt) or (group and error.subgroup(KeyboardInterrupt) is not None):
+    group: BaseExceptionGroup[BaseException] = BaseExceptionGroup("", [error])
+    if group.subgroup(KeyboardInterrupt) is not None:
         raise error
-    left: BaseException | None = error
-    if cancelled is not None:
-        left = error.split(cancelled)[1] if group else None if isinstance(error, cancelled) else error
+    left: BaseException | None = group if cancelled is None else group.split(cancelled)[1]
     while isinstance(left, BaseExceptionGroup) and len(left.exceptions) == 1:
         left = left.exceptions[0]
     return None if left is None or caused_by_disconnect(left) else left

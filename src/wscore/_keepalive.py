@@ -1,9 +1,9 @@
 """Keepalive: a ping after a while, its pong in time, or else a sign that the peer's system takes what we write.
 
-The interval runs from one pong to the next ping. While a pong is awaited any byte that comes counts as life, since pongs
-queue behind large messages; so does any of ours that the peer's system has taken, since our ping queues behind our own
-large messages. While reading is paused no pong can be read. The pings go on all the same, so that a peer that is gone
-shows itself: the system of one that is there takes them, of one that is not either resets or takes nothing.
+The interval runs from one pong to the next ping. While a pong is awaited any byte that comes counts as life, since
+pongs queue behind large messages; so does any of ours that the peer's system has taken, since our ping queues behind
+our own large messages. While reading is paused no pong can be read. The pings go on all the same, so that a peer that
+is gone shows itself: the system of one that is there takes them, of one that is not either resets or takes nothing.
 
 There is a deadline at every moment: of the pong that is awaited, or of the next ping (edge cases T1-T4).
 """

@@ -308,7 +308,9 @@ class Connection(asyncio.BufferedProtocol):
         if core.scope is not None and not self._started:
             self._started = True
             core.scope["extensions"].update(post_extension(self._post, self._send))
-            self._task = self._loop.create_task(self._run())
+            task = self._loop.create_task(self._run())
+            if not task.done():  # an eager one may be, and has said so
+                self._task = task
         if core.access_lines:
             self._write_access_log()
         if self._lost:

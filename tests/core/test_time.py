@@ -107,7 +107,7 @@ def test_t1_no_pings_without_an_interval():
 
 
 def test_t1_without_a_timeout_pings_go_on():
-    """T1: with `ping_timeout` None a pinged peer may stay silent; it is pinged again, and a pong starts the interval."""
+    """T1: with `ping_timeout` None a pinged peer may stay silent; pings go on, and a pong starts the interval."""
     client = opened(Config(ping_interval=20, ping_timeout=None))
     wakes(client, 20)
     [payload] = pings_read(client)

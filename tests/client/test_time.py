@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from wscore import ConnectionClosed
 
 from ..conformance.harness import proportioned
-from ..conformance.wire import PING, PONG, frame
+from ..conformance.wire import CLOSE, PING, PONG, frame
 from .servers import LOOPS, read_to_end, upgrade
 
 pytestmark = pytest.mark.anyio
@@ -60,3 +61,28 @@ async def test_a_server_that_is_gone_is_found(connect: Any, script: Callable[...
         with pytest.raises(ConnectionClosed, match="keepalive"):
             await ws.recv()
     assert ws.close_code == 1006
+
+
+async def test_a_slow_transfer_is_not_cut(connect: Any, script: Callable[..., int]) -> None:
+    """A ping behind a large message waits for it: a server that reads slowly, and then answers, is not given up."""
+    size, masked_head = 3_000_000, 14
+    pongs: list[bytes] = []
+
+    def play(sock: socket.socket) -> None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**16)
+        upgrade(sock)
+        left = size + masked_head
+        while left:
+            left -= len(sock.recv(min(left, 15_000)))
+            time.sleep(0.01)
+        pongs.append(read_ping(sock))
+        sock.sendall(frame(PONG, pongs[0], mask=None))
+        sock.sendall(frame(CLOSE, b"\x0f\xa0", mask=None))
+        read_to_end(sock)
+
+    config = proportioned(ping_interval=0.5, ping_timeout=0.5, compression=False)
+    async with connect(f"ws://127.0.0.1:{script(play)}/", config=config) as ws:
+        await ws.send(bytes(size))
+        with pytest.raises(ConnectionClosed, match="4000"):
+            await ws.recv()
+    assert pongs

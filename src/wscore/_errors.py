@@ -184,7 +184,7 @@ def application_failure(error: BaseException, cancelled: type[BaseException] | N
     group: BaseExceptionGroup[BaseException] = BaseExceptionGroup("", [error])
     if group.subgroup(KeyboardInterrupt) is not None:
         raise error
-    left: BaseException | None = group if cancelled is None else group.split(cancelled)[1]
-    while isinstance(left, BaseExceptionGroup) and len(left.exceptions) == 1:
+    left: Any = group if cancelled is None else group.split(cancelled)[1]
+    while len(getattr(left, "exceptions", ())) == 1:  # a group of one
         left = left.exceptions[0]
     return None if left is None or caused_by_disconnect(left) else left

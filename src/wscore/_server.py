@@ -233,8 +233,7 @@ class ServerConnection(Endpoint[FrameCodec]):
         What carries a payload should wait: cancelled meanwhile, nothing of it was sent. A close should not, since its
         deadline is what ends a connection whose output nobody takes; nor anything after the end.
         """
-        given: Any = message
-        return self._end is None and isinstance(given, Mapping) and given.get("type") in _WITH_PAYLOAD
+        return self._end is None and getattr(message, "get", _nothing)("type") in _WITH_PAYLOAD
 
     def post(self, message: Prepared) -> bool:
         """Take a message that goes to many connections; afterwards there is `data_to_send`.
@@ -522,6 +521,13 @@ _ENGINES: Final[Mapping[str, Callable[[Config, Deflate | None], FrameCodec]]] = 
     "native": NativeCodec,
     "wsproto": WsprotoCodec,
 }
+
+
+def _nothing(key: str) -> None:
+    """Stand in for `get` of what is no message, which `send` refuses."""
+    del key
+
+
 _WITH_PAYLOAD: Final = frozenset({"websocket.send", "websocket.http.response.body"})
 _ENDING: Final = frozenset({State.CLOSE_SENT, State.DRAINING, State.CLOSED})
 _CLOSING: Final = dict.fromkeys(State, Closing.NO) | {

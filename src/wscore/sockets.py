@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Protocol
 
 __all__ = ["HasFileno", "set_up", "unacknowledged"]
@@ -58,7 +58,7 @@ else:
 
 
 @contextlib.contextmanager
-def _borrowed(sock: HasFileno) -> Iterator[socket.socket]:
+def _borrowed(sock: HasFileno) -> Generator[socket.socket, None, None]:
     own = socket.socket(fileno=sock.fileno())
     try:
         yield own

@@ -59,15 +59,15 @@ def constants(path: Path) -> list[ast.Constant]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_each_file_is_short(path: Path) -> None:
-    """Each file of a transport is under 300 lines of code."""
-    assert lines_of_code(path) < 300
+    """Each file of a transport is under 350 lines of code."""
+    assert lines_of_code(path) < 350
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_connection_and_server_are_short(transport: str) -> None:
-    """Connection and server of a transport together are under 500 lines of code."""
+    """Connection and server of a transport together are under 560 lines of code."""
     files = [SRC / transport / name for name in ("_protocol.py", "_connection.py", "_server.py")]
-    assert 0 < sum(lines_of_code(path) for path in files if path.exists()) < 500
+    assert 0 < sum(lines_of_code(path) for path in files if path.exists()) < 560
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")

@@ -70,6 +70,7 @@ from ._errors import (
     LocalProtocolError,
     ProxyRefused,
     StartupFailed,
+    application_failure,
     caused_by_disconnect,
 )
 from ._handshake import Request, Response
@@ -123,6 +124,7 @@ __all__ = [
     "Stats",
     "TLSObject",
     "admission",
+    "application_failure",
     "caused_by_disconnect",
     "out_of_resources",
     "parse_uri",

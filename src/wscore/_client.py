@@ -249,7 +249,9 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
     def handle_timeout(self, *, now: float) -> None:
         """Do what is due. Early, late or repeated calls are harmless; read `next_timeout` afterwards."""
         while (timer := self._timers.take_expired(now)) is not None:
-            self._feed(timer.value, now, UNANSWERED if timer is Timer.HANDSHAKE else TIMED_OUT.get(timer))
+            if not self._excuse(timer, now):
+                self._feed(timer.value, now, UNANSWERED if timer is Timer.HANDSHAKE else TIMED_OUT.get(timer))
+                self._hurry(timer, now)
 
     # -- outputs: levels, to be read after any input, in any order
 
@@ -324,7 +326,8 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
                 self._write_close()
             case Effect.SEND_PING:
                 assert self._codec is not None
-                payload = self._keepalive.ping(now, reading=not self._paused)
+                self._pings.pop(self._keepalive.latest, None)  # given up for the next
+                payload = self._keepalive.ping(now)
                 self._pings.setdefault(payload, now)
                 self._output.write(self._codec.ping(payload))
             case Effect.REACH_END:

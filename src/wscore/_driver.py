@@ -183,6 +183,7 @@ class Driver(Generic[Core]):
         if armed is not None and now < armed:
             now = armed  # a loop whose clock is coarse calls a little early (uvloop counts milliseconds)
         core = self.core
+        core.report_unsent(self.unsent(), now=now)
         core.handle_timeout(now=now)
         self.settle()
         self._arm()

@@ -63,9 +63,9 @@ class Endpoint(Generic[Codec]):
         self.revision = 0
         self._state = state
         self._timers = Timers(config)
-        self._keepalive = Keepalive(self._timers, self.stats)
         self._inbox = Inbox(config.max_queue, config.max_queue_size)
         self._output = Output(config.max_output_size)
+        self._keepalive = Keepalive(self._timers, self.stats, self._output)
         self._codec: Codec | None = None
         self._paused = False  # the inbox is full: no parsing, no reading
         # the end
@@ -97,6 +97,15 @@ class Endpoint(Generic[Codec]):
         self._eof = True
         self._reach_end(now)
         self._feed(Trigger.TRANSPORT_LOST, now, LOST)
+
+    def report_unsent(self, size: int, *, now: float) -> None:
+        """Take how many of the bytes that `data_to_send` gave the peer's system has not taken yet, as far as one knows.
+
+        That is what a transport holds, and what the system has not had acknowledged, where it tells. Fewer than before
+        count as life, so that a slow transfer is not cut while it makes progress. To be called before `handle_timeout`;
+        never called, everything counts as taken.
+        """
+        self._keepalive.unsent(size, now)
 
     # -- outputs: levels, to be read after any input, in any order
 
@@ -222,7 +231,6 @@ class Endpoint(Generic[Codec]):
     def _pause(self) -> None:
         self.revision += 1
         self._paused = True
-        self._keepalive.pause()
 
     def _resume(self, now: float) -> None:
         self.revision += 1
@@ -230,6 +238,18 @@ class Endpoint(Generic[Codec]):
         if self._state is _OPEN:
             self._keepalive.resume(now)
         self._parse(now, answering=True)
+
+    def _excuse(self, timer: Timer, now: float) -> bool:
+        """Tell whether what `timer` waited for need not have come: no pong can be read while reading is paused."""
+        return timer is Timer.PONG and self._paused and self._keepalive.excused(now)
+
+    def _hurry(self, timer: Timer, now: float) -> None:
+        """Wait but shortly for the end of the stream of a peer that has not answered a ping: it is most likely gone.
+
+        A second is a round trip on a bad line, for one that is there after all.
+        """
+        if timer is Timer.PONG and self._state is State.DRAINING:
+            self._timers.shorten(Timer.CLOSE, now + 1.0)
 
     # -- ends
 

@@ -8,18 +8,21 @@ __all__ = ["Output"]
 class Output:
     """What is to be written. A peer that sends pings and reads no pongs must not make it grow without bound."""
 
-    __slots__ = ("_chunks", "_late_pong", "limit", "size")
+    __slots__ = ("_chunks", "_late_pong", "limit", "size", "taken")
 
     limit: int
     """From how many bytes on it is full."""
     size: int
     """Bytes that wait, besides a late pong. There is none without them."""
+    taken: int
+    """Bytes that ever were taken."""
 
     def __init__(self, limit: int) -> None:
         self._chunks: list[bytes] = []
         self.limit = limit
         self._late_pong = b""  # the answer to the latest ping that came while full
         self.size = 0
+        self.taken = 0
 
     @property
     def full(self) -> bool:
@@ -52,6 +55,7 @@ class Output:
             return b""
         data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         self._chunks.clear()
+        self.taken += self.size
         self.size = 0
         return data
 

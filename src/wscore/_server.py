@@ -233,6 +233,14 @@ class ServerConnection(Endpoint[FrameCodec]):
                 self._denial.check(body)
                 self._feed(Trigger.APP_BODY if body.more else Trigger.APP_LAST_BODY, now, DENIED, carried=body)
 
+    def wants_room(self, message: Mapping[str, Any]) -> bool:
+        """Tell whether `send` should be given `message` only when there is room, so that what is held stays bounded.
+
+        What carries a payload should wait: cancelled meanwhile, nothing of it was sent. A close should not, since its
+        deadline is what ends a connection whose output nobody takes; nor anything after the end.
+        """
+        return self._end is None and getattr(message, "get", _nothing)("type") in _WITH_PAYLOAD
+
     def post(self, message: Prepared) -> bool:
         """Take a message that goes to many connections; afterwards there is `data_to_send`.
 
@@ -286,7 +294,9 @@ class ServerConnection(Endpoint[FrameCodec]):
     def handle_timeout(self, *, now: float) -> None:
         """Do what is due. Early, late or repeated calls are harmless; read `next_timeout` afterwards."""
         while (timer := self._timers.take_expired(now)) is not None:
-            self._feed(timer.value, now, TIMED_OUT.get(timer))
+            if not self._excuse(timer, now):
+                self._feed(timer.value, now, TIMED_OUT.get(timer))
+                self._hurry(timer, now)
 
     def begin_shutdown(self, *, now: float, code: int | None = None, reason: str = "") -> None:
         """End the connection because the server stops: 503 before an answer, a close frame with `code` when open.
@@ -420,7 +430,7 @@ class ServerConnection(Endpoint[FrameCodec]):
     def _send_ping(self, carried: _Carried, now: float) -> None:
         del carried
         assert self._codec is not None
-        self._output.write(self._codec.ping(self._keepalive.ping(now, reading=not self._paused)))
+        self._output.write(self._codec.ping(self._keepalive.ping(now)))
 
     def _let_end_take_effect(self, carried: _Carried, now: float) -> None:
         del carried
@@ -512,6 +522,14 @@ _ENGINES: Final[Mapping[str, Callable[[Config, Deflate | None], FrameCodec]]] = 
     "native": NativeCodec,
     "wsproto": WsprotoCodec,
 }
+
+
+def _nothing(key: str) -> None:
+    """Stand in for `get` of what is no message, which `send` refuses."""
+    del key
+
+
+_WITH_PAYLOAD: Final = frozenset({"websocket.send", "websocket.http.response.body"})
 _ENDING: Final = frozenset({State.CLOSE_SENT, State.DRAINING, State.CLOSED})
 # For what is asked on every message: looking a member up in its class takes Python 3.11 as long as unmasking a word.
 _AWAITING_REQUEST: Final = State.AWAITING_REQUEST

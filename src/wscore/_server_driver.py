@@ -8,20 +8,19 @@ from typing import Any, Final
 from ._asgi import ReceivedMessage, Scope
 from ._channel import Channel
 from ._driver import MESSAGES_A_LOOK, Driver
-from ._errors import caused_by_disconnect
+from ._errors import application_failure
 from ._prepared import Prepared, post_extension
 from ._server import ServerConnection
 
 __all__ = ["ServerDriver"]
 
 _LOOK: Final = MESSAGES_A_LOOK - 1
-_CONTENT: Final = frozenset({"websocket.send", "websocket.http.response.body"})
 
 
 class ServerDriver(Driver[ServerConnection]):
     """A `Driver` for `ServerConnection`: starts the application, takes its steps and its end, and says what to log.
 
-    Further inputs: `application_ended`, `begin_shutdown`; `receive` and `send` are for the application. Further
+    Further inputs: `application_returned`, `application_raised`, `begin_shutdown`; `receive` and `send` are for the application. Further
     primitives: `start_application`, `over`, `log_access`, `log_notice`, `log_failure`, and three that wait:
     `wait_for_message`, `wait_for_room`, `give_way`, each of which may end early.
     """
@@ -36,7 +35,8 @@ class ServerDriver(Driver[ServerConnection]):
     # -- primitives
 
     def start_application(self, scope: Scope) -> None:
-        """Call the application with `scope`, `receive` and `send`, in a task of its own; then `application_ended`."""
+        """Call the application with `scope`, `receive` and `send`, in a task of its own; then `application_returned` or
+        `application_raised`."""
         raise NotImplementedError
 
     async def wait_for_message(self) -> None:
@@ -74,18 +74,27 @@ class ServerDriver(Driver[ServerConnection]):
         self.core.begin_shutdown(now=self.time())
         self.settle()
 
-    def application_ended(self, error: BaseException | None, *, cancelled: bool = False) -> None:
-        """Take the application's end: what it raised, or None; `cancelled` where the server wanted it to end."""
+    def application_returned(self) -> None:
+        """Take the application's return."""
         self._application_over = True
-        core, now = self.core, self.time()
-        if error is None and not cancelled:
-            core.application_returned(now=now)
-        else:
-            if error is not None and not cancelled:
-                self._log(error)
-            core.application_raised(now=now)
+        self.core.application_returned(now=self.time())
         self.settle()
         self._check_over()
+
+    def application_raised(self, error: BaseException | None, cancelled: type[BaseException] | None = None) -> None:
+        """Take the application's failure, or with None its cancellation; whatever it is, it ends one connection.
+
+        `cancelled` is the library's exception for a task that was cancelled, where this one was. Raises `error` again
+        where there is a KeyboardInterrupt in it, which is for the program.
+        """
+        self._application_over = True
+        try:
+            if error is not None and (failure := application_failure(error, cancelled)) is not None:
+                self.log_failure(f"the application failed on {self.core!r}", failure)
+        finally:
+            self.core.application_raised(now=self.time())
+            self.settle()
+            self._check_over()
 
     def lost(self, error: Exception | None = None) -> None:
         """As in `Driver`."""
@@ -120,20 +129,13 @@ class ServerDriver(Driver[ServerConnection]):
         self._in_turn += 1
         if not self._in_turn & _LOOK and self.turn_is_over():
             await self.give_way()
-        if not self.writable:
-            while self._must_wait(message):
-                await self.wait_for_room()
+        while not self.writable and core.wants_room(message):
+            await self.wait_for_room()
         core.send(message, now=self.time())
         if not self._answering:  # else `receive_data` sees to it
             self.settle()
         if core.output_size >= self._limit:
             await self._deliver()
-
-    def _must_wait(self, message: Mapping[str, Any]) -> bool:
-        """Tell whether `message` has to wait for room. Only content has to, and only while it can be sent at all."""
-        if self.writable or self.core.close_info is not None:
-            return False
-        return isinstance(message, Mapping) and message.get("type") in _CONTENT  # pyright: ignore[reportUnnecessaryIsInstance]
 
     async def _deliver(self) -> None:
         """Write what has become much; behind a message that is much alone, wait until most of it is written."""
@@ -179,12 +181,6 @@ class ServerDriver(Driver[ServerConnection]):
         if not self._secured:
             self.log_notice(f"TLS handshake failed: {error}")
         super().channel_failed(error)
-
-    def _log(self, error: BaseException) -> None:
-        if isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-            error = error.exceptions[0]
-        if not caused_by_disconnect(error):
-            self.log_failure(f"the application failed on {self.core!r}", error)
 
     def _check_over(self) -> None:
         if self.gone and self._application_over:

@@ -52,12 +52,18 @@ class Timers:
                 deadlines[timer] = now + duration
         self.next = min(deadlines.values()) if deadlines else None
 
-    def start(self, timer: Timer, now: float) -> None:
-        """Start `timer`, or let it begin anew; one whose duration is None never runs."""
+    def start(self, timer: Timer, now: float) -> bool:
+        """Start `timer`, or let it begin anew, and give True; one whose duration is None never runs."""
         duration: float | None = getattr(self._config, DURATIONS[timer])
         if duration is not None:
             self._deadlines[timer] = now + duration
             self.next = min(self._deadlines.values())
+        return duration is not None
+
+    def shorten(self, timer: Timer, deadline: float) -> None:
+        """Let a running `timer` end at `deadline` at the latest."""
+        self._deadlines[timer] = min(self._deadlines[timer], deadline)
+        self.next = min(self._deadlines.values())
 
     def stop(self, timer: Timer) -> None:
         """Stop `timer`, running or not."""

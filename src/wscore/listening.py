@@ -11,12 +11,12 @@ import errno
 import os
 import socket
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Self
 
-from ._asgi import Peer
+from .sockets import set_up
 
-__all__ = ["Listeners", "peer_of", "set_up"]
+__all__ = ["Listeners"]
 
 
 class Listeners:
@@ -27,6 +27,7 @@ class Listeners:
         self._path: tuple[str, int] | None = None  # of our unix socket, with its inode
         for each in self.sockets:
             each.setblocking(False)
+            set_up(each)
 
     @classmethod
     def tcp(cls, infos: Iterable[tuple[Any, Any, Any, Any, Any]]) -> Self:
@@ -79,6 +80,7 @@ class Listeners:
         bound = socket.socket(family, socket.SOCK_STREAM)
         self.sockets.append(bound)
         bound.setblocking(False)
+        set_up(bound)
         if family != socket.AF_UNIX:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
@@ -110,28 +112,3 @@ def _remove_dead_socket(path: str) -> None:
 
 def _shown(address: Any) -> str:
     return address if isinstance(address, str) else f"{address[0]}:{address[1]}"
-
-
-def set_up(sock: socket.socket) -> None:
-    """Set up a connected socket: not blocking, and without Nagle's algorithm.
-
-    That would hold a small frame back until the one before is acknowledged, which a peer with nothing to say delays by
-    40 ms. asyncio's own loop sees to it only for sockets whose protocol number says TCP, which an accepted one's does
-    not.
-    """
-    sock.setblocking(False)
-    if sock.family != socket.AF_UNIX:
-        with contextlib.suppress(OSError):  # gone already: the first read will say so
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
-def peer_of(sock: socket.socket) -> Peer:
-    """Tell who is at the other end of a socket. One whose client has gone already has no name."""
-    return Peer.of(_name(sock.getpeername), _name(sock.getsockname))
-
-
-def _name(ask: Callable[[], Any]) -> Any:
-    try:
-        return ask()
-    except OSError:
-        return None

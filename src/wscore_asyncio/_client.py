@@ -9,7 +9,7 @@ from wscore import Channel, ClientConnection, HandshakeFailed
 from wscore.client import Link as ClientLink
 from wscore.client import WebSocket as ClientWebSocket
 from wscore.connecting import Call, Pauses
-from wscore.listening import set_up
+from wscore.sockets import set_up
 
 from ._dialing import dial
 from ._port import SLOTS, Port

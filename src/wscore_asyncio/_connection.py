@@ -100,15 +100,13 @@ class Connection(Port[ServerConnection], ServerDriver, asyncio.BufferedProtocol)
         try:
             await self._service.app(scope, self.receive, self.send)
         except BaseException as error:
-            # What a handler raises ends its connection, and nobody else's: asyncio itself would let SystemExit end the
-            # loop. A task that somebody asked to end says CancelledError without anybody's fault.
+            # asyncio itself would let SystemExit end the loop. A task that somebody asked to end says CancelledError
+            # without fault; one that awaits another that was cancelled does not.
             task = asyncio.current_task()
-            asked_to_end = isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
-            self.application_ended(error, cancelled=asked_to_end)
-            if isinstance(error, KeyboardInterrupt):
-                raise
+            asked = task is not None and task.cancelling() > 0
+            self.application_raised(error, asyncio.CancelledError if asked else None)
         else:
-            self.application_ended(None)
+            self.application_returned()
 
     def over(self) -> None:
         """As in `ServerDriver`."""

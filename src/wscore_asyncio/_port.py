@@ -7,6 +7,7 @@ import contextlib
 from typing import Final, TypeVar, cast
 
 from wscore import ClientConnection, Driver, ServerConnection
+from wscore.sockets import unacknowledged
 
 from ._wakeup import Wakeup
 
@@ -68,6 +69,12 @@ class Port(Driver[Core], asyncio.BaseProtocol):
         """As in `Driver`."""
         assert self._transport is not None
         self._transport.write(data)
+
+    def unsent(self) -> int:
+        """As in `Driver`."""
+        assert self._transport is not None
+        sock = self._transport.get_extra_info("socket")
+        return self._transport.get_write_buffer_size() + (0 if sock is None else unacknowledged(sock))
 
     def set_deadline(self, at: float | None) -> None:
         """As in `Driver`."""

@@ -13,8 +13,9 @@ from types import TracebackType
 from typing import Self
 
 from wscore import Admission, Application, Config, LifespanMode, admission, out_of_resources
-from wscore.listening import Listeners, peer_of, set_up
+from wscore.listening import Listeners
 from wscore.memory import keep_freed_memory
+from wscore.sockets import peer_of
 from wscore.tls import TLS
 
 from ._connection import Connection, Service
@@ -176,7 +177,7 @@ class Server:
             if verdict is Admission.DROP:
                 sock.close()
                 continue
-            set_up(sock)
+            sock.setblocking(False)
             self._accepted.add(sock)
             self._idle.clear()
             task = loop.create_task(self._welcome(sock, loop.time(), turn_away=verdict is Admission.TURN_AWAY))

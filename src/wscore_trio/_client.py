@@ -13,7 +13,7 @@ from wscore import Channel, ClientConnection, HandshakeFailed
 from wscore.client import Link as ClientLink
 from wscore.client import WebSocket as ClientWebSocket
 from wscore.connecting import Call, Destination, Pauses
-from wscore.listening import set_up
+from wscore.sockets import set_up
 
 from ._port import SLOTS, Port
 from ._reconnecting import Connections

@@ -15,7 +15,7 @@ from typing import Any
 import trio
 
 from wscore import Application, Channel, Config, ReceivedMessage, Scope, ServerConnection, ServerDriver
-from wscore.listening import peer_of
+from wscore.sockets import peer_of
 
 from ._port import SLOTS, Port
 
@@ -76,14 +76,14 @@ class Connection(Port[ServerConnection], ServerDriver):
                 await self._app(scope, self.receive, self.send)
                 returned = True
         except BaseException as error:
-            # What a handler raises ends its connection, and nobody else's. Where the server itself was cancelled that
-            # is nobody's fault; a Cancelled that was kept from elsewhere, and raised here, is.
+            # A Cancelled is nobody's failure where the server itself was cancelled, and else was kept from elsewhere.
             ending = trio.current_effective_deadline() == -math.inf
-            self.application_ended(error, cancelled=ending)
-            if isinstance(error, KeyboardInterrupt):
-                raise
+            self.application_raised(error, trio.Cancelled if ending else None)
         else:
-            self.application_ended(None, cancelled=not returned)
+            if returned:
+                self.application_returned()
+            else:
+                self.application_raised(None)
 
     async def receive(self) -> ReceivedMessage:
         """As in `ServerDriver`; a cancellation is heeded before a message is taken, so that none is lost."""

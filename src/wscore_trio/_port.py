@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 import trio
 
 from wscore import ClientConnection, Driver, ServerConnection
+from wscore.sockets import unacknowledged
 
 __all__ = ["SLOTS", "Port"]
 
@@ -160,6 +161,10 @@ class Port(Driver[Core]):
             self.writable = False
             self._unwritten = len(data) - sent
             self._spawn(self._write_rest, memoryview(data)[sent:])
+
+    def unsent(self) -> int:
+        """As in `Driver`."""
+        return self._unwritten + unacknowledged(self._socket)
 
     def set_deadline(self, at: float | None) -> None:
         """As in `Driver`."""

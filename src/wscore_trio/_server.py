@@ -12,7 +12,7 @@ from typing import Any, Final
 import trio
 
 from wscore import Admission, Application, Config, LifespanMode, admission, out_of_resources
-from wscore.listening import Listeners, set_up
+from wscore.listening import Listeners
 from wscore.memory import keep_freed_memory
 from wscore.tls import TLS
 
@@ -150,7 +150,7 @@ class Server:
         if verdict is Admission.DROP:
             sock.close()
             return
-        set_up(sock)
+        sock.setblocking(False)
         self._accepted += 1
         turn_away = verdict is Admission.TURN_AWAY
         start(self._serve, sock, start, trio.current_time(), turn_away)

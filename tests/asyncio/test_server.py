@@ -7,6 +7,7 @@ import contextlib
 import logging
 import socket
 import struct
+import sys
 from typing import Any
 
 import pytest
@@ -98,3 +99,24 @@ async def readable(sock: socket.socket) -> None:
         await arrived.wait()
     finally:
         asyncio.get_running_loop().remove_reader(sock)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks are Python 3.12's")
+def test_an_application_that_never_waits_leaves_nothing_behind_on_an_eager_loop() -> None:
+    """Its task is over before anybody has it; its connection is over with it, and makes room for the next."""
+
+    async def refuse(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.close"})
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_task_factory(getattr(asyncio, "eager_task_factory"))  # noqa: B009
+        async with serve(refuse, config=Config(max_connections=2), lifespan="off") as server:
+            for _ in range(5):
+                reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+                writer.write(head())
+                assert (await reader.read()).startswith(b"HTTP/1.1 403 ")
+                writer.close()
+                await writer.wait_closed()
+                await asyncio.sleep(0.05)
+
+    asyncio.run(asyncio.wait_for(main(), 60))

@@ -33,22 +33,22 @@ def nothing_is_left() -> Iterator[None]:
 
 
 @pytest.fixture
-async def connect(anyio_backend: str, nothing_is_left: None) -> AsyncIterator[Connect]:
+async def connect(anyio_backend_name: str, nothing_is_left: None) -> AsyncIterator[Connect]:
     """`wscore_asyncio.connect` or `wscore_trio.connect`; a test that hangs fails."""
     del nothing_is_left
     with anyio.fail_after(PATIENCE):
-        yield importlib.import_module(f"wscore_{anyio_backend}").connect
+        yield importlib.import_module(f"wscore_{anyio_backend_name}").connect
 
 
 @pytest.fixture
-def serve(anyio_backend: str, nothing_is_left: None) -> Iterator[Callable[..., int]]:
+def serve(anyio_backend_name: str, nothing_is_left: None) -> Iterator[Callable[..., int]]:
     """Serve an application with our own server on the same backend, and give the port (0: a unix socket)."""
     del nothing_is_left
     servers: list[Running] = []
 
     def start(app: Any, **options: Any) -> int:
         options = {"config": quick(), "lifespan": "off", "access_log": False} | options
-        servers.append(Running(TRANSPORTS[anyio_backend], app, options).start())
+        servers.append(Running(TRANSPORTS[anyio_backend_name], app, options).start())
         return servers[-1].port
 
     yield start

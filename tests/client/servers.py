@@ -13,6 +13,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
+import pytest
 import sniffio
 import trio
 import websockets.sync.server
@@ -22,6 +23,12 @@ from anyio.from_thread import start_blocking_portal
 from ..conformance.harness import PATIENCE
 
 BACKENDS = ("asyncio", "trio")
+LOOPS: Any = [
+    pytest.param(("asyncio", {}), id="asyncio"),
+    pytest.param(("asyncio", {"use_uvloop": True}), id="uvloop"),
+    pytest.param(("trio", {}), id="trio"),
+]
+"""For an `anyio_backend` of tests that run on every event loop."""
 
 Script = Callable[[socket.socket], object]
 

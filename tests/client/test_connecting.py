@@ -6,6 +6,7 @@ import inspect
 import re
 import socket
 import ssl
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from wscore import (
     InvalidURI,
 )
 
+from ..conformance.harness import far_end
 from ..conformance.wire import CLOSE, TEXT, frame
 from .servers import echo, read_request, read_to_end, upgrade
 
@@ -261,3 +263,25 @@ async def test_connecting_over_and_over(connect: Any, serve: Callable[..., int])
         async with context as ws:
             await ws.send("x")
             assert await ws.recv() == "x"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc/self/fd is Linux's")
+@pytest.mark.parametrize("given", [False, True], ids=["made", "given"])
+async def test_small_messages_are_not_held_back(connect: Any, script: Callable[..., int], given: bool) -> None:
+    """Nagle's algorithm is off, and the system itself asks after a silent server."""
+    seen: list[int] = []
+
+    def play(sock: socket.socket) -> None:
+        upgrade(sock)
+        with far_end(sock) as other:
+            seen.append(other.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            seen.append(other.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+        sock.sendall(frame(CLOSE, b"\x03\xe8", mask=None))
+        read_to_end(sock)
+
+    port = script(play)
+    options = {"sock": socket.create_connection(("127.0.0.1", port))} if given else {}
+    async with connect(f"ws://127.0.0.1:{port}/", **options) as ws:
+        assert [message async for message in ws] == []
+    assert len(seen) == 2
+    assert all(seen)

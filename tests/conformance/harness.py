@@ -297,6 +297,28 @@ def open_sockets() -> set[str]:
     return found
 
 
+@contextlib.contextmanager
+def far_end(sock: socket.socket) -> Iterator[socket.socket]:
+    """Borrow the other end of a TCP connection, which this process holds as well, to see how it is set up."""
+    for descriptor in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError), socket.fromfd(int(descriptor), sock.family, sock.type) as other:
+            if other.getpeername() == sock.getsockname():
+                yield other
+                return
+    raise AssertionError("this process does not hold the other end")
+
+
 def quick(**changes: Any) -> Config:
     """The default configuration, but for a shutdown that does not wait long for a test's application."""
     return dataclasses.replace(Config(shutdown_grace=1.0), **changes)
+
+
+def proportioned(**changes: Any) -> Config:
+    """The default configuration with every duration a twentieth of what it is, so that each keeps its place.
+
+    A deadline that hides behind a longer one, as the others behind that of the handshake, hides here too.
+    """
+    default = Config()
+    durations = ("handshake_timeout", "accept_timeout", "ping_interval", "ping_timeout", "close_timeout")
+    scaled: dict[str, Any] = {name: getattr(default, name) / 20 for name in (*durations, "shutdown_grace")}
+    return dataclasses.replace(default, **(scaled | changes))

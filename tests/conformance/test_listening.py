@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from .apps import Noting, echo
-from .harness import PATIENCE, Running, quick
+from .harness import PATIENCE, Running, far_end, quick
 from .wire import TEXT, Wire, frame
 
 
@@ -120,3 +121,18 @@ def test_port_is_free_again(serve: Any) -> None:
     wire.close()
     again = serve(echo, port=server.port)
     again.open()
+
+
+@pytest.mark.uvloop_too
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc/self/fd is Linux's")
+@pytest.mark.parametrize("given", [False, True], ids=["bound", "given"])
+def test_small_messages_are_not_held_back(given: bool, serve: Any) -> None:
+    """Nagle's algorithm is off on every connection, and the system itself asks after silent peers."""
+    options: dict[str, Any] = {}
+    if given:
+        options["sock"] = socket.socket()
+        options["sock"].bind(("127.0.0.1", 0))
+    wire = serve(echo, **options).open()
+    with far_end(wire.sock) as sock:
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)

@@ -9,7 +9,7 @@ import pytest
 from wscore import ClientDisconnected
 
 from .apps import Noting, echo
-from .harness import Gate, Notes, quick
+from .harness import Gate, Notes, proportioned, quick
 from .wire import BINARY, PING, PONG, TEXT, close_frame, frame, request
 
 ACCEPT = {"type": "websocket.accept"}
@@ -34,6 +34,92 @@ def test_t2_no_pong(serve: Any) -> None:
     assert (closing.code, closing.reason) == (1011, "keepalive ping timeout")
     assert app.disconnect()[0] == 1006
     assert wire.read_to_any_end() == b""
+
+
+@pytest.mark.uvloop_too
+def test_pings_begin_though_the_handshakes_deadline_was_nearer(serve: Any) -> None:
+    """T1, T2: with the defaults' proportions an idle peer is pinged, again after its pong, and ended without one."""
+    app = Noting()
+    wire = serve(app, config=proportioned()).open()
+    for _ in range(2):
+        ping = wire.read_frame()
+        assert ping.opcode == PING
+        wire.send(frame(PONG, ping.payload))
+    assert wire.read_frame().opcode == PING
+    wire.send(frame(PONG, "not its payload"))  # life, which moves the deadline on without any other change
+    assert wire.read_close().code == 1011
+    assert app.disconnect()[0] == 1006
+
+
+@pytest.mark.uvloop_too
+def test_an_answer_is_overdue_though_the_handshakes_deadline_was_nearer(serve: Any) -> None:
+    """T12: with the defaults' proportions an application that never accepts is answered for with 503."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        assert (await receive())["code"] == 1006
+
+    wire = serve(app, config=proportioned()).connect()
+    wire.send(request())
+    assert wire.read_refusal().status == 503
+
+
+async def close_at_once(scope: Any, receive: Any, send: Any) -> None:
+    """Accept and close, refuse, or deny in two pieces, as the path says."""
+    await receive()
+    if scope["path"] == "/refused":
+        return
+    if scope["path"] == "/denied":
+        await send({"type": "websocket.http.response.start", "status": 402})
+        await send({"type": "websocket.http.response.body", "body": bytes(1000), "more_body": True})
+        await send({"type": "websocket.http.response.body", "body": bytes(1000)})
+        return
+    await send(ACCEPT)
+    if scope["path"] == "/closed":
+        await send({"type": "websocket.close", "code": 4000})
+    else:
+        await receive()
+
+
+HELD_OPEN: dict[str, bytes] = {
+    "400": b"GET / HTTP/1.1\r\n\r\n",
+    "426": b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "500": request(target="/refused"),
+    "402": request(target="/denied"),
+    "4000": request(target="/closed"),
+    "1002": request() + frame(BINARY, b"x", rsv=1),
+    "408": b"GET / ",
+}
+
+
+@pytest.mark.uvloop_too
+@pytest.mark.parametrize("case", HELD_OPEN)
+def test_a_peer_that_keeps_its_side_open_is_cut(case: str, serve: Any) -> None:
+    """T5, T15: whatever the answer was, a client that never ends its side is cut off, at the close timeout."""
+    wire = serve(close_at_once, config=proportioned()).connect()
+    wire.send(HELD_OPEN[case])
+    assert wire._receive()
+    with pytest.raises((ConnectionResetError, BrokenPipeError)):
+        wire.send_for_ever(b"\x8a\x80\0\0\0\0" * 100)
+
+
+@pytest.mark.uvloop_too
+def test_a_stuck_client_of_a_streamed_denial_is_cut(serve: Any) -> None:
+    """T13: a client that does not collect a long denial holds up its application for no longer than for an answer."""
+    notes = Notes()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.http.response.start", "status": 402})
+        try:
+            while True:
+                await send({"type": "websocket.http.response.body", "body": bytes(2**20), "more_body": True})
+        except OSError as error:
+            notes.put(error)
+
+    wire = serve(app, config=proportioned()).connect()
+    wire.send(request())
+    assert isinstance(notes.next(), ClientDisconnected)
 
 
 def test_t5_no_answer_to_our_close(serve: Any) -> None:
@@ -211,3 +297,20 @@ def test_backpressure_stops_reading(serve: Any) -> None:
     for n in range(count):
         assert app.messages.next()["bytes"][:4] == n.to_bytes(4)
     assert app.disconnect()[0] == 4000
+
+
+@pytest.mark.uvloop_too
+def test_a_peer_that_is_gone_behind_a_full_queue_is_found(serve: Any, access: Any) -> None:
+    """T3: a client that fills the queue of an application that only pushes, and goes, is not kept."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send(ACCEPT)
+        await Gate().wait()
+
+    wire = serve(app, config=proportioned(ping_interval=0.3, ping_timeout=0.3)).open()
+    wire.send(*[frame(TEXT, "x")] * 40)
+    assert wire.read_frame().opcode == PING
+    wire.close()
+    assert "101" in access.take_one().getMessage()
+    assert "1006" in access.take_one().getMessage()

@@ -47,6 +47,7 @@ PUBLIC = [
     "Stats",
     "TLSObject",
     "admission",
+    "application_failure",
     "caused_by_disconnect",
     "out_of_resources",
     "post_extension",
@@ -77,6 +78,7 @@ CONNECTION = [
     "post",
     "receive_data",
     "receive_eof",
+    "report_unsent",
     "response",
     "revision",
     "scope",
@@ -85,6 +87,7 @@ CONNECTION = [
     "stats",
     "turn_away",
     "wants_read",
+    "wants_room",
 ]
 
 # Likewise ClientConnection's.
@@ -111,6 +114,7 @@ CLIENT_CONNECTION = [
     "pongs_received",
     "receive_data",
     "receive_eof",
+    "report_unsent",
     "response",
     "revision",
     "send",

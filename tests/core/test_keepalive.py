@@ -5,6 +5,7 @@ import pytest
 from wscore import Config, State, Stats
 from wscore._keepalive import Keepalive
 from wscore._lifecycle import Timer
+from wscore._output import Output
 from wscore._timers import Timers
 
 
@@ -14,12 +15,13 @@ class Watched:
     def __init__(self) -> None:
         self.timers = Timers(Config(ping_interval=20, ping_timeout=8))
         self.stats = Stats()
-        self.keepalive = Keepalive(self.timers, self.stats)
+        self.output = Output(100)
+        self.keepalive = Keepalive(self.timers, self.stats, self.output)
         self.timers.enter(State.OPEN, 0)
 
-    def pinged(self, now: float = 20, *, reading: bool = True) -> bytes:
+    def pinged(self, now: float = 20) -> bytes:
         assert self.timers.take_expired(now) is Timer.PING
-        return self.keepalive.ping(now, reading=reading)
+        return self.keepalive.ping(now)
 
 
 def test_a_pong_ends_the_waiting_and_starts_the_interval():
@@ -73,25 +75,54 @@ def test_life_gives_time_anew():
     assert watched.timers.next == 35
 
 
-def test_no_time_runs_while_reading_is_paused():
-    """T3: a pong cannot arrive while nothing is read, so its deadline waits; it starts anew with the reading."""
+def test_when_reading_goes_on_the_pong_has_its_time_anew():
+    """T3: no pong could be read meanwhile; a ping that was due next waits for it."""
     watched = Watched()
     watched.pinged()
-    watched.keepalive.pause()
-    assert watched.timers.next is None
-    watched.keepalive.heard(100)
-    assert watched.timers.next is None
-    watched.keepalive.resume(100)
-    assert watched.timers.next == 108
+    assert watched.timers.take_expired(28) is Timer.PONG
+    assert watched.keepalive.excused(28)
+    assert watched.timers.next == 48
+    watched.keepalive.resume(40)
+    assert watched.timers.next == 48
+    assert watched.timers.take_expired(48) is Timer.PONG
 
 
-def test_a_ping_during_a_pause_waits_for_the_reading():
-    """A ping that goes out while reading is paused has no deadline until it goes on."""
+def test_a_slow_transfer_gives_time_anew():
+    """Bytes that the peer's system takes count as life while more of ours wait; the same again is none."""
     watched = Watched()
-    watched.pinged(reading=False)
-    assert watched.timers.next is None
-    watched.keepalive.resume(50)
-    assert watched.timers.next == 58
+    watched.output.write(bytes(90))
+    watched.output.take()
+    watched.keepalive.unsent(80, 20)
+    watched.pinged()
+    watched.keepalive.unsent(40, 25)
+    assert watched.timers.next == 33
+    watched.keepalive.unsent(40, 30)
+    assert watched.timers.next == 33
+    watched.keepalive.unsent(0, 31)
+    assert watched.timers.next == 39
+    assert watched.keepalive.excused(31)
+
+
+def test_a_ping_that_was_taken_is_not_answered():
+    """That the peer's system takes all at once shows no life of its program."""
+    watched = Watched()
+    watched.keepalive.unsent(0, 20)
+    watched.pinged()
+    watched.output.write(bytes(6))
+    watched.output.take()
+    watched.keepalive.unsent(0, 27)
+    assert watched.timers.next == 28
+
+
+def test_nothing_excuses_a_peer_that_takes_nothing():
+    """Bytes that nobody has taken, here or in the system, leave an overdue pong overdue."""
+    watched = Watched()
+    watched.pinged()
+    watched.output.write(bytes(6))
+    assert not watched.keepalive.excused(28)
+    watched.output.take()
+    watched.keepalive.unsent(6, 28)
+    assert not watched.keepalive.excused(28)
 
 
 def test_stopped_it_neither_pings_nor_waits():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -291,3 +292,47 @@ def test_a_disconnect_by_another_task_wakes_who_receives() -> None:
 
     trio.run(main)
     assert messages[0]["type"] == "websocket.disconnect"
+
+
+async def echo(receive: Any, send: Any) -> None:
+    while (message := await receive())["type"] == "websocket.receive":
+        await send(text(message["text"]))
+
+
+def test_a_message_that_comes_when_a_ping_is_due_is_answered() -> None:
+    """It may come in the very pass of a busy loop in which the deadline has passed: the application hears of it."""
+    interval = 0.02
+
+    async def main() -> None:
+        async with talking_to(echo, Config(ping_interval=interval, ping_timeout=NEVER)) as client:
+            payload = await client.read_until(PING)
+            for _ in range(25):
+                await client.send(frame(PONG, payload))
+                await trio.testing.wait_all_tasks_blocked()
+                time.sleep(interval * 1.5)  # noqa: ASYNC251 - the loop is busy until then
+                await client.send(frame(TEXT, "x"))
+                with trio.fail_after(5):
+                    found = [await client.read(), await client.read()]
+                assert (TEXT, b"x") in found
+                (payload,) = [payload for opcode, payload in found if opcode == PING]
+
+    trio.run(main)
+
+
+def test_a_close_that_comes_when_a_ping_is_due_is_taken(caplog: pytest.LogCaptureFixture) -> None:
+    """Likewise: the application gets its disconnect, and the watcher and it do not meet at the socket."""
+    interval = 0.02
+
+    async def main() -> None:
+        for _ in range(25):
+            async with talking_to(echo, Config(ping_interval=interval, ping_timeout=NEVER)) as client:
+                await client.send(frame(PONG, await client.read_until(PING)))
+                await trio.testing.wait_all_tasks_blocked()
+                time.sleep(interval * 1.5)  # noqa: ASYNC251 - the loop is busy until then
+                await client.send(close_frame(4000))
+                with trio.fail_after(5):
+                    assert await client.read_until(CLOSE) == (4000).to_bytes(2)
+                    assert not await client.stream.receive_some()
+
+    trio.run(main)
+    assert [record.getMessage() for record in caplog.records if record.name == "wscore.error"] == []

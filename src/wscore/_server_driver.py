@@ -132,20 +132,19 @@ class ServerDriver(Driver[ServerConnection]):
         while not self.writable and core.wants_room(message):
             await self.wait_for_room()
         core.send(message, now=self.time())
+        size = core.output_size
         if not self._answering:  # else `receive_data` sees to it
             self.settle()
-        if core.output_size >= self._limit:
-            await self._deliver()
+        if size >= self._limit:
+            await self._deliver(size)
 
-    async def _deliver(self) -> None:
+    async def _deliver(self, size: int) -> None:
         """Write what has become much; behind a message that is much alone, wait until most of it is written."""
-        core = self.core
-        large = core.output_size >= 2 * self._limit
         self.flush()
-        if large:
+        if size >= 2 * self._limit:  # there was room for it, so less than the limit was there before
             while not self.writable:
                 await self.wait_for_room()
-            core.expect_delivery()
+            self.core.expect_delivery()
 
     def post(self, message: Prepared) -> bool:
         """Write what is sent to many connections, at once: False where it would have to wait."""

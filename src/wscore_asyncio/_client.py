@@ -74,6 +74,7 @@ class connect(Call):
             core = self._core(loop.time())
             async with asyncio.timeout_at(core.next_timeout()):
                 sock = sock or await dial(to)
+            sock.setblocking(False)
             set_up(sock)
             link = Link(core, to.tunnel(self._config))
             await loop.create_connection(lambda: link, sock=sock)

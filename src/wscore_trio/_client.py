@@ -94,6 +94,7 @@ class connect(Call):
         try:
             core = self._core(trio.current_time())
             sock = sock or await _dial(to, core.next_timeout())
+            sock.setblocking(False)
             set_up(sock)
             channel = to.tunnel(self._config)
         except BaseException:

@@ -121,7 +121,7 @@ async def test_a_task_that_only_sends_gives_way(connect: Any, script: Callable[.
                 turns += 1
 
         tasks.start_soon(count)
-        for _ in range(1000):
+        for _ in range(4000):
             await ws.send("x")
         tasks.cancel_scope.cancel()
     assert turns >= 10

@@ -148,7 +148,7 @@ def test_an_application_that_only_sends_gives_way(serve: Any) -> None:
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(count)
-            for _ in range(1000):
+            for _ in range(4000):
                 await send({"type": "websocket.send", "text": "x"})
             tasks.cancel_scope.cancel()
         notes.put(turns)

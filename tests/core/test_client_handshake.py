@@ -8,7 +8,7 @@ from typing import Any
 import h11
 import pytest
 
-from tests.core.peer import ACCEPT_OF_KEY, KEY, pieces
+from tests.core.peer import ACCEPT_OF_KEY, BINARY, KEY, Compressor, frame, pieces
 from wscore import (
     ClientConnection,
     Closing,
@@ -106,7 +106,11 @@ def test_what_is_added_to_the_request():
     added = list(sent(connection).headers)[5:]
     assert added == [
         (b"sec-websocket-protocol", b"chat, superchat"),
-        (b"sec-websocket-extensions", b"permessage-deflate; server_max_window_bits=12; client_max_window_bits=12"),
+        (
+            b"sec-websocket-extensions",
+            b"permessage-deflate; server_max_window_bits=12; client_max_window_bits=12, "
+            b"permessage-deflate; client_max_window_bits",
+        ),
         (b"authorization", b"Basic bWU6cGFzcw=="),
         (b"x-a", "ä".encode("latin-1")),
         (b"x-a", b"2"),
@@ -277,6 +281,10 @@ DEFLATE = b"Sec-WebSocket-Extensions: permessage-deflate"
         b'; server_max_window_bits="8"',
         b"; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=9; client_max_window_bits=9",
         b"; server_max_window_bits=12; client_max_window_bits=15",  # 7.1.2.2: it may ignore our hint
+        b"",
+        b"; server_no_context_takeover; client_no_context_takeover",  # gorilla/websocket's
+        b"; server_max_window_bits=15",
+        b"; client_max_window_bits=10",
     ],
 )
 def test_agreed_compression(parameters: bytes):
@@ -286,6 +294,26 @@ def test_agreed_compression(parameters: bytes):
     connection.send("x" * 200, now=1.0)
     compressed = b"client_max_window_bits=8" not in parameters
     assert (len(connection.data_to_send()) < 100) == compressed
+
+
+@pytest.mark.parametrize("engine", ["native", "wsproto"])
+@pytest.mark.parametrize("parameters", [b"", b"; server_max_window_bits=15", b"; server_no_context_takeover"])
+def test_a_server_that_does_not_limit_its_window(parameters: bytes, engine: Any):
+    """A server may compress with the full window, said or unsaid (RFC 7692 7.1.2.1): what it writes is read."""
+    far_apart = random.Random(7692).randbytes(20_000)
+    connection = answered(response(DEFLATE + parameters), config=Config(engine=engine))
+    assert connection.state is State.OPEN
+    deflated = Compressor(window_bits=15).payload(far_apart * 2)
+    assert len(deflated) < 30_000  # it does reach back 20,000 bytes
+    connection.receive_data(frame(BINARY, deflated, rsv=0b100, mask=None), now=1.0)
+    assert connection.next_message(now=1.0) == far_apart * 2
+
+
+def test_the_full_window_needs_no_second_offer():
+    """15 bits are what deflate has where nothing is said: the one offer is that of browsers."""
+    request = sent(client(config=Config(compression_window_bits=15)))
+    offers = [value for name, value in request.headers if name == b"sec-websocket-extensions"]
+    assert offers == [b"permessage-deflate; client_max_window_bits"]
 
 
 def test_our_window_stays_ours():
@@ -299,8 +327,7 @@ def test_our_window_stays_ours():
 @pytest.mark.parametrize(
     "extensions",
     [
-        b"",
-        b"; server_max_window_bits=13",
+        b"; server_max_window_bits=16",
         b"; server_max_window_bits=12; client_max_window_bits",
         b"; server_max_window_bits=12; server_max_window_bits=12",
         b"; server_max_window_bits",

@@ -6,13 +6,11 @@ their event loops come in. Nothing here blocks, but that a default TLS context r
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import os
 import random
 import socket
 import ssl as ssl_module
-import urllib.request
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -22,7 +20,9 @@ from ._close import NORMAL
 from ._config import Config
 from ._errors import HandshakeFailed, HandshakeTimeout
 from ._handshake import Response
+from ._losses import about_certificate
 from ._proxy import Proxy, ProxyHandshake, parse_proxy
+from ._proxy_environment import proxy_of_environment
 from ._uri import URI, parse_uri
 
 __all__ = ["NORMAL_CLOSURE", "Call", "Destination", "Facts", "Pauses", "ProxyHandshake"]
@@ -62,14 +62,14 @@ class Destination:
         """None: no TLS."""
         if self.uri.secure:
             self.tls = tls or ssl_module.create_default_context()
-        self.server_hostname = (server_hostname or self.uri.host) if self.tls else None
+        self.server_hostname = _tls_name(server_hostname or self.uri.host) if self.tls else None
         """Whose certificate is expected."""
         if isinstance(proxy, str):
             if sock is not None or unix_path is not None:
                 raise ValueError("proxy is for connections that are made, not for sock and unix_path")
             self.proxy: Proxy | None = parse_proxy(proxy)
         else:
-            self.proxy = _proxy_of_environment(self.uri) if proxy and sock is None and unix_path is None else None
+            self.proxy = proxy_of_environment(self.uri) if proxy and sock is None and unix_path is None else None
         self.proxy_tls: ssl_module.SSLContext | None = None
         """How to speak to the proxy; None: without TLS."""
         if self.proxy is not None and self.proxy.secure:
@@ -79,6 +79,17 @@ class Destination:
         way = self.proxy or self.uri
         self.host, self.port = way.host, way.port
         """Of the TCP connection."""
+        self.proxy_hostname = None if self.proxy is None else _tls_name(self.proxy.host)
+        """Whose certificate is expected of the proxy, where it is spoken to over TLS."""
+
+    def check_names(self) -> None:
+        """Raise HandshakeFailed for a name that TLS cannot ask for: `.a`, one with an empty or overlong label."""
+        for context, name in ((self.tls, self.server_hostname), (self.proxy_tls, self.proxy_hostname)):
+            if context is not None:
+                try:
+                    context.wrap_bio(ssl_module.MemoryBIO(), ssl_module.MemoryBIO(), server_hostname=name)
+                except ValueError as error:  # a UnicodeError, from IDNA, is one as well
+                    raise HandshakeFailed(str(self.uri), f"TLS cannot ask for {name!r}: {error}") from error
 
     def ask_proxy(self, config: Config) -> ProxyHandshake:
         """Begin to ask the proxy for a connection to the server."""
@@ -99,27 +110,14 @@ class Destination:
         if several:
             cause = several[0]
         why = " ".join(str(cause).split()) or type(cause).__name__
-        # A name that is none, and a certificate that is not good, will not get better.
-        lasting = isinstance(cause, UnicodeError | ssl_module.SSLCertVerificationError)
+        # A name that is none, and a certificate that is not good, will not get better. A UnicodeError is a ValueError.
+        lasting = isinstance(cause, ValueError) or about_certificate(cause)
         return HandshakeFailed(address, why, temporary=not lasting)
 
 
-def _proxy_of_environment(uri: URI) -> Proxy | None:
-    """Give the proxy that the environment names, as the standard library reads it; none on the way to this machine."""
-    if _is_here(uri.host) or urllib.request.proxy_bypass(uri.address):
-        return None
-    proxies = urllib.request.getproxies()
-    for scheme in ("wss", "https") if uri.secure else ("ws", "https", "http"):
-        if url := proxies.get(scheme):
-            return parse_proxy(url)
-    return None
-
-
-def _is_here(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _tls_name(host: str) -> str:
+    """Give a host as TLS names it: without the dot of an absolute name (RFC 6066 3), without an address's zone."""
+    return host.removesuffix(".").partition("%")[0]
 
 
 class Pauses:
@@ -160,10 +158,10 @@ class Call:
     `ssl` and `server_hostname` are for `wss://`, whose default is the system's certificates and the URI's host. `sock`
     is a connected socket, which becomes the connection's own to close; `unix_path` the path of a unix socket; both
     instead of the URI's host and port. `proxy` is an HTTP proxy's URL, True for the one that the environment names (as
-    the standard library reads it; never on the way to this machine), None for none; `proxy_ssl` is for `https://` ones.
-    `config.handshake_timeout` bounds all of it: names, TCP, proxy, TLS, handshake.
+    the standard library reads it, and `all_proxy`; never on the way to this machine), None for none; `proxy_ssl` is for
+    `https://` ones. `config.handshake_timeout` bounds all of it: names, TCP, proxy, TLS, handshake.
 
-    Raises InvalidURI and ValueError.
+    Raises InvalidURI, also for a proxy of the environment's that is no HTTP one, and ValueError.
     """
 
     def __init__(
@@ -193,10 +191,16 @@ class Call:
         )
         self._config = config or Config()
         self._backoff = backoff
-        self._request: dict[str, Any] = {"subprotocols": subprotocols, "headers": headers, "origin": origin}
+        # What can be read only once is kept for the attempts to come.
+        self._request: dict[str, Any] = {
+            "subprotocols": subprotocols if isinstance(subprotocols, str) else list(subprotocols),
+            "headers": headers if hasattr(headers, "items") else list(headers),
+            "origin": origin,
+        }
 
     def _core(self, now: float) -> ClientConnection:
-        """Make the connection's core, whose time begins. Raises InvalidMessage."""
+        """Make the connection's core, whose time begins. Raises InvalidMessage, and as `check_names` does."""
+        self._destination.check_names()
         return ClientConnection(self._destination.uri, self._config, now=now, random=os.urandom, **self._request)
 
 

@@ -52,6 +52,7 @@ class Connection:
 
     def open(self) -> None:
         """Connect, and wait for the handshake. Raises HandshakeFailed and its subclasses."""
+        self._destination.check_names()
         try:
             if self._reach() and self._destination.tls is not None:
                 self._tls = TLS(self._destination.tls, self._destination.server_hostname)

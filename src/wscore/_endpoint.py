@@ -11,7 +11,7 @@ from typing import Final, Generic, TypeVar
 from ._access import Stats
 from ._close import Close
 from ._config import Config
-from ._ends import LOST, CloseInfo, End, peer_closed, violated
+from ._ends import LOST, CloseInfo, End, peer_closed, violated, was_presumed
 from ._frames import FrameCodec, Ping, Pong, Violation
 from ._inbox import Inbox, payload_size
 from ._keepalive import Keepalive
@@ -84,12 +84,16 @@ class Endpoint(Generic[Codec]):
         """Take a pong, asked for or not, of an open connection."""
         raise NotImplementedError
 
+    def _end_corrected(self, end: End) -> None:
+        """Take note that the connection has ended otherwise than it seemed."""
+
     # -- the network
 
     def connection_lost(self, *, now: float) -> None:
         """Take the news that the socket is gone, for whatever reason. A second time is nothing new.
 
-        It does not wait behind messages, as an end of stream does, but those can still be read.
+        It does not wait behind messages, as an end of stream does, but those can still be read; where a full inbox held
+        back what had come, that too, and with it a close frame, which then is how it all ended (RFC 6455 7.1.5).
         """
         self._eof = True
         self._reach_end(now)
@@ -213,6 +217,11 @@ class Endpoint(Generic[Codec]):
 
     def _meet(self, trigger: Trigger, end: End, now: float, *, answering: bool = False) -> None:
         """Feed a peer's close, violation or end of stream, now or when the messages before it were taken (F32)."""
+        if trigger is not Trigger.PEER_EOF and self._end is not None and was_presumed(self._end):
+            # Parsed only now, from what a full inbox had held back, but it had come before: the application is told.
+            self._end = end
+            self._end_corrected(end)
+            return
         behind_messages = bool(self._inbox.messages) or self._paused or answering
         if self._state is _OPEN and behind_messages:
             self.revision += 1

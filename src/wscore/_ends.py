@@ -56,6 +56,11 @@ class CloseInfo:
         return self.sent is not None and self.received is not None
 
 
+def was_presumed(end: End) -> bool:
+    """Tell whether the peer had not said this end itself: a close frame that had come before it says more."""
+    return end is END_OF_STREAM or end.cause in ("transport", "timeout")
+
+
 # -- by the peer, and by the socket
 
 

@@ -85,6 +85,7 @@ class ServerConnection(Endpoint[FrameCodec]):
         "_early",
         "_encoding",
         "_head",
+        "_lasted",
         "_opened_at",
         "_opening",
         "_peer",
@@ -110,6 +111,7 @@ class ServerConnection(Endpoint[FrameCodec]):
         self._access_log = access_log
         self._app_state: Mapping[str, Any] = {} if state is None else state
         self._opened_at = now
+        self._lasted = 0.0  # from then to the end of the TCP connection
         # the handshake
         self._head: HeadReader | None = HeadReader(config)
         self._request: Request | None = None
@@ -427,9 +429,8 @@ class ServerConnection(Endpoint[FrameCodec]):
 
     def _queue_disconnect(self, carried: _Carried, now: float) -> None:
         del carried, now
-        end = self._end
-        assert end is not None
-        self._inbox.put_disconnect({"type": "websocket.disconnect", "code": end.code, "reason": end.reason})
+        assert self._end is not None
+        self._inbox.put_disconnect(_disconnect(self._end))
 
     _PERFORM: ClassVar[Mapping[Effect, Callable[[Any, _Carried, float], None]]] = {
         Effect.START_APPLICATION: _start_application,
@@ -482,8 +483,19 @@ class ServerConnection(Endpoint[FrameCodec]):
 
     # -- the end
 
+    def _resume(self, now: float) -> None:
+        super()._resume(now)
+        if self._state is _CLOSED and not self._paused:
+            self._log_end()
+
+    def _end_corrected(self, end: End) -> None:
+        self._inbox.correct_disconnect(_disconnect(end))
+
     def _application_over(self, trigger: Trigger, opened: End, unanswered: End, now: float) -> None:
         self._inbox.drop_messages()
+        if self._paused and self._state is _CLOSED:
+            self.revision += 1
+            self._log_end()
         self._paused = False  # what a full inbox held back is dropped as well: nothing may come after the disconnect
         self._feed(trigger, now, opened if self._state is _OPEN else unanswered)
         self._after_our_close(now)
@@ -493,9 +505,13 @@ class ServerConnection(Endpoint[FrameCodec]):
         self._output.drop()
         self._early = None
         self._head = None
+        self._lasted = now - self._opened_at
+        if not self._paused:  # else what was not read yet may hold how it ended
+            self._log_end()
+
+    def _log_end(self) -> None:
         if self._access_log and (end := self._end):
-            seconds = now - self._opened_at
-            self.access_lines.append(closed_line(self._peer, self._scope, end, self.stats, seconds))
+            self.access_lines.append(closed_line(self._peer, self._scope, end, self.stats, self._lasted))
 
     def _refused_message(self, kind: str) -> LocalProtocolError | ClientDisconnected:
         end = self._end
@@ -505,6 +521,11 @@ class ServerConnection(Endpoint[FrameCodec]):
         return LocalProtocolError(
             f"{kind} while {self._state.name}: {self._state.value} (allowed: {', '.join(allowed) or 'nothing'})"
         )
+
+
+def _disconnect(end: End) -> ReceivedMessage:
+    """Write the application's last message."""
+    return {"type": "websocket.disconnect", "code": end.code, "reason": end.reason}
 
 
 _ENGINES: Final[Mapping[str, Callable[[Config, Deflate | None], FrameCodec]]] = {

@@ -20,7 +20,6 @@ from ._ends import (
     CUT_OFF,
     END_OF_STREAM,
     GIVEN_UP,
-    LOST,
     TIMED_OUT,
     UNANSWERED,
     End,
@@ -42,6 +41,7 @@ from ._frames.wsproto import WsprotoCodec
 from ._handshake import Response
 from ._inbox import payload_size
 from ._lifecycle import CLIENT_TRANSITIONS, Effect, State, Timer, Trigger
+from ._losses import about_certificate
 from ._uri import URI, parse_uri, redirected
 
 __all__ = ["ClientConnection"]
@@ -397,6 +397,11 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
 
     def _ended(self) -> ConnectionClosed | HandshakeFailed:
         """Make the error for an application that asks for something after the end."""
+        error = self._told_end()
+        error.__cause__ = self._loss
+        return error
+
+    def _told_end(self) -> ConnectionClosed | HandshakeFailed:
         end, address = self._end, str(self.uri)
         assert end is not None
         if self._opened:
@@ -411,7 +416,9 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
             return HandshakeRefused(address, end.reason, status=status, headers=headers, body=body, location=location)
         if end is UNANSWERED:
             return HandshakeTimeout(address, end.reason)
-        return HandshakeFailed(address, end.reason, temporary=end in (LOST, CUT_OFF))
+        # With TLS 1.3 a server refuses our certificate only once our part of the handshake is over (RFC 8446 4.4.2.4).
+        temporary = end is CUT_OFF or (end.cause == "transport" and not about_certificate(self._loss))
+        return HandshakeFailed(address, end.reason, temporary=temporary)
 
 
 def _keys(random: Callable[[int], bytes]) -> Iterator[bytes]:

@@ -11,7 +11,7 @@ from typing import Final, Generic, TypeVar
 from ._access import Stats
 from ._close import Close
 from ._config import Config
-from ._ends import LOST, CloseInfo, End, peer_closed, violated, was_presumed
+from ._ends import LOST, CloseInfo, End, lost, peer_closed, violated, was_presumed
 from ._frames import FrameCodec, Ping, Pong, Violation
 from ._inbox import Inbox, payload_size
 from ._keepalive import Keepalive
@@ -39,6 +39,7 @@ class Endpoint(Generic[Codec]):
         "_inbox",
         "_input_over",
         "_keepalive",
+        "_loss",
         "_output",
         "_paused",
         "_state",
@@ -70,6 +71,7 @@ class Endpoint(Generic[Codec]):
         self._input_over = False  # a close frame or a violation was parsed: nothing after it counts
         self._waiting_end: tuple[Trigger, End] | None = None
         self._end: End | None = None
+        self._loss: BaseException | None = None  # why the connection was lost, where that ended it
         self._close_sent: Close | None = None
         self._close_received: Close | None = None
         self._timers.enter(state, now)
@@ -89,15 +91,22 @@ class Endpoint(Generic[Codec]):
 
     # -- the network
 
-    def connection_lost(self, *, now: float) -> None:
+    def connection_lost(self, *, now: float, error: BaseException | None = None) -> None:
         """Take the news that the socket is gone, for whatever reason. A second time is nothing new.
+
+        `error` is what the transport was told of it: where the loss is how the connection ended, it stands in the
+        reason, and is the `__cause__` of what the application's next call raises.
 
         It does not wait behind messages, as an end of stream does, but those can still be read; where a full inbox held
         back what had come, that too, and with it a close frame, which then is how it all ended (RFC 6455 7.1.5).
         """
         self._eof = True
         self._reach_end(now)
-        self._feed(Trigger.TRANSPORT_LOST, now, LOST)
+        ended = self._end is not None
+        self._feed(Trigger.TRANSPORT_LOST, now, LOST if error is None else lost(error))
+        if error is not None and not ended and self._end is not None and self._end.cause == "transport":
+            # Its traceback would keep the transport's frames, and they the connection.
+            self._loss = error.with_traceback(None)
 
     # -- outputs: levels, to be read after any input, in any order
 
@@ -219,7 +228,7 @@ class Endpoint(Generic[Codec]):
         """Feed a peer's close, violation or end of stream, now or when the messages before it were taken (F32)."""
         if trigger is not Trigger.PEER_EOF and self._end is not None and was_presumed(self._end):
             # Parsed only now, from what a full inbox had held back, but it had come before: the application is told.
-            self._end = end
+            self._end, self._loss = end, None
             self._end_corrected(end)
             return
         behind_messages = bool(self._inbox.messages) or self._paused or answering

@@ -267,7 +267,7 @@ class ServerConnection(Endpoint[FrameCodec]):
         """Raise ClientDisconnected where what `send` took can no longer go out, after a wait for room to write."""
         end = self._end
         if self._state is State.CLOSED and end is not None and end.cause != "application":
-            raise ClientDisconnected(end.code, end.reason)
+            raise self._disconnected(end)
 
     def application_returned(self, *, now: float) -> None:
         """Take the news that the application returned: 500 without an answer, 1000 when open; unread messages go."""
@@ -513,10 +513,15 @@ class ServerConnection(Endpoint[FrameCodec]):
         if self._access_log and (end := self._end):
             self.access_lines.append(closed_line(self._peer, self._scope, end, self.stats, self._lasted))
 
+    def _disconnected(self, end: End) -> ClientDisconnected:
+        error = ClientDisconnected(end.code, end.reason)
+        error.__cause__ = self._loss
+        return error
+
     def _refused_message(self, kind: str) -> LocalProtocolError | ClientDisconnected:
         end = self._end
         if end is not None and end.cause != "application":
-            return ClientDisconnected(end.code, end.reason)
+            return self._disconnected(end)
         allowed = [name for name, trigger in TRIGGERS.items() if trigger in TRANSITIONS[self._state]]
         return LocalProtocolError(
             f"{kind} while {self._state.name}: {self._state.value} (allowed: {', '.join(allowed) or 'nothing'})"

@@ -154,6 +154,31 @@ def test_a_message_in_fragments():
     assert (connection.stats.messages_sent, connection.stats.bytes_sent) == (2, 3)
 
 
+def test_why_an_open_connection_was_lost():
+    """Each error says it, and has it as its cause; a second loss is nothing new."""
+    connection = opened()
+    error = ConnectionResetError(104, "Connection reset by peer")
+    connection.connection_lost(now=1.0, error=error)
+    connection.connection_lost(now=2.0, error=OSError("later"))
+    for ask in (connection.expect_message, connection.expect_delivery, connection.expect_pong):
+        with pytest.raises(ConnectionClosed, match=r"1006 .connection lost: Connection reset by peer.") as closed:
+            ask()
+        assert closed.value.__cause__ is error
+    with pytest.raises(ConnectionClosed) as closed:
+        connection.send("x", now=3.0)
+    assert closed.value.__cause__ is error
+
+
+def test_a_loss_after_the_end_is_not_its_reason():
+    """Who has closed is told of that."""
+    connection = opened()
+    connection.close(now=1.0)
+    connection.connection_lost(now=2.0, error=OSError("x"))
+    with pytest.raises(ConnectionClosed, match=r"has ended: 1000$") as closed:
+        connection.expect_message()
+    assert closed.value.__cause__ is None
+
+
 @pytest.mark.parametrize("takeover", [b"", b"; client_no_context_takeover"])
 @pytest.mark.parametrize("parts", [["a" * 100, "b" * 100], ["a" * 100, ""], ["", "a"], ["", ""], ["a", "", "b", ""]])
 def test_a_compressed_message_in_fragments(parts: list[str], takeover: bytes):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import ssl
 from typing import Any
 
 import h11
@@ -459,6 +460,52 @@ def test_a_lost_connection_before_the_answer():
     connection = client()
     connection.connection_lost(now=2.0)
     assert "connection lost" in str(failure(connection))
+
+
+def of_tls(reason: str) -> ssl.SSLError:
+    error = ssl.SSLError(1, f"[SSL: {reason}] {reason.lower().replace('_', ' ')} (_ssl.c:2580)")
+    error.reason = reason
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "temporary"),
+    [
+        (of_tls("TLSV13_ALERT_CERTIFICATE_REQUIRED"), False),
+        (of_tls("SSLV3_ALERT_BAD_CERTIFICATE"), False),
+        (of_tls("SSLV3_ALERT_CERTIFICATE_EXPIRED"), False),
+        (of_tls("SSLV3_ALERT_CERTIFICATE_REVOKED"), False),
+        (of_tls("TLSV1_ALERT_UNKNOWN_CA"), False),
+        (of_tls("DECRYPTION_FAILED_OR_BAD_RECORD_MAC"), True),
+        (ConnectionResetError(104, "Connection reset by peer"), True),
+    ],
+)
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_why_a_connection_was_lost_before_the_answer(error: OSError, temporary: bool, wrapped: bool):
+    """The error says it, and has it as its cause; what TLS has against a certificate will not get better.
+
+    With TLS 1.3 a server asks for the client's certificate after the client's last word, so that the handshake is over
+    when it refuses (RFC 8446 4.4.2.4).
+    """
+    connection = client()
+    told: Exception = error
+    if wrapped:
+        told = RuntimeError("broken")  # as trio's BrokenResourceError has it
+        told.__cause__ = error
+    connection.connection_lost(now=2.0, error=told)
+    failed = failure(connection)
+    assert str(failed).endswith(f": connection lost: {error.strerror}")
+    assert failed.__cause__ is told
+    assert failed.temporary is temporary
+
+
+def test_a_refusal_that_is_cut_short_by_a_loss():
+    """It stands, whatever the loss was."""
+    connection = answered(b"HTTP/1.1 403 No\r\nContent-Length: 10\r\n\r\nsor")
+    connection.connection_lost(now=2.0, error=OSError("x"))
+    failed = failure(connection)
+    assert isinstance(failed, HandshakeRefused)
+    assert (failed.body, failed.__cause__) == (b"sor", None)
 
 
 def test_a_close_before_the_answer():

@@ -42,21 +42,21 @@ class URI(NamedTuple):
     @property
     def host_header(self) -> bytes:
         """Give the Host header's value: the port is left out where it is the scheme's own (RFC 9110 7.2)."""
-        return (self.address.rpartition(":")[0] if self._names_no_port else self.address).encode()
-
-    @property
-    def _base(self) -> str:
-        """Give scheme, host and port as a URI has them, a zone among them (RFC 6874 2)."""
-        port = "" if self._names_no_port else f":{self.port}"
-        return f"{'wss' if self.secure else 'ws'}://{_bracketed(self.host.replace('%', '%25'))}{port}"
-
-    @property
-    def _names_no_port(self) -> bool:
-        return self.port == _DEFAULT_PORTS["wss" if self.secure else "ws"]
+        return (self.address.rpartition(":")[0] if _has_default_port(self) else self.address).encode()
 
     def __str__(self) -> str:
         """Write the URI, for messages: without user information, and without the query, where tokens travel."""
-        return f"{self._base}{self.target.partition('?')[0]}"
+        return f"{_base(self)}{self.target.partition('?')[0]}"
+
+
+def _base(uri: URI) -> str:
+    """Give scheme, host and port as a URI has them, a zone among them (RFC 6874 2)."""
+    port = "" if _has_default_port(uri) else f":{uri.port}"
+    return f"{'wss' if uri.secure else 'ws'}://{_bracketed(uri.host.replace('%', '%25'))}{port}"
+
+
+def _has_default_port(uri: URI) -> bool:
+    return uri.port == _DEFAULT_PORTS["wss" if uri.secure else "ws"]
 
 
 def _bracketed(host: str) -> str:
@@ -98,7 +98,7 @@ def redirected(uri: URI, location: str) -> str:
     if separator and (same := _SAME_AS.get(scheme.lower())):
         return f"{same}://{rest}"
     try:
-        return urljoin(f"{uri._base}{uri.target}", location)
+        return urljoin(f"{_base(uri)}{uri.target}", location)
     except ValueError:
         return location
 

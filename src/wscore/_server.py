@@ -81,6 +81,7 @@ class ServerConnection(Endpoint[FrameCodec]):
         "_access_log",
         "_app_state",
         "_as_value",
+        "_asking",
         "_denial",
         "_early",
         "_encoding",
@@ -122,7 +123,9 @@ class ServerConnection(Endpoint[FrameCodec]):
         self._early: bytearray | None = None  # what came before the accept
         self._denial: Denial | None = None
         self._response: Response | None = None
-        self._encoding: Encoding | None = None  # of its messages
+        # messages
+        self._encoding: Encoding | None = None
+        self._asking = False  # the application has asked in vain for its next message
 
     @classmethod
     def from_request(
@@ -179,7 +182,10 @@ class ServerConnection(Endpoint[FrameCodec]):
         self.revision += 1
         self._eof = True
         if self._waiting_end is None and not self._input_over:
-            self._meet(Trigger.PEER_EOF, END_OF_STREAM, now)
+            # Some clients end their half when they have asked (`printf ... | client`), and read on: whoever has a
+            # message in its hands may answer it. A close frame says more, that nobody reads on, and has no such delay.
+            answering = not self._asking and self.stats.messages_received > 0
+            self._meet(Trigger.PEER_EOF, END_OF_STREAM, now, answering=answering)
 
     # -- the application
 
@@ -256,6 +262,7 @@ class ServerConnection(Endpoint[FrameCodec]):
         if message is None and self._waiting_end is not None:
             self._reach_end(now)
             message = self._inbox.take()
+        self._asking = message is None
         return message
 
     def expect_message(self) -> None:

@@ -6,6 +6,7 @@ an `Endpoint` with a table of its own; what they feed it is theirs to say.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
 from ._access import Stats
@@ -42,6 +43,7 @@ class Endpoint(Generic[Codec]):
         "_loss",
         "_output",
         "_paused",
+        "_ping",
         "_state",
         "_timers",
         "_waiting_end",
@@ -64,6 +66,7 @@ class Endpoint(Generic[Codec]):
         self._keepalive = Keepalive(self._timers, self.stats)
         self._inbox = Inbox(config.max_queue, config.max_queue_size)
         self._output = Output(config.max_output_size)
+        self._ping = (b"", b"")  # keepalive's payload on the wire, and the one that it counts with
         self._codec: Codec | None = None
         self._paused = False  # the inbox is full: no parsing, no reading
         # the end
@@ -185,6 +188,21 @@ class Endpoint(Generic[Codec]):
                 self._take(event, now, answering=answering)
             else:
                 return
+
+    def _keepalive_ping(self, now: float, random: Callable[[int], bytes] | None) -> bytes:
+        """Begin to await keepalive's pong, and give its ping's payload.
+
+        Where chance is at hand nobody can foretell it, and so nobody can answer before being asked: an early pong would
+        pass for life, and for a short round trip.
+        """
+        counted = self._keepalive.ping(now, reading=not self._paused)
+        self._ping = (counted if random is None else random(8), counted)
+        return self._ping[0]
+
+    def _keepalive_pong(self, payload: bytes, now: float) -> bool:
+        """Take a pong; False for one that is not keepalive's, or not any more."""
+        sent, counted = self._ping
+        return payload == sent and self._keepalive.pong(counted, now)
 
     def _take(self, event: Ping | Pong | Close | Violation, now: float, *, answering: bool) -> None:
         """Take what is no message."""

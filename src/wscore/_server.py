@@ -74,7 +74,8 @@ class ServerConnection(Endpoint[FrameCodec]):
     monotonic clock of the caller's. Not thread-safe: call every method from one task, or under one lock.
 
     `peer` says what the transport knows of the connection; `state` is the lifespan's, copied into the scope. Without
-    `access_log` no `access_lines` are written.
+    `access_log` no `access_lines` are written. `random` gives so many bytes that nobody can foretell, as `os.urandom`
+    does, for the payloads of keepalive's pings; without it they are counted.
     """
 
     __slots__ = (
@@ -90,6 +91,7 @@ class ServerConnection(Endpoint[FrameCodec]):
         "_opened_at",
         "_opening",
         "_peer",
+        "_random",
         "_request",
         "_response",
         "_scope",
@@ -105,11 +107,13 @@ class ServerConnection(Endpoint[FrameCodec]):
         now: float,
         state: Mapping[str, Any] | None = None,
         access_log: bool = True,
+        random: Callable[[int], bytes] | None = None,
     ) -> None:
         super().__init__(config, State.AWAITING_REQUEST, now)
         self.access_lines: list[str] = []
         self._peer = peer
         self._access_log = access_log
+        self._random = random
         self._app_state: Mapping[str, Any] = {} if state is None else state
         self._opened_at = now
         self._lasted = 0.0  # from then to the end of the TCP connection
@@ -137,6 +141,7 @@ class ServerConnection(Endpoint[FrameCodec]):
         now: float,
         state: Mapping[str, Any] | None = None,
         access_log: bool = True,
+        random: Callable[[int], bytes] | None = None,
         as_value: bool = False,
     ) -> Self:
         """Start from a request head that another HTTP parser has read; what follows it goes to `receive_data`.
@@ -145,7 +150,7 @@ class ServerConnection(Endpoint[FrameCodec]):
         `data_to_send` the body as it comes, unframed, and then WebSocket frames. That is for parsers that write
         responses themselves, and for HTTP/2 (RFC 8441), where `request.http_version` is "2" and the answer is 200.
         """
-        connection = cls(config, peer=peer, now=now, state=state, access_log=access_log)
+        connection = cls(config, peer=peer, now=now, state=state, access_log=access_log, random=random)
         connection._as_value = as_value
         connection._judge(request, now)
         return connection
@@ -428,7 +433,7 @@ class ServerConnection(Endpoint[FrameCodec]):
     def _send_ping(self, carried: _Carried, now: float) -> None:
         del carried
         assert self._codec is not None
-        self._output.write(self._codec.ping(self._keepalive.ping(now, reading=not self._paused)))
+        self._output.write(self._codec.ping(self._keepalive_ping(now, self._random)))
 
     def _let_end_take_effect(self, carried: _Carried, now: float) -> None:
         del carried
@@ -485,7 +490,7 @@ class ServerConnection(Endpoint[FrameCodec]):
             self.access_lines.append(answered_line(self._peer, self._scope, response.status))
 
     def _take_pong(self, payload: bytes, now: float) -> None:
-        if self._keepalive.pong(payload, now):
+        if self._keepalive_pong(payload, now):
             self.revision += 1
 
     # -- the end

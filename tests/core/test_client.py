@@ -303,6 +303,40 @@ def test_a_payload_in_flight_cannot_be_sent_again():
         connection.ping(b"a", now=0.0)
 
 
+def test_a_ping_with_keepalives_payload():
+    """A ping of one's own is sent whatever its payload is, and the first pong answers the one that went out first."""
+    connection = opened(Config(compression=False, ping_interval=20, ping_timeout=15))
+    connection.handle_timeout(now=20.0)
+    [ping] = written(connection)
+    assert connection.ping(ping.payload, now=21.0) == ping.payload
+    [own] = written(connection)
+    assert own == ping
+    with pytest.raises(LocalProtocolError):
+        connection.ping(ping.payload, now=21.0)
+    served(connection, peer.pong(ping.payload, mask=None), now=22.0)
+    assert (connection.stats.latency, connection.pongs_received()) == (2.0, [])
+    served(connection, peer.pong(ping.payload, mask=None), now=24.0)
+    assert connection.pongs_received() == [(ping.payload, 3.0)]
+
+
+def test_nobody_can_foretell_keepalives_payload():
+    """It is eight bytes of the caller's chance: a server cannot answer before it was asked."""
+    drawn: list[bytes] = []
+
+    def drawing(size: int) -> bytes:
+        drawn.append(chance(size))
+        return drawn[-1]
+
+    connection = ClientConnection("ws://h/", Config(compression=False), now=0.0, random=drawing)
+    connection.data_to_send()
+    connection.receive_data(response(), now=0.0)
+    drawn.clear()
+    connection.handle_timeout(now=20.0)
+    [ping] = written(connection)
+    assert ping.payload == drawn[0]
+    assert len(ping.payload) == 8
+
+
 def test_keepalive():
     """A silent server is pinged; its pong sets the latency, and is not reported as one of the user's."""
     connection = opened(Config(compression=False, ping_interval=20, ping_timeout=5))
@@ -319,7 +353,7 @@ def test_a_users_pong_answers_the_keepalive_before_it():
     """A server that answers the latest ping alone (RFC 6455 5.5.3) is alive."""
     connection = opened(Config(compression=False, ping_interval=20, ping_timeout=5))
     connection.handle_timeout(now=20.0)
-    payload = connection.ping(now=21.0)
+    payload = connection.ping(b"mine", now=21.0)
     served(connection, peer.pong(payload, mask=None), now=22.0)
     assert connection.pongs_received() == [(payload, 1.0)]
     assert connection.next_timeout() == 42.0

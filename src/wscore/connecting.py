@@ -6,7 +6,6 @@ their event loops come in. Nothing here blocks, but that a default TLS context r
 
 from __future__ import annotations
 
-import logging
 import os
 import random
 import socket
@@ -24,10 +23,11 @@ from ._losses import about_certificate
 from ._proxy import Proxy, ProxyHandshake, parse_proxy
 from ._proxy_environment import proxy_of_environment
 from ._uri import URI, parse_uri
+from .logs import logger
 
 __all__ = ["NORMAL_CLOSURE", "Call", "Destination", "Facts", "Pauses", "ProxyHandshake"]
 
-log = logging.getLogger("wscore.client")
+log = logger("wscore.client")
 
 NORMAL_CLOSURE: Final = NORMAL
 """What `close` says by default."""

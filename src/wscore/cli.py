@@ -462,7 +462,9 @@ def _add_connect(commands: Any) -> None:
         help="close when a pipe has ended and so long nothing came",
     )
     talk.add_argument(
-        "--raw", action="store_true", help="print messages alone, text as it is and binary in hexadecimal"
+        "--raw",
+        action="store_true",
+        help="print messages alone, text as it is (on a terminal without controls) and binary in hexadecimal",
     )
 
 

@@ -50,7 +50,9 @@ def proxy_of_environment(uri: URI) -> Proxy | None:
             try:
                 return parse_proxy(url)
             except InvalidURI as error:
-                raise InvalidURI(f"{kind}_proxy of the environment: {error} (`proxy=None` goes without)") from None
+                raise InvalidURI(
+                    f"{kind}_proxy of the environment: {error} (`proxy=None`, or --no-proxy, goes without)"
+                ) from None
     return None
 
 

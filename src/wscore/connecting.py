@@ -19,7 +19,7 @@ from ._close import NORMAL
 from ._config import Config
 from ._errors import HandshakeFailed, HandshakeTimeout
 from ._handshake import Response
-from ._losses import about_certificate
+from ._losses import about_certificate, told
 from ._proxy import Proxy, ProxyHandshake, parse_proxy
 from ._proxy_environment import proxy_of_environment
 from ._uri import URI, parse_uri
@@ -83,13 +83,13 @@ class Destination:
         """Whose certificate is expected of the proxy, where it is spoken to over TLS."""
 
     def check_names(self) -> None:
-        """Raise HandshakeFailed for a name that TLS cannot ask for: `.a`, one with an empty or overlong label."""
+        """Raise HandshakeFailed where TLS cannot begin: for `.a`, a name with an empty or overlong label."""
         for context, name in ((self.tls, self.server_hostname), (self.proxy_tls, self.proxy_hostname)):
             if context is not None:
                 try:
                     context.wrap_bio(ssl_module.MemoryBIO(), ssl_module.MemoryBIO(), server_hostname=name)
-                except ValueError as error:  # a UnicodeError, from IDNA, is one as well
-                    raise HandshakeFailed(str(self.uri), f"TLS cannot ask for {name!r}: {error}") from error
+                except (ValueError, OSError) as error:  # from IDNA, and for a context that is a server's
+                    raise HandshakeFailed(str(self.uri), f"TLS cannot ask for {name!r}: {told(error)}") from error
 
     def ask_proxy(self, config: Config) -> ProxyHandshake:
         """Begin to ask the proxy for a connection to the server."""

@@ -91,6 +91,12 @@ async def test_a_name_that_tls_cannot_ask_for(connect: Any, client_side: ssl.SSL
         await anext(aiter(attempts))
 
 
+async def test_a_context_that_is_a_servers(connect: Any, server_side: ssl.SSLContext) -> None:
+    """TLS cannot begin with it, and says so."""
+    with pytest.raises(HandshakeFailed, match=r"TLS cannot ask for 'localhost': .*PROTOCOL_TLS_SERVER"):
+        await enter(connect("wss://localhost/", ssl=server_side))
+
+
 async def test_the_dot_of_an_absolute_name(
     connect: Any, serve: Callable[..., int], server_side: ssl.SSLContext, client_side: ssl.SSLContext
 ) -> None:

@@ -87,7 +87,6 @@ class ServerConnection(Endpoint[FrameCodec]):
         "_early",
         "_encoding",
         "_head",
-        "_lasted",
         "_opened_at",
         "_opening",
         "_peer",
@@ -116,7 +115,6 @@ class ServerConnection(Endpoint[FrameCodec]):
         self._random = random
         self._app_state: Mapping[str, Any] = {} if state is None else state
         self._opened_at = now
-        self._lasted = 0.0  # from then to the end of the TCP connection
         # the handshake
         self._head: HeadReader | None = HeadReader(config)
         self._request: Request | None = None
@@ -495,19 +493,11 @@ class ServerConnection(Endpoint[FrameCodec]):
 
     # -- the end
 
-    def _resume(self, now: float) -> None:
-        super()._resume(now)
-        if self._state is _CLOSED and not self._paused:
-            self._log_end()
-
     def _end_corrected(self, end: End) -> None:
         self._inbox.correct_disconnect(_disconnect(end))
 
     def _application_over(self, trigger: Trigger, opened: End, unanswered: End, now: float) -> None:
         self._inbox.drop_messages()
-        if self._paused and self._state is _CLOSED:
-            self.revision += 1
-            self._log_end()
         self._paused = False  # what a full inbox held back is dropped as well: nothing may come after the disconnect
         self._feed(trigger, now, opened if self._state is _OPEN else unanswered)
         self._after_our_close(now)
@@ -517,13 +507,9 @@ class ServerConnection(Endpoint[FrameCodec]):
         self._output.drop()
         self._early = None
         self._head = None
-        self._lasted = now - self._opened_at
-        if not self._paused:  # else what was not read yet may hold how it ended
-            self._log_end()
-
-    def _log_end(self) -> None:
-        if self._access_log and (end := self._end):
-            self.access_lines.append(closed_line(self._peer, self._scope, end, self.stats, self._lasted))
+        if self._access_log and (end := self._end):  # as far as it is known: a full inbox may hold back how it ended
+            seconds = now - self._opened_at
+            self.access_lines.append(closed_line(self._peer, self._scope, end, self.stats, seconds))
 
     def _disconnected(self, end: End) -> ClientDisconnected:
         error = ClientDisconnected(end.code, end.reason)

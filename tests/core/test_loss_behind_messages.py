@@ -59,8 +59,6 @@ def test_a_server_tells_what_came(engine: Engine, compressed: bool, how: Ends, c
     assert (info.cause, info.code, info.received) == ("peer", 4003, Close(4003, "bye"))
     if "loss" in how:
         assert (client.connection.state, client.connection.closing) == (State.CLOSED, Closing.NOW)
-        (line,) = client.connection.access_lines[1:]
-        assert f" closed 4003 by peer, {count} in, " in line
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -118,27 +116,21 @@ def test_no_close_frame_behind_messages(engine: Engine, how: Ends) -> None:
     *received, last = client.app_receives()
     assert len(received) == 40
     assert last["code"] == 1006
-    assert " closed 1006 by " in client.connection.access_lines[-1]
 
 
 @pytest.mark.parametrize("raised", [False, True])
 def test_an_application_that_does_not_look(raised: bool) -> None:
-    """What was not asked for is dropped with the application's end; the access log has a line all the same."""
+    """What was not asked for is dropped with the application's end. The access log has its line at once."""
     client = server("native")
     client.sends(*[text("x")] * 40, close(4003))
     client.connection.connection_lost(now=0.0)
-    assert len(client.connection.access_lines) == 1
-    before = client.connection.revision
+    assert " closed 1006 by transport, 32 in, 0 out, 0.000 s" in client.connection.access_lines[-1]
     if raised:
         client.connection.application_raised(now=1.0)
     else:
         client.connection.application_returned(now=1.0)
-    assert client.connection.revision != before
-    assert " closed 1006 by transport, 32 in, 0 out, 0.000 s" in client.connection.access_lines[-1]
     assert len(client.connection.access_lines) == 2
-    assert client.app_receives() == [
-        {"type": "websocket.disconnect", "code": 1006, "reason": "connection lost"},
-    ]
+    assert client.app_receives() == [{"type": "websocket.disconnect", "code": 1006, "reason": "connection lost"}]
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -3,6 +3,8 @@
 import errno
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,49 @@ def test_a_living_server_keeps_its_socket(tmp_path: Path) -> None:
         assert os.path.exists(path)
 
 
+def test_a_server_that_starts_keeps_its_socket(tmp_path: Path) -> None:
+    """A path that is bound and not listened on yet belongs to whoever starts there; nothing else is left of that."""
+    path = str(tmp_path / "s")
+    first = Listeners.unix(path)
+    try:
+        with pytest.raises(OSError, match=f"^.*cannot listen on {path}: Address already in use$") as caught:
+            Listeners.unix(path)
+        assert caught.value.errno == errno.EADDRINUSE
+        first.listen(1)
+        assert [each.name for each in tmp_path.iterdir()] == ["s"]
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(path)
+        with pytest.raises(OSError, match="cannot listen on"):
+            Listeners.unix(path)
+    finally:
+        first.close()
+    assert list(tmp_path.iterdir()) == []
+    Listeners.unix(path).close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_was_killed_while_it_started_is_replaced(tmp_path: Path) -> None:
+    """Its claim on the path has ended with it."""
+    path = str(tmp_path / "s")
+    code = "import os, sys; from wscore.listening import Listeners; Listeners.unix(sys.argv[1]); os._exit(0)"
+    subprocess.run([sys.executable, "-c", code, path], check=True, timeout=60)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["s", "s.lock"]
+    listeners = Listeners.unix(path)
+    listeners.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_who_is_refused_leaves_the_other_alone(tmp_path: Path) -> None:
+    """Neither its socket nor its claim goes."""
+    path = str(tmp_path / "s")
+    first = Listeners.unix(path)
+    for _ in range(2):
+        with pytest.raises(OSError, match="cannot listen on"):
+            Listeners.unix(path)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["s", "s.lock"]
+    first.close()
+
+
 def test_a_file_is_no_socket(tmp_path: Path) -> None:
     """A file that is no socket is left alone."""
     path = tmp_path / "s"
@@ -88,5 +133,7 @@ def test_the_path_of_a_successor_is_left_alone(tmp_path: Path) -> None:
     second = Listeners.unix(str(path))
     first.close()
     assert path.exists()
+    with pytest.raises(OSError, match="cannot listen on"):  # it has a claim of its own
+        Listeners.unix(str(path))
     second.close()
     assert not path.exists()

@@ -73,8 +73,8 @@ class Connection:
                 core.receive_eof(now=time.monotonic())
             if writable:
                 self.output = self.output[sock.send(self.output) :]
-        except OSError:
-            core.connection_lost(now=time.monotonic())
+        except OSError as error:
+            core.connection_lost(now=time.monotonic(), error=error)
         core.handle_timeout(now=time.monotonic())
         self.over = core.closing is Closing.NOW
 

@@ -10,6 +10,7 @@
     _channel      what may lie between socket and connection: TLS, a proxy
     _endpoint     what both ends do alike: messages, pings, the peer's end
     _ends         every way in which a connection ends, and what each side is told
+    _losses       why a connection was lost, read off an exception
     _handshake    request heads, refusals, the 101 and denials; on h11
     _client_handshake   requests, and the responses to them; on h11
     _uri          ws:// and wss:// URIs

@@ -93,8 +93,13 @@ class Peer(NamedTuple):
 
     @classmethod
     def of(cls, peername: Any, sockname: Any, tls: dict[str, Any] | None = None) -> Self:
-        """Read what a socket's `getpeername` and `getsockname` give: pairs, IPv6's four parts, or a unix path."""
-        client = None if isinstance(peername, str | None) else (str(peername[0]), int(peername[1]))
+        """Read what a socket's `getpeername` and `getsockname` give: pairs, IPv6's four parts, or a unix path.
+
+        Linux's abstract names, which are bytes, are no paths: nothing is told of them.
+        """
+        client = None if isinstance(peername, str | bytes | None) else (str(peername[0]), int(peername[1]))
+        if isinstance(sockname, bytes):
+            return cls(client, None, tls)
         if isinstance(sockname, str | None):
             return cls(client, (sockname, None) if sockname else None, tls)
         return cls(client, (str(sockname[0]), int(sockname[1])), tls)

@@ -19,7 +19,6 @@ from ._ends import (
     CUT_OFF,
     END_OF_STREAM,
     GIVEN_UP,
-    LOST,
     TIMED_OUT,
     UNANSWERED,
     End,
@@ -41,6 +40,7 @@ from ._frames.wsproto import WsprotoCodec
 from ._handshake import Response
 from ._inbox import payload_size
 from ._lifecycle import CLIENT_TRANSITIONS, Effect, State, Timer, Trigger
+from ._losses import about_certificate
 from ._uri import URI, parse_uri, redirected
 
 __all__ = ["ClientConnection"]
@@ -95,7 +95,8 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         self._opened = False
         # messages
         self._streaming: type[str | bytes] | None = None  # a message is being sent in fragments, of this kind
-        self._pings: dict[bytes, float] = {}  # in flight, keepalive's among them, in their order
+        # In flight, in their order, with the time of each. The flag says that it is keepalive's, and no caller's.
+        self._pings: dict[tuple[bytes, bool], float] = {}
         self._pongs: list[tuple[bytes, float]] = []
         self._output.write(self._handshake.request())
 
@@ -176,15 +177,16 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         """Send a ping and give its payload; `pongs_received` says when it was answered.
 
         Without a payload it has a random one. Raises InvalidMessage for more than 125 bytes, LocalProtocolError before
-        the connection is open and for a payload that is in flight already, and ConnectionClosed once it has ended.
+        the connection is open and for a payload that is in flight already, keepalive's apart, and ConnectionClosed once
+        it has ended.
         """
         if self._state is not _OPEN:
             raise self._not_sendable("ping")
-        payload = self._random(8) if payload is None else _ping_payload(payload)  # keepalive's have four bytes
-        if payload in self._pings:
+        payload = self._random(8) if payload is None else _ping_payload(payload)
+        if (payload, False) in self._pings:
             raise LocalProtocolError(f"ping({payload!r}): one with this payload is in flight already")
         assert self._codec is not None
-        self._pings[payload] = now
+        self._pings[payload, False] = now
         self.stats.pings_sent += 1
         self._output.write(self._codec.ping(payload))
         return payload
@@ -326,9 +328,9 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
                 self._write_close()
             case Effect.SEND_PING:
                 assert self._codec is not None
-                self._pings.pop(self._keepalive.latest, None)  # given up for the next
-                payload = self._keepalive.ping(now)
-                self._pings.setdefault(payload, now)
+                self._pings.pop((self._ping[0], True), None)  # given up for the next
+                payload = self._keepalive_ping(now, self._random)
+                self._pings.setdefault((payload, True), now)
                 self._output.write(self._codec.ping(payload))
             case Effect.REACH_END:
                 self._reach_end(now)
@@ -370,15 +372,15 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
     # -- frames
 
     def _take_pong(self, payload: bytes, now: float) -> None:
-        if payload in self._pings:
-            self._answered(payload, now)
-
-    def _answered(self, payload: bytes, now: float) -> None:
-        """Take a pong: it answers its ping, and those that went out before it."""
+        """Take a pong: it answers the first ping with its payload, and those that went out before it."""
+        if (payload, False) not in self._pings and (payload, True) not in self._pings:
+            return
         self.revision += 1
-        for earlier in list(self._pings):
-            sent_at = self._pings.pop(earlier)
-            if not self._keepalive.pong(earlier, now):
+        for earlier, of_keepalive in list(self._pings):
+            sent_at = self._pings.pop((earlier, of_keepalive))
+            if of_keepalive:
+                self._keepalive_pong(earlier, now)
+            else:
                 self._pongs.append((earlier, now - sent_at))
                 self.stats.latency = now - sent_at
             if earlier == payload:
@@ -392,6 +394,11 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
 
     def _ended(self) -> ConnectionClosed | HandshakeFailed:
         """Make the error for an application that asks for something after the end."""
+        error = self._told_end()
+        error.__cause__ = self._loss
+        return error
+
+    def _told_end(self) -> ConnectionClosed | HandshakeFailed:
         end, address = self._end, str(self.uri)
         assert end is not None
         if self._opened:
@@ -406,7 +413,9 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
             return HandshakeRefused(address, end.reason, status=status, headers=headers, body=body, location=location)
         if end is UNANSWERED:
             return HandshakeTimeout(address, end.reason)
-        return HandshakeFailed(address, end.reason, temporary=end in (LOST, CUT_OFF))
+        # With TLS 1.3 a server refuses our certificate only once our part of the handshake is over (RFC 8446 4.4.2.4).
+        temporary = end is CUT_OFF or (end.cause == "transport" and not about_certificate(self._loss))
+        return HandshakeFailed(address, end.reason, temporary=temporary)
 
 
 def _keys(random: Callable[[int], bytes]) -> Iterator[bytes]:

@@ -55,10 +55,10 @@ class Config:
 
     # -- permessage-deflate (RFC 7692)
     compression: bool = True
-    """Accept permessage-deflate where a client offers it."""
+    """Accept permessage-deflate where a client offers it, and offer it to servers."""
     compression_window_bits: int = 12
-    """Window of our compressor, and asked of the client's: 9-15. 12 with memory level 5 costs a third less CPU than
-    15 with 8 at the same ratio on 1 KiB JSON, and about 50 KiB a connection instead of 280."""
+    """Window of our compressor, and asked of the peer's, where a server may decline: 9-15. 12 with memory level 5 costs
+    a third less CPU than 15 with 8 at the same ratio on 1 KiB JSON, and about 50 KiB a connection instead of 280."""
     compression_mem_level: int = 5
     """zlib's memory level, 1-9; see above."""
     compression_level: int = 6

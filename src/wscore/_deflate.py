@@ -161,7 +161,13 @@ def offer(config: Config) -> bytes | None:
     if not config.compression:
         return None
     bits = config.compression_window_bits
-    return b"permessage-deflate; server_max_window_bits=%d; client_max_window_bits=%d" % (bits, bits)
+    # What browsers offer. Without a value `client_max_window_bits` says that the server may limit our window.
+    plain = b"permessage-deflate; client_max_window_bits"
+    if bits == 15:
+        return plain
+    # RFC 7692 7.1.3: what is liked best comes first. Some servers answer an offer with `server_max_window_bits` without
+    # it (gorilla/websocket), some know no such parameter; the second offer is one that they can have meant, or take.
+    return b"permessage-deflate; server_max_window_bits=%d; client_max_window_bits=%d, %b" % (bits, bits, plain)
 
 
 def agreed(answers: Sequence[bytes], config: Config) -> Deflate | None:
@@ -185,14 +191,13 @@ def agreed(answers: Sequence[bytes], config: Config) -> Deflate | None:
         if meaning is None or name in answered:
             raise MalformedAnswer("a parameter that is unknown, or has a value it cannot have")
         answered[name] = meaning
-    server, client = answered.get(b"server_max_window_bits"), answered.get(b"client_max_window_bits", limit)
-    if server is None or server > limit:  # RFC 7692 7.1.2.1: who accepts the offer says so
-        raise MalformedAnswer("a window larger than offered")
     return Deflate(
         server_no_context_takeover=b"server_no_context_takeover" in answered,
         client_no_context_takeover=b"client_no_context_takeover" in answered,
-        server_window_bits=server,
-        client_window_bits=min(client, limit),  # our value was a hint, which a server may ignore (7.1.2.2)
+        # Any size answers one of the offers, and none is 15 (RFC 7692 7.1.2.1): 32 KiB, which is all it costs us.
+        server_window_bits=answered.get(b"server_max_window_bits", 15),
+        # Our value was a hint, which a server may ignore (7.1.2.2).
+        client_window_bits=min(answered.get(b"client_max_window_bits", limit), limit),
     )
 
 

@@ -193,7 +193,7 @@ class Driver(Generic[Core]):
         if self.gone:
             return
         self.gone = self.writable = True
-        self.core.connection_lost(now=self.time())
+        self.core.connection_lost(now=self.time(), error=error)
         if self._armed is not None:
             self._armed = None
             self.set_deadline(None)
@@ -325,4 +325,4 @@ class Driver(Generic[Core]):
 
     def channel_failed(self, error: OSError) -> None:
         """Take the news that TLS, or a proxy, has failed."""
-        self.core.connection_lost(now=self.time())
+        self.core.connection_lost(now=self.time(), error=error)

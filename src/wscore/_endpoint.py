@@ -6,13 +6,14 @@ an `Endpoint` with a table of its own; what they feed it is theirs to say.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
 from ._access import Stats
 from ._close import Close
 from ._closing import Closing
 from ._config import Config
-from ._ends import LOST, CloseInfo, End, peer_closed, violated
+from ._ends import LOST, CloseInfo, End, lost, peer_closed, violated, was_presumed
 from ._frames import FrameCodec, Ping, Pong, Violation
 from ._inbox import Inbox, payload_size
 from ._keepalive import Keepalive
@@ -41,8 +42,10 @@ class Endpoint(Generic[Codec]):
         "_inbox",
         "_input_over",
         "_keepalive",
+        "_loss",
         "_output",
         "_paused",
+        "_ping",
         "_state",
         "_timers",
         "_waiting_end",
@@ -66,6 +69,7 @@ class Endpoint(Generic[Codec]):
         self._inbox = Inbox(config.max_queue, config.max_queue_size)
         self._output = Output(config.max_output_size)
         self._keepalive = Keepalive(self._timers, self.stats, self._output)
+        self._ping = (b"", b"")  # keepalive's payload on the wire, and the one that it counts with
         self._codec: Codec | None = None
         self._paused = False  # the inbox is full: no parsing, no reading
         # the end
@@ -73,6 +77,7 @@ class Endpoint(Generic[Codec]):
         self._input_over = False  # a close frame or a violation was parsed: nothing after it counts
         self._waiting_end: tuple[Trigger, End] | None = None
         self._end: End | None = None
+        self._loss: BaseException | None = None  # why the connection was lost, where that ended it
         self._close_sent: Close | None = None
         self._close_received: Close | None = None
         self._timers.enter(state, now)
@@ -87,16 +92,27 @@ class Endpoint(Generic[Codec]):
         """Take a pong, asked for or not, of an open connection."""
         raise NotImplementedError
 
+    def _end_corrected(self, end: End) -> None:
+        """Take note that the connection has ended otherwise than it seemed."""
+
     # -- the network
 
-    def connection_lost(self, *, now: float) -> None:
+    def connection_lost(self, *, now: float, error: BaseException | None = None) -> None:
         """Take the news that the socket is gone, for whatever reason. A second time is nothing new.
 
-        It does not wait behind messages, as an end of stream does, but those can still be read.
+        `error` is what the transport was told of it: where the loss is how the connection ended, it stands in the
+        reason, and is the `__cause__` of what the application's next call raises.
+
+        It does not wait behind messages, as an end of stream does, but those can still be read; where a full inbox held
+        back what had come, that too, and with it a close frame, which then is how it all ended (RFC 6455 7.1.5).
         """
         self._eof = True
         self._reach_end(now)
-        self._feed(Trigger.TRANSPORT_LOST, now, LOST)
+        ended = self._end is not None
+        self._feed(Trigger.TRANSPORT_LOST, now, LOST if error is None else lost(error))
+        if error is not None and not ended and self._end is not None and self._end.cause == "transport":
+            # Its traceback would keep the transport's frames, and they the connection.
+            self._loss = error.with_traceback(None)
 
     def report_unsent(self, size: int, *, now: float) -> None:
         """Take how many of the bytes that `data_to_send` gave the peer's system has not taken yet, as far as one knows.
@@ -204,6 +220,21 @@ class Endpoint(Generic[Codec]):
             else:
                 return
 
+    def _keepalive_ping(self, now: float, random: Callable[[int], bytes] | None) -> bytes:
+        """Begin to await keepalive's pong, and give its ping's payload.
+
+        Where chance is at hand nobody can foretell it, and so nobody can answer before being asked: an early pong would
+        pass for life, and for a short round trip.
+        """
+        counted = self._keepalive.ping(now)
+        self._ping = (counted if random is None else random(8), counted)
+        return self._ping[0]
+
+    def _keepalive_pong(self, payload: bytes, now: float) -> bool:
+        """Take a pong; False for one that is not keepalive's, or not any more."""
+        sent, counted = self._ping
+        return payload == sent and self._keepalive.pong(counted, now)
+
     def _take(self, event: Ping | Pong | Close | Violation, now: float, *, answering: bool) -> None:
         """Take what is no message."""
         match event:
@@ -255,6 +286,11 @@ class Endpoint(Generic[Codec]):
 
     def _meet(self, trigger: Trigger, end: End, now: float, *, answering: bool = False) -> None:
         """Feed a peer's close, violation or end of stream, now or when the messages before it were taken (F32)."""
+        if trigger is not Trigger.PEER_EOF and self._end is not None and was_presumed(self._end):
+            # Parsed only now, from what a full inbox had held back, but it had come before: the application is told.
+            self._end, self._loss = end, None
+            self._end_corrected(end)
+            return
         behind_messages = bool(self._inbox.messages) or self._paused or answering
         if self._state is _OPEN and behind_messages:
             self.revision += 1

@@ -14,6 +14,7 @@ from ._close import ABNORMAL, INTERNAL_ERROR, NO_STATUS, NORMAL, Close
 from ._frames import Violation
 from ._handshake import Response, refusal
 from ._lifecycle import Timer
+from ._losses import told
 
 __all__ = ["Cause", "CloseInfo", "End"]
 
@@ -56,6 +57,11 @@ class CloseInfo:
         return self.sent is not None and self.received is not None
 
 
+def was_presumed(end: End) -> bool:
+    """Tell whether the peer had not said this end itself: a close frame that had come before it says more."""
+    return end is END_OF_STREAM or end.cause in ("transport", "timeout")
+
+
 # -- by the peer, and by the socket
 
 
@@ -77,6 +83,12 @@ def refused(response: Response) -> End:
 
 END_OF_STREAM: Final = End("peer", reason="end of stream without a close frame")
 LOST: Final = End("transport", reason="connection lost")
+
+
+def lost(error: BaseException) -> End:
+    """The socket is gone, and the transport was told why."""
+    return LOST._replace(reason=f"{LOST.reason}: {told(error)}")
+
 
 # -- by the application
 

@@ -14,7 +14,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 from urllib.parse import unquote_to_bytes
 
 import h11
@@ -31,6 +31,7 @@ _END_OF_HEAD: Final = re.compile(rb"\n\r?\n")
 _REQUEST_LINE: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [\x21-\x7e]+ HTTP/[0-9]\.[0-9]\r?\n")
 _TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _ABSOLUTE_FORM: Final = re.compile(rb"(?i:https?|wss?)://[^/?#]+")
+_VERSION: Final = re.compile(r"[0-9](?:\.[0-9])?")
 _KEY: Final = re.compile(rb"[A-Za-z0-9+/]{22}==")  # base64 of 16 bytes
 # Possessive throughout: no character can belong to two neighbours, so nothing is ever tried twice.
 _PLAIN: Final = re.compile(
@@ -53,17 +54,48 @@ _JUDGED: Final = frozenset(
 _UPGRADE_FIELDS: Final = ((b"upgrade", b"websocket"), (b"connection", b"Upgrade"))
 
 
-class Request(NamedTuple):
-    """A request head, read by h11 or by an embedder's own HTTP parser.
-
-    `headers` have lower-case names; `http_version` is "1.1", or "2" for an extended CONNECT (RFC 8441), whose `target`
-    is its `:path` and whose pseudo headers have become method, target and `host`.
-    """
-
+class _Request(NamedTuple):
     method: bytes
     target: bytes
     headers: Headers
-    http_version: str = "1.1"
+    http_version: str
+
+
+class Request(_Request):
+    """A request head, read by h11 or by an embedder's own HTTP parser.
+
+    `http_version` is "1.1", or "2" for an extended CONNECT (RFC 8441), whose `target` is its `:path` and whose pseudo
+    headers have become method, target and `host`. Names of `headers` may be written in any case.
+
+    Raises TypeError for what is not of these types, and ValueError for a version such as "HTTP/1.1": parsers differ in
+    what they give, and a wrong shape would look like a client's mistake (400, 405, 426 or 505).
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, method: bytes, target: bytes, headers: Headers, http_version: str = "1.1") -> Self:
+        for name, value in (("method", method), ("target", target)):
+            if not isinstance(value, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may not be typed
+                raise TypeError(f"Request({name}={value!r}): expected bytes, not {type(value).__name__}")
+        if not isinstance(http_version, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"Request(http_version={http_version!r}): expected str, not {type(http_version).__name__}")
+        if not _VERSION.fullmatch(http_version):
+            raise ValueError(f'Request(http_version={http_version!r}): expected "1.1", or "2"')
+        return super().__new__(cls, method, target, [_header(pair) for pair in headers], http_version)
+
+
+def _header(pair: Any) -> tuple[bytes, bytes]:
+    """Check a header, and give it with its name in lower case. Its value may be a secret, which no error shows."""
+    match pair:
+        case (bytes(name), bytes(value)):
+            return name.lower(), value
+        case (name, value):
+            raise TypeError(
+                f"Request(headers=...): {name!r} is a pair of {type(name).__name__} and {type(value).__name__}; "
+                "expected pairs of bytes"
+            )
+        case _:
+            raise TypeError(f"Request(headers=...): expected pairs of bytes, and one is {type(pair).__name__}")
 
 
 class Response(NamedTuple):
@@ -117,7 +149,7 @@ def read_plain(data: bytes | bytearray | memoryview, config: Config) -> tuple[Re
         or b"transfer-encoding" in fields
     ):
         return None
-    return Request(b"GET", plain[1], headers), bytes(data[plain.end() :])
+    return Request._make((b"GET", plain[1], headers, "1.1")), bytes(data[plain.end() :])  # known to be of its shape
 
 
 class HeadReader:
@@ -163,7 +195,8 @@ class HeadReader:
         except h11.RemoteProtocolError as error:
             return refusal(400, f"not an HTTP/1.1 request: {error.args[0] if error.args else 'malformed'}"[:200])
         assert isinstance(event, h11.Request)  # a whole head is a request or an error
-        return Request(event.method, event.target, list(event.headers), event.http_version.decode()), rest
+        fields = (event.method, event.target, list(event.headers), event.http_version.decode())
+        return Request._make(fields), rest
 
     def _judge_request_line(self, buffer: bytearray) -> Response | None:
         """Refuse what is no HTTP as soon as that shows: after a TLS hello no blank line may ever come (T11)."""

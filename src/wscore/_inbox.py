@@ -64,6 +64,11 @@ class Inbox:
         assert self._disconnect is None  # QUEUE_DISCONNECT comes once on any path: a theorem on the table
         self._disconnect = message
 
+    def correct_disconnect(self, message: ReceivedMessage) -> None:
+        """Put another last message in place of the one that waits, if one does."""
+        if self._disconnect is not None:
+            self._disconnect = message
+
     def take_payload(self) -> str | bytes | None:
         """Give the next message of the peer's as it is, or None."""
         if not self.messages:

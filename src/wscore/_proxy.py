@@ -19,6 +19,7 @@ __all__ = ["Proxy", "ProxyHandshake", "parse_proxy"]
 
 _SCHEMES: Final = {"http": "ws", "https": "wss"}
 _END_OF_HEAD: Final = re.compile(rb"\n\r?\n")
+_NOT_SHOWN: Final = re.compile(r"[^\x20-\x7e\xa1-\xff]")  # controls would reach a terminal with the error
 
 
 class Proxy(NamedTuple):
@@ -67,6 +68,7 @@ class ProxyHandshake:
         request = h11.Request(method=b"CONNECT", target=uri.address.encode(), headers=headers)
         self._request = b"".join(filter(None, (self._parser.send(request), self._parser.send(h11.EndOfMessage()))))
         self._head = bytearray()
+        self._read = 0  # bytes of heads before the one being read
 
     def request(self) -> bytes:
         """Write the request."""
@@ -78,28 +80,37 @@ class ProxyHandshake:
         Raises ProxyRefused, and HandshakeFailed for what is no answer.
         """
         self._head += data
-        end = _END_OF_HEAD.search(self._head)
         if not data:
             raise self._failed("it closed the connection before it answered", temporary=True)
-        if (end.end() if end else len(self._head)) > self._limit:
+        while (answer := self._next_answer()) is not None:
+            if isinstance(answer, h11.InformationalResponse):  # any number may come before the answer (RFC 9110 15.2)
+                continue
+            if not 200 <= answer.status_code < 300:
+                reason = _NOT_SHOWN.sub(lambda found: f"\\x{ord(found[0]):02x}", answer.reason.decode("latin-1"))
+                said = f"{answer.status_code} {reason}".strip()
+                raise ProxyRefused(str(self._uri), f"proxy {self._proxy} refused: {said}", status=answer.status_code)
+            if self._head:  # who goes on now would take a proxy's words for the server's
+                raise self._failed("it sent more than its answer")
+            return True
+        return False
+
+    def _next_answer(self) -> h11.Response | h11.InformationalResponse | None:
+        """Read one whole head; None while it has not come. The limit is for all of them together."""
+        end = _END_OF_HEAD.search(self._head)
+        if self._read + (end.end() if end else len(self._head)) > self._limit:
             raise self._failed(f"the head of its answer is larger than {self._limit} bytes")
         if end is None:
-            return False
+            return None
+        head = bytes(self._head[: end.end()])
+        del self._head[: end.end()]
+        self._read += len(head)
         try:
-            self._parser.receive_data(bytes(self._head))
+            self._parser.receive_data(head)
             event = self._parser.next_event()
         except h11.RemoteProtocolError:
             raise self._failed("its answer is not HTTP/1.1") from None
-        if isinstance(event, h11.InformationalResponse):
-            raise self._failed(f"it answered {event.status_code}, where a final answer was expected")
-        assert isinstance(event, h11.Response)  # a whole head is a response or an error
-        if not 200 <= event.status_code < 300:
-            reason = event.reason.decode("latin-1")
-            answer = f"{event.status_code} {reason}".strip()
-            raise ProxyRefused(str(self._uri), f"proxy {self._proxy} refused: {answer}", status=event.status_code)
-        if len(self._head) > end.end():  # who goes on now would take a proxy's words for the server's
-            raise self._failed("it sent more than its answer")
-        return True
+        assert isinstance(event, h11.Response | h11.InformationalResponse)  # a whole head is a response or an error
+        return event
 
     def _failed(self, why: str, *, temporary: bool = False) -> HandshakeFailed:
         return HandshakeFailed(str(self._uri), f"proxy {self._proxy}: {why}", temporary=temporary)

@@ -73,14 +73,17 @@ class ServerConnection(Endpoint[FrameCodec]):
     monotonic clock of the caller's. Not thread-safe: call every method from one task, or under one lock.
 
     `peer` says what the transport knows of the connection; `state` is the lifespan's, copied into the scope. Without
-    `access_log` no `access_lines` are written. `half_close` says that the transport can end its writing side alone, as
-    TCP can, and TLS of Python's asyncio cannot; without it `closing` asks to close instead.
+    `access_log` no `access_lines` are written. `random` gives so many bytes that nobody can foretell, as `os.urandom`
+    does, for the payloads of keepalive's pings; without it they are counted. `half_close` says that the transport can
+    end its writing side alone, as TCP can, and TLS of Python's asyncio cannot; without it `closing` asks to close
+    instead.
     """
 
     __slots__ = (
         "_access_log",
         "_app_state",
         "_as_value",
+        "_asking",
         "_denial",
         "_early",
         "_encoding",
@@ -88,6 +91,7 @@ class ServerConnection(Endpoint[FrameCodec]):
         "_opened_at",
         "_opening",
         "_peer",
+        "_random",
         "_request",
         "_response",
         "_scope",
@@ -104,11 +108,13 @@ class ServerConnection(Endpoint[FrameCodec]):
         state: Mapping[str, Any] | None = None,
         access_log: bool = True,
         half_close: bool = True,
+        random: Callable[[int], bytes] | None = None,
     ) -> None:
         super().__init__(config, State.AWAITING_REQUEST, now, half_close=half_close)
         self.access_lines: list[str] = []
         self._peer = peer
         self._access_log = access_log
+        self._random = random
         self._app_state: Mapping[str, Any] = {} if state is None else state
         self._opened_at = now
         # the handshake
@@ -121,7 +127,9 @@ class ServerConnection(Endpoint[FrameCodec]):
         self._early: bytearray | None = None  # what came before the accept
         self._denial: Denial | None = None
         self._response: Response | None = None
-        self._encoding: Encoding | None = None  # of its messages
+        # messages
+        self._encoding: Encoding | None = None
+        self._asking = False  # the application has asked in vain for its next message
 
     @classmethod
     def from_request(
@@ -134,6 +142,7 @@ class ServerConnection(Endpoint[FrameCodec]):
         state: Mapping[str, Any] | None = None,
         access_log: bool = True,
         half_close: bool = True,
+        random: Callable[[int], bytes] | None = None,
         as_value: bool = False,
     ) -> Self:
         """Start from a request head that another HTTP parser has read; what follows it goes to `receive_data`.
@@ -142,7 +151,9 @@ class ServerConnection(Endpoint[FrameCodec]):
         `data_to_send` the body as it comes, unframed, and then WebSocket frames. That is for parsers that write
         responses themselves, and for HTTP/2 (RFC 8441), where `request.http_version` is "2" and the answer is 200.
         """
-        connection = cls(config, peer=peer, now=now, state=state, access_log=access_log, half_close=half_close)
+        connection = cls(
+            config, peer=peer, now=now, state=state, access_log=access_log, half_close=half_close, random=random
+        )
         connection._as_value = as_value
         connection._judge(request, now)
         return connection
@@ -183,7 +194,10 @@ class ServerConnection(Endpoint[FrameCodec]):
         self.revision += 1
         self._eof = True
         if self._waiting_end is None and not self._input_over:
-            self._meet(Trigger.PEER_EOF, END_OF_STREAM, now)
+            # Some clients end their half when they have asked (`printf ... | client`), and read on: whoever has a
+            # message in its hands may answer it. A close frame says more, that nobody reads on, and has no such delay.
+            answering = not self._asking and self.stats.messages_received > 0
+            self._meet(Trigger.PEER_EOF, END_OF_STREAM, now, answering=answering)
 
     # -- the application
 
@@ -268,6 +282,7 @@ class ServerConnection(Endpoint[FrameCodec]):
         if message is None and self._waiting_end is not None:
             self._reach_end(now)
             message = self._inbox.take()
+        self._asking = message is None
         return message
 
     def expect_message(self) -> None:
@@ -279,7 +294,7 @@ class ServerConnection(Endpoint[FrameCodec]):
         """Raise ClientDisconnected where what `send` took can no longer go out, after a wait for room to write."""
         end = self._end
         if self._state is State.CLOSED and end is not None and end.cause != "application":
-            raise ClientDisconnected(end.code, end.reason)
+            raise self._disconnected(end)
 
     def application_returned(self, *, now: float) -> None:
         """Take the news that the application returned: 500 without an answer, 1000 when open; unread messages go."""
@@ -430,7 +445,7 @@ class ServerConnection(Endpoint[FrameCodec]):
     def _send_ping(self, carried: _Carried, now: float) -> None:
         del carried
         assert self._codec is not None
-        self._output.write(self._codec.ping(self._keepalive.ping(now)))
+        self._output.write(self._codec.ping(self._keepalive_ping(now, self._random)))
 
     def _let_end_take_effect(self, carried: _Carried, now: float) -> None:
         del carried
@@ -438,9 +453,8 @@ class ServerConnection(Endpoint[FrameCodec]):
 
     def _queue_disconnect(self, carried: _Carried, now: float) -> None:
         del carried, now
-        end = self._end
-        assert end is not None
-        self._inbox.put_disconnect({"type": "websocket.disconnect", "code": end.code, "reason": end.reason})
+        assert self._end is not None
+        self._inbox.put_disconnect(_disconnect(self._end))
 
     _PERFORM: ClassVar[Mapping[Effect, Callable[[Any, _Carried, float], None]]] = {
         Effect.START_APPLICATION: _start_application,
@@ -488,10 +502,13 @@ class ServerConnection(Endpoint[FrameCodec]):
             self.access_lines.append(answered_line(self._peer, self._scope, response.status))
 
     def _take_pong(self, payload: bytes, now: float) -> None:
-        if self._keepalive.pong(payload, now):
+        if self._keepalive_pong(payload, now):
             self.revision += 1
 
     # -- the end
+
+    def _end_corrected(self, end: End) -> None:
+        self._inbox.correct_disconnect(_disconnect(end))
 
     def _application_over(self, trigger: Trigger, opened: End, unanswered: End, now: float) -> None:
         self._inbox.drop_messages()
@@ -504,18 +521,28 @@ class ServerConnection(Endpoint[FrameCodec]):
         self._output.drop()
         self._early = None
         self._head = None
-        if self._access_log and (end := self._end):
+        if self._access_log and (end := self._end):  # as far as it is known: a full inbox may hold back how it ended
             seconds = now - self._opened_at
             self.access_lines.append(closed_line(self._peer, self._scope, end, self.stats, seconds))
+
+    def _disconnected(self, end: End) -> ClientDisconnected:
+        error = ClientDisconnected(end.code, end.reason)
+        error.__cause__ = self._loss
+        return error
 
     def _refused_message(self, kind: str) -> LocalProtocolError | ClientDisconnected:
         end = self._end
         if end is not None and end.cause != "application":
-            return ClientDisconnected(end.code, end.reason)
+            return self._disconnected(end)
         allowed = [name for name, trigger in TRIGGERS.items() if trigger in TRANSITIONS[self._state]]
         return LocalProtocolError(
             f"{kind} while {self._state.name}: {self._state.value} (allowed: {', '.join(allowed) or 'nothing'})"
         )
+
+
+def _disconnect(end: End) -> ReceivedMessage:
+    """Write the application's last message."""
+    return {"type": "websocket.disconnect", "code": end.code, "reason": end.reason}
 
 
 _ENGINES: Final[Mapping[str, Callable[[Config, Deflate | None], FrameCodec]]] = {

@@ -13,7 +13,7 @@ __all__ = ["URI", "parse_uri", "redirected"]
 
 _DEFAULT_PORTS: Final = {"ws": 80, "wss": 443}
 _HOST: Final = re.compile(r"[0-9A-Za-z._-]{1,255}")
-_IPV6: Final = re.compile(r"[0-9A-Fa-f:.]{2,45}(?:%[0-9A-Za-z._~-]+)?")
+_IPV6: Final = re.compile(r"([0-9A-Fa-f:.]{2,45})(?:%(?:25)?([0-9A-Za-z._~-]+))?")
 _PORT: Final = re.compile(r"[0-9]{1,5}")
 _KEPT: Final = "!$&'()*+,;=:@/?%~-._[]"  # what a path or query holds as it is; `%` because it was quoted by its writer
 _SAME_AS: Final = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
@@ -25,7 +25,8 @@ class URI(NamedTuple):
     secure: bool
     """`wss`: over TLS."""
     host: str
-    """A name in ASCII (IDNA), or an address, IPv6 without its brackets."""
+    """A name in ASCII (IDNA), or an address, IPv6 without its brackets; its zone, if any, behind a `%`, as a resolver
+    takes it."""
     port: int
     """80 or 443 where the URI names none."""
     target: str
@@ -35,22 +36,31 @@ class URI(NamedTuple):
 
     @property
     def address(self) -> str:
-        """Give `host:port`, IPv6 in brackets."""
-        return f"{self._bracketed}:{self.port}"
+        """Give `host:port`, IPv6 in brackets and without its zone, which means nothing to others (RFC 6874 4)."""
+        return f"{_bracketed(self.host.partition('%')[0])}:{self.port}"
 
     @property
     def host_header(self) -> bytes:
         """Give the Host header's value: the port is left out where it is the scheme's own (RFC 9110 7.2)."""
-        scheme = "wss" if self.secure else "ws"
-        return (self._bracketed if self.port == _DEFAULT_PORTS[scheme] else self.address).encode()
-
-    @property
-    def _bracketed(self) -> str:
-        return f"[{self.host}]" if ":" in self.host else self.host
+        return (self.address.rpartition(":")[0] if _has_default_port(self) else self.address).encode()
 
     def __str__(self) -> str:
         """Write the URI, for messages: without user information, and without the query, where tokens travel."""
-        return f"{'wss' if self.secure else 'ws'}://{self.host_header.decode()}{self.target.partition('?')[0]}"
+        return f"{_base(self)}{self.target.partition('?')[0]}"
+
+
+def _base(uri: URI) -> str:
+    """Give scheme, host and port as a URI has them, a zone among them (RFC 6874 2)."""
+    port = "" if _has_default_port(uri) else f":{uri.port}"
+    return f"{'wss' if uri.secure else 'ws'}://{_bracketed(uri.host.replace('%', '%25'))}{port}"
+
+
+def _has_default_port(uri: URI) -> bool:
+    return uri.port == _DEFAULT_PORTS["wss" if uri.secure else "ws"]
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def parse_uri(uri: str) -> URI:
@@ -87,9 +97,8 @@ def redirected(uri: URI, location: str) -> str:
     scheme, separator, rest = location.partition("://")
     if separator and (same := _SAME_AS.get(scheme.lower())):
         return f"{same}://{rest}"
-    base = f"{'wss' if uri.secure else 'ws'}://{uri.host_header.decode()}{uri.target}"
     try:
-        return urljoin(base, location)
+        return urljoin(f"{_base(uri)}{uri.target}", location)
     except ValueError:
         return location
 
@@ -112,10 +121,11 @@ def _split_port(uri: str, location: str) -> tuple[str, int | None]:
 
 def _read_host(uri: str, host: str) -> str:
     if host.startswith("["):
-        address = host[1:-1]
-        if not host.endswith("]") or not _IPV6.fullmatch(address) or ":" not in address:
+        address = _IPV6.fullmatch(host[1:-1])
+        if not host.endswith("]") or address is None or ":" not in address[1]:
             raise _invalid(uri, "no IPv6 address in the brackets")
-        return address
+        zone = address[2]  # RFC 6874 2: behind %25; 3: people copy it with a bare %
+        return address[1] if zone is None else f"{address[1]}%{zone}"
     if not host:
         raise _invalid(uri, "expected a host")
     if not host.isascii():

@@ -311,6 +311,16 @@ class _Parser(argparse.ArgumentParser):
         self.exit(WRONG_USAGE, f"{self.prog}: {message} ({self.prog} --help explains)\n")
 
 
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Tells the defaults that say something: numbers and names, and no None, no empty list, no flag that is off."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        switch = isinstance(action, argparse.BooleanOptionalAction)
+        if action.default in (None, "", []) or (isinstance(action.default, bool) and not switch):
+            return action.help
+        return super()._get_help_string(action)
+
+
 class _Version(argparse.Action):
     """`--version`, which looks the version up only when it is asked for."""
 
@@ -355,7 +365,7 @@ def _add_run(commands: Any) -> None:
         "run",
         help="serve an ASGI application",
         description="Serve an ASGI application. The options have uvicorn's names where it has them.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=_Help,
         allow_abbrev=False,
     )
     run.set_defaults(command=_run, workers=None)
@@ -436,7 +446,7 @@ def _add_connect(commands: Any) -> None:
         description="Talk to a WebSocket server: lines typed, or read from a pipe, are sent as text; what comes is "
         "printed with its kind and size. /help tells the commands. Exit status 1 where the handshake is refused or the "
         "connection is lost.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=_Help,
         allow_abbrev=False,
     )
     connect.set_defaults(command=_connect)
@@ -462,7 +472,9 @@ def _add_connect(commands: Any) -> None:
         help="close when a pipe has ended and so long nothing came",
     )
     talk.add_argument(
-        "--raw", action="store_true", help="print messages alone, text as it is and binary in hexadecimal"
+        "--raw",
+        action="store_true",
+        help="print messages alone, text as it is (on a terminal without controls) and binary in hexadecimal",
     )
 
 
@@ -471,7 +483,7 @@ def _add_demo(commands: Any) -> None:
         "demo",
         help="serve an example chat and hold a conversation with it",
         description="Serve an example chat on a free port of this machine and hold a conversation with it.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=_Help,
         allow_abbrev=False,
     )
     demo.set_defaults(command=_demo)

@@ -7,14 +7,11 @@ their event loops come in. Nothing here blocks, but that a default TLS context r
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import itertools
-import logging
 import os
 import random
 import socket
 import ssl as ssl_module
-import urllib.request
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -22,14 +19,17 @@ from ._backoff import Backoff
 from ._client import ClientConnection
 from ._config import Config
 from ._errors import HandshakeFailed, HandshakeTimeout
+from ._losses import about_certificate, told
 from ._proxy import Proxy, ProxyHandshake, parse_proxy
+from ._proxy_environment import proxy_of_environment
 from ._tunnel import Step, Tunnel
 from ._uri import URI, parse_uri
+from .logs import logger
 from .tls import TLS
 
 __all__ = ["ATTEMPT_DELAY", "Call", "Destination", "Pauses", "in_turn"]
 
-log = logging.getLogger("wscore.client")
+log = logger("wscore.client")
 
 ATTEMPT_DELAY: Final = 0.25
 """Seconds until the next address is tried beside those that have not answered (RFC 8305 5)."""
@@ -73,14 +73,14 @@ class Destination:
         """None: no TLS."""
         if self.uri.secure:
             self.tls = tls or ssl_module.create_default_context()
-        self.server_hostname = (server_hostname or self.uri.host) if self.tls else None
+        self.server_hostname = _tls_name(server_hostname or self.uri.host) if self.tls else None
         """Whose certificate is expected."""
         if isinstance(proxy, str):
             if sock is not None or unix_path is not None:
                 raise ValueError("proxy is for connections that are made, not for sock and unix_path")
             self.proxy: Proxy | None = parse_proxy(proxy)
         else:
-            self.proxy = _proxy_of_environment(self.uri) if proxy and sock is None and unix_path is None else None
+            self.proxy = proxy_of_environment(self.uri) if proxy and sock is None and unix_path is None else None
         self.proxy_tls: ssl_module.SSLContext | None = None
         """How to speak to the proxy; None: without TLS."""
         if self.proxy is not None and self.proxy.secure:
@@ -90,6 +90,17 @@ class Destination:
         way = self.proxy or self.uri
         self.host, self.port = way.host, way.port
         """Of the TCP connection."""
+        self.proxy_hostname = None if self.proxy is None else _tls_name(self.proxy.host)
+        """Whose certificate is expected of the proxy, where it is spoken to over TLS."""
+
+    def check_names(self) -> None:
+        """Raise HandshakeFailed where TLS cannot begin: for `.a`, a name with an empty or overlong label."""
+        for context, name in ((self.tls, self.server_hostname), (self.proxy_tls, self.proxy_hostname)):
+            if context is not None:
+                try:
+                    context.wrap_bio(ssl_module.MemoryBIO(), ssl_module.MemoryBIO(), server_hostname=name)
+                except (ValueError, OSError) as error:  # from IDNA, and for a context that is a server's
+                    raise HandshakeFailed(str(self.uri), f"TLS cannot ask for {name!r}: {told(error)}") from error
 
     def address(self) -> list[tuple[Any, Any, Any, Any, Any]]:
         """Give what `getaddrinfo` would, where the host is an address; of a name nothing, since that takes time."""
@@ -100,22 +111,16 @@ class Destination:
         return []
 
     def tunnel(self, config: Config) -> Tunnel | None:
-        """Begin the way from a socket to the server, through a proxy and TLS; None where there is neither.
-
-        Raises HandshakeFailed for a `server_hostname` that no certificate can be for.
-        """
+        """Begin the way from a socket to the server, through a proxy and TLS; None where there is neither."""
         proxy, proxy_tls, tls = self.proxy, self.proxy_tls, self.tls
         steps: list[Step] = []
         if proxy is not None:
             if proxy_tls is not None:
-                steps.append(lambda: TLS(proxy_tls, server_hostname=proxy.host))
+                steps.append(lambda: TLS(proxy_tls, server_hostname=self.proxy_hostname))
             steps.append(lambda: ProxyHandshake(proxy, self.uri, config))
         if tls is not None:
             steps.append(lambda: TLS(tls, server_hostname=self.server_hostname))
-        try:
-            return Tunnel(steps) if steps else None
-        except ValueError as error:
-            raise self.failed(error) from error
+        return Tunnel(steps) if steps else None
 
     def failed(self, error: BaseException) -> HandshakeFailed:
         """Say in one line that there is no connection because of `error`."""
@@ -131,29 +136,14 @@ class Destination:
         if several:
             cause = several[0]
         why = " ".join(str(cause).split()) or type(cause).__name__
-        # A name that is none, and a certificate that is not good, will not get better.
-        lasting = isinstance(cause, UnicodeError | ValueError | ssl_module.SSLCertVerificationError) or (
-            isinstance(cause, ssl_module.SSLError) and "CERTIFICATE" in (cause.reason or "")  # a server's alert
-        )
+        # A name that is none, and a certificate that is not good, will not get better. A UnicodeError is a ValueError.
+        lasting = isinstance(cause, ValueError) or about_certificate(cause)
         return HandshakeFailed(address, why, temporary=not lasting)
 
 
-def _proxy_of_environment(uri: URI) -> Proxy | None:
-    """Give the proxy that the environment names, as the standard library reads it; none on the way to this machine."""
-    if _is_here(uri.host) or urllib.request.proxy_bypass(uri.address):
-        return None
-    proxies = urllib.request.getproxies()
-    for scheme in ("wss", "https") if uri.secure else ("ws", "https", "http"):
-        if url := proxies.get(scheme):
-            return parse_proxy(url)
-    return None
-
-
-def _is_here(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _tls_name(host: str) -> str:
+    """Give a host as TLS names it: without the dot of an absolute name (RFC 6066 3), without an address's zone."""
+    return host.removesuffix(".").partition("%")[0]
 
 
 class Pauses:
@@ -194,10 +184,10 @@ class Call:
     `ssl` and `server_hostname` are for `wss://`, whose default is the system's certificates and the URI's host. `sock`
     is a connected socket, which becomes the connection's own to close; `unix_path` the path of a unix socket; both
     instead of the URI's host and port. `proxy` is an HTTP proxy's URL, True for the one that the environment names (as
-    the standard library reads it; never on the way to this machine), None for none; `proxy_ssl` is for `https://` ones.
-    `config.handshake_timeout` bounds all of it: names, TCP, proxy, TLS, handshake.
+    the standard library reads it, and `all_proxy`; never on the way to this machine), None for none; `proxy_ssl` is for
+    `https://` ones. `config.handshake_timeout` bounds all of it: names, TCP, proxy, TLS, handshake.
 
-    Raises InvalidURI and ValueError.
+    Raises InvalidURI, also for a proxy of the environment's that is no HTTP one, and ValueError.
     """
 
     def __init__(
@@ -227,8 +217,14 @@ class Call:
         )
         self._config = config or Config()
         self._backoff = backoff
-        self._request: dict[str, Any] = {"subprotocols": subprotocols, "headers": headers, "origin": origin}
+        # What can be read only once is kept for the attempts to come.
+        self._request: dict[str, Any] = {
+            "subprotocols": subprotocols if isinstance(subprotocols, str) else list(subprotocols),
+            "headers": headers if hasattr(headers, "items") else list(headers),
+            "origin": origin,
+        }
 
     def _core(self, now: float) -> ClientConnection:
-        """Make the connection's core, whose time begins. Raises InvalidMessage."""
+        """Make the connection's core, whose time begins. Raises InvalidMessage, and as `check_names` does."""
+        self._destination.check_names()
         return ClientConnection(self._destination.uri, self._config, now=now, random=os.urandom, **self._request)

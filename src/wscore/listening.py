@@ -14,6 +14,7 @@ import stat
 from collections.abc import Iterable
 from typing import Any, Self
 
+from ._claim import Claim, is_claimed
 from .sockets import set_up
 
 __all__ = ["Listeners"]
@@ -25,6 +26,7 @@ class Listeners:
     def __init__(self, sockets: Iterable[socket.socket] = ()) -> None:
         self.sockets = list(sockets)
         self._path: tuple[str, int] | None = None  # of our unix socket, with its inode
+        self._claim: Claim | None = None  # on that path
         for each in self.sockets:
             each.setblocking(False)
             set_up(each)
@@ -43,12 +45,17 @@ class Listeners:
 
     @classmethod
     def unix(cls, path: str) -> Self:
-        """Bind a path. What a killed server left there is replaced; a living one keeps it."""
+        """Bind a path. What a killed server left there is replaced; a living one keeps it, and so does one that starts.
+
+        Until it listens there is a file beside it, `PATH.lock`.
+        """
         _remove_dead_socket(path)
         listeners = cls()
         try:
             listeners._bind(socket.AF_UNIX, path)
             listeners._path = (path, os.stat(path).st_ino)
+            with contextlib.suppress(OSError):  # no reason not to serve
+                listeners._claim = Claim(path)
         except BaseException:
             listeners.close()
             raise
@@ -64,6 +71,7 @@ class Listeners:
         """Let clients connect; `backlog` of them wait in the system until they are accepted. Raises OSError."""
         for each in self.sockets:
             each.listen(backlog)
+        self._release()
 
     def close(self) -> None:
         """Close the sockets, and remove the unix socket's path unless another server's has taken its place."""
@@ -75,6 +83,13 @@ class Listeners:
             with contextlib.suppress(FileNotFoundError):
                 if os.stat(path).st_ino == inode:
                     os.unlink(path)
+        self._release()
+
+    def _release(self) -> None:
+        """Give up the claim: whoever connects finds a server now, or no socket."""
+        if self._claim is not None:
+            self._claim.release()
+            self._claim = None
 
     def _bind(self, family: int, address: Any) -> None:
         bound = socket.socket(family, socket.SOCK_STREAM)
@@ -103,8 +118,9 @@ def _remove_dead_socket(path: str) -> None:
         try:
             probe.connect(path)
         except ConnectionRefusedError:
-            os.unlink(path)
-            return
+            if not is_claimed(path):
+                os.unlink(path)
+                return
         except BlockingIOError:
             pass  # its backlog is full: alive, and busy
     raise OSError(errno.EADDRINUSE, f"cannot listen on {path}: {os.strerror(errno.EADDRINUSE)}")

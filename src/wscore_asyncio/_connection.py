@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import logging
+import os
 import socket
 from collections.abc import Callable
 from typing import Any
 
 from wscore import Application, Channel, Config, Peer, Scope, ServerConnection, ServerDriver
 
+from wscore.logs import logger
+
 from ._port import SLOTS, Port
 
 __all__ = ["Connection", "Service"]
 
-access_log = logging.getLogger("wscore.access")
-error_log = logging.getLogger("wscore.error")
+access_log = logger("wscore.access")
+error_log = logger("wscore.error")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -56,7 +58,12 @@ class Connection(Port[ServerConnection], ServerDriver, asyncio.BufferedProtocol)
     ) -> None:
         loop = asyncio.get_running_loop()
         core = ServerConnection(
-            service.config, peer=peer, now=accepted_at, state=service.state, access_log=service.log_access
+            service.config,
+            peer=peer,
+            now=accepted_at,
+            state=service.state,
+            access_log=service.log_access,
+            random=os.urandom,
         )
         super().__init__(core, loop.time, channel)
         self.prepare(loop)

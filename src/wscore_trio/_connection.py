@@ -6,8 +6,8 @@ While it is away, the watcher has the socket, soon enough for pings, closes and 
 
 from __future__ import annotations
 
-import logging
 import math
+import os
 import socket
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,14 +15,15 @@ from typing import Any
 import trio
 
 from wscore import Application, Channel, Config, ReceivedMessage, Scope, ServerConnection, ServerDriver
+from wscore.logs import logger
 from wscore.sockets import peer_of
 
 from ._port import SLOTS, Port
 
 __all__ = ["Connection"]
 
-access_log = logging.getLogger("wscore.access")
-error_log = logging.getLogger("wscore.error")
+access_log = logger("wscore.access")
+error_log = logger("wscore.error")
 
 
 class Connection(Port[ServerConnection], ServerDriver):
@@ -43,7 +44,14 @@ class Connection(Port[ServerConnection], ServerDriver):
         turn_away: bool,
         log_access: bool,
     ) -> None:
-        core = ServerConnection(config, peer=peer_of(sock), now=accepted_at, state=state, access_log=log_access)
+        core = ServerConnection(
+            config,
+            peer=peer_of(sock),
+            now=accepted_at,
+            state=state,
+            access_log=log_access,
+            random=os.urandom,
+        )
         super().__init__(core, trio.current_time, channel)
         self.prepare(sock, spawn)
         self._app = app

@@ -219,6 +219,19 @@ async def test_a_broadcast_costs_redis_one_command(redis: RedisServer) -> None:
 
 
 @needs_redis
+async def test_names_of_rooms_forge_no_lines_in_the_log(redis: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever names a room may be anybody: what is not printable is spelled out."""
+    async with Process(redis).running() as one, Process(redis).running() as two:
+        room = "b\n\x1b[31m\u202e"
+        two.backplane.entered(room, "1")
+        await heard(one, two, room)
+        redis("PUBLISH", f"wscore:room:{room}", "junk")
+        await until(lambda: two.backplane.counters.malformed == 1)
+    (line,) = [record.getMessage() for record in caplog.records if "none of ours" in record.getMessage()]
+    assert line.startswith("a message in Redis' channel wscore:room:b\\n\\x1b[31m\\u202e is none of ours")
+
+
+@needs_redis
 async def test_what_others_publish_there_ends_nothing(redis: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
     """It is counted, the first is a warning, and the next message of ours is delivered."""
     async with Process(redis).running() as one, Process(redis).running() as two:
@@ -362,6 +375,35 @@ async def test_redis_that_does_not_answer_is_lost(redis: RedisServer, caplog: py
     assert {record.name for record in caplog.records} == {"wscore.app"}
     # One of each process, and none of the other where that had nothing to ask meanwhile.
     assert caplog.text.count("is away") == caplog.text.count("is back") in (1, 2)
+
+
+@needs_redis
+async def test_what_is_dropped_while_redis_hangs_is_counted(
+    redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may hang for long before it is given up: what found no room by then belongs to it."""
+    async with Process(redis, timeout=0.5, max_queue=3).running() as one, Process(redis).running() as two:
+        two.backplane.entered("blue", "2")
+        await heard(one, two, "blue")
+        for _ in range(4):  # a burst that has nothing to do with it
+            one.say("blue", "burst")
+        await two.gets(3)
+        earlier = one.backplane.counters.dropped
+        assert earlier == 1
+        one.say("blue", "and on")
+        await two.gets(4)
+        redis.signal(signal.SIGSTOP)
+        one.say("blue", "sent")
+        await anyio.sleep(0.1)
+        for number in range(10):
+            one.say("blue", str(number))
+        assert one.backplane.counters.dropped == earlier + 7
+        await until(lambda: not one.backplane.connected)
+        one.say("blue", "no room either")
+        redis.signal(signal.SIGCONT)
+        await until(lambda: one.backplane.connected)
+    (line,) = [record.getMessage() for record in caplog.records if "is back after" in record.getMessage()]
+    assert line.endswith("; 8 messages were dropped meanwhile, and 1 more may not have arrived")
 
 
 @needs_redis

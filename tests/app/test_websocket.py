@@ -384,17 +384,67 @@ async def test_a_cancelled_receive_leaves_the_connection_usable() -> None:
         assert await ws.receive_text() == "a"
 
 
-@pytest.mark.parametrize("refusal", [InvalidMessage("code 1005 cannot be sent"), LocalProtocolError("not now")])
-async def test_a_message_that_the_server_refuses_changes_nothing(refusal: Exception) -> None:
+async def test_a_message_that_the_server_refuses_changes_nothing() -> None:
     """wscore's servers stay as they were after a refused message; so does the WebSocket, and a right one may follow."""
     ws, server = await accepted()
-    server.failure = refusal
-    with pytest.raises(type(refusal)):
+    server.failure = InvalidMessage("code 1005 cannot be sent")
+    with pytest.raises(InvalidMessage):
         await ws.close(1005)
     assert ws.application_state is WebSocketState.CONNECTED
     server.failure = None
     await ws.close(1000)
     assert server.sent == [{"type": "websocket.close", "code": 1000, "reason": ""}]
+
+
+async def test_a_message_at_the_wrong_time_changes_nothing() -> None:
+    """Before the accept a server's LocalProtocolError is what it says."""
+    ws, server = connection()
+    server.failure = LocalProtocolError("not now")
+    with pytest.raises(LocalProtocolError):
+        await ws.accept()
+    assert ws.application_state is WebSocketState.CONNECTING
+
+
+@pytest.mark.parametrize("what", ["send", "close"])
+async def test_a_task_that_outlives_the_application_hears_of_the_end(what: str) -> None:
+    """A server closes for an application that returned: that is a WebSocketDisconnect, and a RuntimeError still."""
+    ws, server = await accepted()
+    server.failure = LocalProtocolError("websocket.send while CLOSE_SENT")
+    for _ in range(2):
+        with pytest.raises(WebSocketDisconnect) as caught:
+            await (ws.send_text("x") if what == "send" else ws.close())
+        assert isinstance(caught.value, RuntimeError)
+    assert server.sent == []
+
+
+class Denial(Exception):
+    """As httpx.Response does: its initialiser sets a status code."""
+
+    def __init__(self, status_code: int) -> None:
+        self.status_code = status_code
+        self.detail = "no"
+
+
+def test_a_disconnect_may_have_a_status_code_of_its_own() -> None:
+    """A subclass may set what otherwise follows from code and reason, as Starlette's WebSocketDenialResponse does."""
+
+    class Refused(Denial, WebSocketDisconnect):
+        pass
+
+    class Fixed(WebSocketDisconnect):
+        status_code = 404
+
+    refused = Refused(403)
+    assert (refused.status_code, refused.detail) == (403, "no")
+    assert Fixed().status_code == 404
+    plain = WebSocketDisconnect(4000, "bye")
+    assert (plain.status_code, plain.detail, WebSocketDisconnect().detail) == (
+        4000,
+        "bye",
+        "WebSocket has been disconnected",
+    )
+    plain.code = 4001
+    assert plain.status_code == 4001
 
 
 # -- denial

@@ -42,10 +42,12 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "websocket.accept"})
     while (message := await receive())["type"] == "websocket.receive":
         if message.get("text") == "go":
-            await send({"type": "websocket.close", "code": 4001, "reason": "gone\x07"})
+            await send({"type": "websocket.close", "code": 4001, "reason": "gone\x07\nclosed: 1000"})
             return
         if message.get("text") == "escapes":
             message = {"text": "\x1b]0;title\x07 a\tb"}
+        if message.get("text") == "lines":
+            message = {"text": "a\n< text, 1 byte: b\rc\u2028d\u202ee\x85f\x9b31m"}
         await send({**message, "type": "websocket.send"})
 
 
@@ -230,7 +232,7 @@ def test_help_names_every_command(url: str) -> None:
 def test_the_server_closes(url: str) -> None:
     """Its code and its reason are told, without what a terminal would obey."""
     ran = piped("go\n", url)
-    assert ran.stderr.splitlines()[-1] == "closed: 4001 gone\\x07"
+    assert ran.stderr.splitlines()[-1] == "closed: 4001 gone\\x07\\nclosed: 1000"
     assert ran.returncode == 0
 
 
@@ -240,10 +242,38 @@ def test_a_message_cannot_command_the_terminal(url: str) -> None:
     assert ran.stdout == "< text, 14 bytes: \\x1b]0;title\\x07 a\tb\n"
 
 
+def test_a_message_cannot_forge_a_line(url: str) -> None:
+    """Whatever ends a line somewhere, or turns its direction, is spelled out: a message is one line."""
+    ran = piped("lines\n", url, "--wait", "0.3")
+    assert ran.stdout == ("< text, 37 bytes: a\\n< text, 1 byte: b\\x0dc\\u2028d\\u202ee\\x85f\\x9b31m\n")
+
+
+def test_what_is_raw_is_as_it_is(url: str) -> None:
+    """For a pipe, `--raw` changes nothing."""
+    ran = subprocess.run(
+        [*CONNECT, url, "--wait", "0.3", "--raw"], input=b"lines\n", capture_output=True, check=False, timeout=TIMEOUT
+    )
+    assert ran.stdout.decode() == "a\n< text, 1 byte: b\rc\u2028d\u202ee\x85f\x9b31m\n"
+
+
+def test_a_proxy_cannot_command_the_terminal() -> None:
+    """The reason that it gives is spelled out."""
+
+    def play(sock: socket.socket) -> None:
+        read_request(sock)
+        sock.sendall(b"HTTP/1.1 407 no\x9b31m\x9d0;x\r\nContent-Length: 0\r\n\r\n")
+        read_to_end(sock)
+
+    with scripted(play) as port:
+        ran = piped("", "ws://far.example/", "--proxy", f"http://127.0.0.1:{port}")
+    assert ran.stderr.endswith("refused: 407 no\\x9b31m\\x9d0;x\n")
+
+
 def test_what_is_shown_has_a_bound() -> None:
     """A megabyte would take the terminal away for a while."""
     assert shown("x" * 5000) == "x" * 4096 + " ... and 904 characters more"
-    assert shown("a\nb\x9b\x7f") == "a\nb\\x9b\\x7f"
+    assert shown("a\nb\x9b\x7f") == "a\\nb\\x9b\\x7f"
+    assert shown("\U0001f469\u200d\U0001f4bb käse") == "\U0001f469\u200d\U0001f4bb käse"
 
 
 def test_the_handshakes_options(url: str) -> None:
@@ -354,6 +384,17 @@ def test_a_conversation_in_a_terminal(url: str) -> None:
     typing.sees("< text, 5 bytes: hello")
     typing.types("/ping\r")
     typing.sees("pong after")
+    typing.types("\x04")
+    typing.sees("closed: 1000")
+    assert typing.ends() == 0
+
+
+def test_raw_messages_in_a_terminal(url: str) -> None:
+    """Even they cannot command it; their lines stay lines."""
+    typing = Typing(url, "--raw")
+    typing.sees("> ")
+    typing.types("lines\r")
+    typing.sees("< text, 1 byte: b\\x0dc\\u2028d\\u202ee\\x85f\\x9b31m")
     typing.types("\x04")
     typing.sees("closed: 1000")
     assert typing.ends() == 0

@@ -158,9 +158,10 @@ class Proxy:
     It takes every name for 127.0.0.1, so that a client's own idea of a name is of no help to it.
     """
 
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None, hints: bytes = b"") -> None:
         self.asked: list[bytes] = []
         self._tls = tls
+        self._hints = hints
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._threads: list[threading.Thread] = []
@@ -192,7 +193,7 @@ class Proxy:
             self.asked.append(head)
             port = int(head.split(b" ")[1].rpartition(b":")[2])
             with socket.create_connection(("127.0.0.1", port), PATIENCE) as server:
-                client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                client.sendall(self._hints + b"HTTP/1.1 200 Connection established\r\n\r\n")
                 back = threading.Thread(target=self._copy, args=(server, client), daemon=True)
                 back.start()
                 self._copy(client, server)

@@ -24,6 +24,7 @@ from wscore import (
     InvalidMessage,
     InvalidURI,
 )
+from wscore.connecting import Destination
 
 from ..conformance.harness import far_end
 from ..conformance.wire import CLOSE, TEXT, frame
@@ -77,6 +78,57 @@ async def test_no_such_host(connect: Any) -> None:
     """A host that is no name of anybody fails likewise."""
     with pytest.raises(HandshakeFailed, match=r"^no connection to ws://a\.\.b/: .*$"):
         await enter(connect("ws://a..b/"))
+
+
+@pytest.mark.parametrize("name", [".a", "a..b", "a" * 64 + ".example", "."])
+async def test_a_name_that_tls_cannot_ask_for(connect: Any, client_side: ssl.SSLContext, name: str) -> None:
+    """It fails before anything is connected, for good, in one line; a socket given is closed."""
+    sock = socket.socket()
+    with pytest.raises(HandshakeFailed, match=r"^no connection to wss://localhost/: TLS cannot ask for ") as failed:
+        await enter(connect("wss://localhost/", ssl=client_side, server_hostname=name, sock=sock))
+    assert not failed.value.temporary
+    assert sock.fileno() == -1
+    attempts = connect("wss://localhost/", ssl=client_side, server_hostname=name)
+    with pytest.raises(HandshakeFailed, match="TLS cannot ask for"):
+        await anext(aiter(attempts))
+
+
+async def test_a_context_that_is_a_servers(connect: Any, server_side: ssl.SSLContext) -> None:
+    """TLS cannot begin with it, and says so."""
+    with pytest.raises(HandshakeFailed, match=r"TLS cannot ask for 'localhost': .*PROTOCOL_TLS_SERVER"):
+        await enter(connect("wss://localhost/", ssl=server_side))
+
+
+async def test_the_dot_of_an_absolute_name(
+    connect: Any, serve: Callable[..., int], server_side: ssl.SSLContext, client_side: ssl.SSLContext
+) -> None:
+    """`localhost.` is asked for and certified without its dot (RFC 6066 3); the Host header is as written."""
+    names: list[str | None] = []
+    server_side.sni_callback = lambda _, name, __: names.append(name)
+    hosts: list[bytes] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        hosts.extend(value for name, value in scope["headers"] if name == b"host")
+        await echo(scope, receive, send)
+
+    port = serve(app, ssl=server_side)
+    sock = socket.create_connection(("127.0.0.1", port))  # not every system finds itself by the name with the dot
+    await enter(connect(f"wss://localhost.:{port}/", ssl=client_side, sock=sock))
+    await enter(connect(f"wss://127.0.0.1:{port}/", ssl=client_side, server_hostname="localhost."))
+    assert names == ["localhost", "localhost"]
+    assert hosts == [b"localhost.:%d" % port, b"127.0.0.1:%d" % port]
+
+
+def test_the_zone_of_an_address() -> None:
+    """The resolver gets it, and nobody else (RFC 6874 4)."""
+    to = Destination("wss://[fe80::1%25lo]:1/")
+    assert (to.host, to.server_hostname) == ("fe80::1%lo", "fe80::1")
+
+
+async def test_an_address_with_a_zone_is_looked_up_with_it(connect: Any) -> None:
+    """An interface that nobody has is the system's to refuse."""
+    with pytest.raises(HandshakeFailed, match=r"^no connection to ws://\[fe80::1%25nowhere0\]:1/: "):
+        await enter(connect("ws://[fe80::1%25nowhere0]:1/"))
 
 
 async def test_a_refusal_is_kept(connect: Any, script: Callable[..., int]) -> None:

@@ -17,7 +17,7 @@ from .servers import Proxy, echo, read_request, read_to_end
 
 pytestmark = pytest.mark.anyio
 
-VARIABLES = ("http_proxy", "https_proxy", "ws_proxy", "wss_proxy", "all_proxy", "no_proxy")
+VARIABLES = ("http_proxy", "https_proxy", "ws_proxy", "wss_proxy", "socks_proxy", "all_proxy", "no_proxy")
 
 
 @pytest.fixture(autouse=True)
@@ -179,7 +179,9 @@ def test_the_environment_names_the_proxy(monkeypatch: pytest.MonkeyPatch) -> Non
     assert way("wss://far.example/") == ("far.example", 443)
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.1.2.3", "[::1]"])
+@pytest.mark.parametrize(
+    "host", ["localhost", "localhost.", "a.localhost", "127.0.0.1", "127.1.2.3", "[::1]", "[::ffff:127.0.0.1]"]
+)
 def test_this_machine_is_not_reached_by_the_environments_proxy(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     """A proxy elsewhere would look for the server on itself; who wants that says so by `proxy=`."""
     monkeypatch.setenv("http_proxy", "http://plain.example:1")
@@ -187,11 +189,117 @@ def test_this_machine_is_not_reached_by_the_environments_proxy(monkeypatch: pyte
     assert Destination(f"ws://{host}:5/", proxy="http://plain.example:1").port == 1
 
 
+@pytest.mark.parametrize("name", ["all_proxy", "ALL_PROXY"])
+@pytest.mark.parametrize("uri", ["ws://far.example/", "wss://far.example/"])
+def test_a_proxy_for_all(monkeypatch: pytest.MonkeyPatch, uri: str, name: str) -> None:
+    """`all_proxy` serves where no other is named, with the exceptions of `no_proxy`."""
+    monkeypatch.setenv(name, "http://all.example:9")
+    assert Destination(uri).host == "all.example"
+    monkeypatch.setenv("https_proxy", "http://secure.example:2")
+    assert Destination(uri).host == "secure.example"
+    monkeypatch.setenv("no_proxy", "far.example")
+    assert Destination(uri).proxy is None
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("all_proxy", "socks5://p.example:1080"),
+        ("ALL_PROXY", "socks5h://p.example:1080"),
+        ("socks_proxy", "p.example:1080"),
+        ("SOCKS_PROXY", "socks4://p.example:1080"),
+        ("socks_proxy", "http://p.example:1080"),
+        ("wss_proxy", "ftp://p.example"),
+    ],
+)
+def test_nobody_is_led_around_a_proxy_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch, name: str, url: str) -> None:
+    """It is an error that names the variable and the way without, and no connection."""
+    monkeypatch.setenv(name, url)
+    with pytest.raises(InvalidURI, match=f"^{name.lower()} of the environment: .*expected http:// .*proxy=None"):
+        Destination("wss://far.example/")
+    assert Destination("wss://far.example/", proxy=None).proxy is None
+    assert Destination("wss://localhost/").proxy is None
+
+
+def test_the_most_specific_proxy_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy for the URI's scheme is used, whatever another variable names for the rest."""
+    monkeypatch.setenv("https_proxy", "http://secure.example:2")
+    monkeypatch.setenv("all_proxy", "socks5://p.example:1080")
+    monkeypatch.setenv("socks_proxy", "p.example:1080")
+    assert Destination("wss://far.example/").host == "secure.example"
+
+
+@pytest.mark.parametrize(
+    ("host", "no_proxy"),
+    [
+        ("far.example", "far.example"),
+        ("far.example", "near.example, FAR.example"),
+        ("far.example", "near.example far.example"),
+        ("far.example.", "far.example"),
+        ("far.example", "far.example."),
+        ("a.far.example", ".far.example"),
+        ("a.far.example", "*.far.example"),
+        ("a.far.example", "far.example"),
+        ("far.example:81", "far.example:81"),
+        ("xn--bcher-kva.example", "bücher.example"),
+        ("far.example", "*"),
+        ("far.example", "x, *"),
+        ("192.0.2.5", "192.0.2.5"),
+        ("192.0.2.5", "192.0.2.0/24"),
+        ("192.0.2.5", "192.0.2.7/24"),
+        ("192.0.2.5:81", "192.0.2.5:81"),
+        ("[fd00::5]", "fd00::5"),
+        ("[fd00::5]", "FD00:0::0005"),
+        ("[fd00::5]", "[fd00::5]"),
+        ("[fd00::5]:81", "[fd00::5]:81"),
+        ("[fd00::5]", "fd00::/8"),
+        ("[fd00::5]", "[fd00::]/8"),
+        ("[fe80::5%25eth0]", "fe80::5"),
+        ("[fe80::5%25eth0]", "fe80::5%eth0"),
+        ("[fe80::5%25eth0]", "fe80::/10"),
+        ("[::ffff:192.0.2.5]", "192.0.2.0/24"),
+    ],
+)
+def test_exceptions_from_the_proxy(monkeypatch: pytest.MonkeyPatch, host: str, no_proxy: str) -> None:
+    """`no_proxy` as people write it: names, addresses, networks, ports."""
+    monkeypatch.setenv("https_proxy", "http://secure.example:2")
+    monkeypatch.setenv("no_proxy", no_proxy)
+    assert Destination(f"ws://{host}/").proxy is None
+
+
+@pytest.mark.parametrize(
+    ("host", "no_proxy"),
+    [
+        ("far.example", "example.far, ar.example, xfar.example"),
+        ("far.example", "a.far.example"),
+        ("far.example", "far.example:81"),
+        ("far.example", ". , : *. [] / far.example:999999"),
+        ("192.0.2.5", "5, 2.5, .5, 192.0.3.0/24, 192.0.2.0/33, fd00::/8"),
+        ("192.0.2.5", "192.0.2.5:81"),
+        ("[fd00::5]", "fd00::6, fe80::/10, [fd00::5]:81, fd00, 5, 0.0.0.0/0"),
+        ("xn--bcher-kva.example", "bü..cher.example"),
+    ],
+)
+def test_what_is_no_exception_from_the_proxy(monkeypatch: pytest.MonkeyPatch, host: str, no_proxy: str) -> None:
+    """No other host is led around it, whatever else stands there."""
+    monkeypatch.setenv("https_proxy", "http://secure.example:2")
+    monkeypatch.setenv("no_proxy", no_proxy)
+    assert Destination(f"ws://{host}/").host == "secure.example"
+
+
+async def test_an_informational_answer(connect: Any, serve: Callable[..., int]) -> None:
+    """A proxy may say 100 before its 200 (RFC 9110 15.2)."""
+    port = serve(echo)
+    with Proxy(hints=b"HTTP/1.1 100 Continue\r\n\r\n") as proxy:
+        await echoes(connect(f"ws://far.example:{port}/", proxy=f"http://127.0.0.1:{proxy.port}"))
+
+
 def test_what_contradicts_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """It raises when `connect` is called."""
     monkeypatch.setenv("http_proxy", "socks5://x:1")
     with pytest.raises(InvalidURI, match="not supported"):
         Destination("ws://far.example/")
+    assert Destination("ws://far.example/", proxy=None).proxy is None
     assert Destination("ws://far.example/", unix_path="/x").proxy is None
     with pytest.raises(ValueError, match="not for sock and unix_path"):
         Destination("ws://far.example/", unix_path="/x", proxy="http://p")

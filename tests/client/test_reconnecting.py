@@ -60,6 +60,30 @@ class Restarting:
                     self.received.append(read_to_end(sock))
 
 
+async def test_headers_that_can_be_read_only_once(connect: Any) -> None:
+    """Headers and subprotocols from an iterator stand in the request of each attempt."""
+    heads: list[bytes] = []
+
+    def refuse(sock: socket.socket) -> None:
+        heads.append(read_request(sock))
+        sock.sendall(b"HTTP/1.1 503 Later\r\nContent-Length: 0\r\n\r\n")
+        sock.shutdown(socket.SHUT_WR)
+
+    def forbid(sock: socket.socket) -> None:
+        heads.append(read_request(sock))
+        sock.sendall(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n")
+        sock.shutdown(socket.SHUT_WR)
+
+    given = (pair for pair in [("Authorization", "Bearer x")])
+    async with Restarting(refuse, refuse, forbid) as server:
+        with pytest.raises(HandshakeRefused):
+            await forever(connect(server.url, headers=given, subprotocols=iter(["chat"]), backoff=at_once()))
+    assert len(heads) == 3
+    for head in heads:
+        assert b"\r\nAuthorization: Bearer x\r\n" in head
+        assert b"\r\nSec-WebSocket-Protocol: chat\r\n" in head
+
+
 def refuses(status: str) -> Callable[[socket.socket], None]:
     def play(sock: socket.socket) -> None:
         read_request(sock)

@@ -6,6 +6,7 @@ import functools
 import json
 import logging.handlers
 import os
+import queue
 import socket
 import subprocess
 import sys
@@ -328,6 +329,32 @@ def test_the_properties_of_the_document_are_there(backend: str, quiet: None) -> 
         assert json.loads(ws.recv(timeout=10)) == [
             "/users/ann", url, ["/users/ann", port, "ws"], "13", "a b", "ann",
         ]  # fmt: skip
+
+
+def test_a_task_that_sends_after_its_handler_returned(backend: str, quiet: None) -> None:
+    """It hears of the end as everybody does, by WebSocketDisconnect."""
+    told: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        websocket = WebSocket(scope, receive, send)
+        if websocket["path"] == "/first":
+            await websocket.accept()
+            kept.append(websocket)
+            return
+        await websocket.accept()
+        try:
+            await kept[0].send_text("late")
+        except ours.WebSocketDisconnect as error:
+            told.put(error)
+        await websocket.send_text("done")
+
+    kept: list[WebSocket] = []
+    with serving(app, backend) as port, client(port, "/first") as first:
+        with pytest.raises(ConnectionClosedOK):
+            first.recv(timeout=10)
+        with client(port, "/second") as second:
+            assert second.recv(timeout=10) == "done"
+    assert isinstance(told.get_nowait(), RuntimeError)
 
 
 def test_refusals_of_the_document_are_http_responses(backend: str, quiet: None) -> None:

@@ -274,6 +274,34 @@ def test_a_peer_that_half_closes_gets_its_answers(serve: Any) -> None:
     assert wire.read_to_end() == b""
 
 
+def test_a_peer_that_half_closes_gets_the_answer_being_made(serve: Any) -> None:
+    """A client that ends its side while its message is being worked on gets the answer; then the stream ends."""
+    asked, go = Gate(), Gate()
+    notes = Notes()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send(ACCEPT)
+        await receive()
+        asked.open()
+        await go.wait()
+        await send({"type": "websocket.send", "text": "answer"})
+        notes.put(await receive())
+
+    wire = serve(app, config=quick(attention_interval=0.01)).open()
+    wire.send(frame(TEXT, b"question"))
+    asked.reached()
+    wire.send_eof()
+    wire.sock.settimeout(0.1)
+    with pytest.raises(TimeoutError):  # the server has seen it by then, and does not end
+        wire.read_frame()
+    wire.sock.settimeout(20)
+    go.open()
+    assert wire.read_text() == "answer"
+    assert wire.read_to_end() == b""
+    assert notes.next()["code"] == 1006
+
+
 def test_backpressure_stops_reading(serve: Any) -> None:
     """A client that floods an application which does not read is stopped by TCP, and loses nothing once it reads."""
     go = Gate()

@@ -312,6 +312,19 @@ def test_code_that_the_application_sees(state: str, code: int, reason: str):
     assert (info.code, info.reason) == (code, reason)
 
 
+def test_why_a_connection_was_lost():
+    """The disconnect says it, and so does what a send raises, which has it as its cause."""
+    client = opened()
+    error = ConnectionResetError(104, "Connection reset by peer")
+    client.connection.connection_lost(now=0, error=error)
+    reason = "connection lost: Connection reset by peer"
+    for ask in (client.connection.expect_delivery, lambda: client.app_sends("websocket.send", text="x")):
+        with pytest.raises(ClientDisconnected) as gone:
+            ask()
+        assert (gone.value.code, gone.value.reason, gone.value.__cause__) == (1006, reason, error)
+    assert client.app_receives() == [{"type": "websocket.disconnect", "code": 1006, "reason": reason}]
+
+
 @pytest.mark.parametrize(
     ("sent", "code", "reason"),
     [

@@ -16,8 +16,11 @@ from wscore import Peer
         ("", "/run/ws.sock", None, ("/run/ws.sock", None)),
         (None, None, None, None),
         ("", "", None, None),
+        (b"\x0000a3f", b"\0ws", None, None),
+        ("", b"\0ws", None, None),
+        (b"\0client", "/run/ws.sock", None, ("/run/ws.sock", None)),
     ],
-    ids=["ipv4", "ipv6", "unix", "unknown", "nameless"],
+    ids=["ipv4", "ipv6", "unix", "unknown", "nameless", "abstract", "abstract-server", "abstract-client"],
 )
 def test_a_peer_is_read_off_a_sockets_names(peername: Any, sockname: Any, client: Any, server: Any) -> None:
     """What a socket says of its ends becomes ASGI's `client` and `server`, each None where it is unknown."""

@@ -154,6 +154,31 @@ def test_a_message_in_fragments():
     assert (connection.stats.messages_sent, connection.stats.bytes_sent) == (2, 3)
 
 
+def test_why_an_open_connection_was_lost():
+    """Each error says it, and has it as its cause; a second loss is nothing new."""
+    connection = opened()
+    error = ConnectionResetError(104, "Connection reset by peer")
+    connection.connection_lost(now=1.0, error=error)
+    connection.connection_lost(now=2.0, error=OSError("later"))
+    for ask in (connection.expect_message, connection.expect_delivery, connection.expect_pong):
+        with pytest.raises(ConnectionClosed, match=r"1006 .connection lost: Connection reset by peer.") as closed:
+            ask()
+        assert closed.value.__cause__ is error
+    with pytest.raises(ConnectionClosed) as closed:
+        connection.send("x", now=3.0)
+    assert closed.value.__cause__ is error
+
+
+def test_a_loss_after_the_end_is_not_its_reason():
+    """Who has closed is told of that."""
+    connection = opened()
+    connection.close(now=1.0)
+    connection.connection_lost(now=2.0, error=OSError("x"))
+    with pytest.raises(ConnectionClosed, match=r"has ended: 1000$") as closed:
+        connection.expect_message()
+    assert closed.value.__cause__ is None
+
+
 @pytest.mark.parametrize("takeover", [b"", b"; client_no_context_takeover"])
 @pytest.mark.parametrize("parts", [["a" * 100, "b" * 100], ["a" * 100, ""], ["", "a"], ["", ""], ["a", "", "b", ""]])
 def test_a_compressed_message_in_fragments(parts: list[str], takeover: bytes):
@@ -278,6 +303,40 @@ def test_a_payload_in_flight_cannot_be_sent_again():
         connection.ping(b"a", now=0.0)
 
 
+def test_a_ping_with_keepalives_payload():
+    """A ping of one's own is sent whatever its payload is, and the first pong answers the one that went out first."""
+    connection = opened(Config(compression=False, ping_interval=20, ping_timeout=15))
+    connection.handle_timeout(now=20.0)
+    [ping] = written(connection)
+    assert connection.ping(ping.payload, now=21.0) == ping.payload
+    [own] = written(connection)
+    assert own == ping
+    with pytest.raises(LocalProtocolError):
+        connection.ping(ping.payload, now=21.0)
+    served(connection, peer.pong(ping.payload, mask=None), now=22.0)
+    assert (connection.stats.latency, connection.pongs_received()) == (2.0, [])
+    served(connection, peer.pong(ping.payload, mask=None), now=24.0)
+    assert connection.pongs_received() == [(ping.payload, 3.0)]
+
+
+def test_nobody_can_foretell_keepalives_payload():
+    """It is eight bytes of the caller's chance: a server cannot answer before it was asked."""
+    drawn: list[bytes] = []
+
+    def drawing(size: int) -> bytes:
+        drawn.append(chance(size))
+        return drawn[-1]
+
+    connection = ClientConnection("ws://h/", Config(compression=False), now=0.0, random=drawing)
+    connection.data_to_send()
+    connection.receive_data(response(), now=0.0)
+    drawn.clear()
+    connection.handle_timeout(now=20.0)
+    [ping] = written(connection)
+    assert ping.payload == drawn[0]
+    assert len(ping.payload) == 8
+
+
 def test_keepalive():
     """A silent server is pinged; its pong sets the latency, and is not reported as one of the user's."""
     connection = opened(Config(compression=False, ping_interval=20, ping_timeout=5))
@@ -294,7 +353,7 @@ def test_a_users_pong_answers_the_keepalive_before_it():
     """A server that answers the latest ping alone (RFC 6455 5.5.3) is alive."""
     connection = opened(Config(compression=False, ping_interval=20, ping_timeout=5))
     connection.handle_timeout(now=20.0)
-    payload = connection.ping(now=21.0)
+    payload = connection.ping(b"mine", now=21.0)
     served(connection, peer.pong(payload, mask=None), now=22.0)
     assert connection.pongs_received() == [(payload, 1.0)]
     assert connection.next_timeout() == 42.0

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+import ssl
 from typing import Any
 
 import h11
 import pytest
 
-from tests.core.peer import ACCEPT_OF_KEY, KEY, pieces
+from tests.core.peer import ACCEPT_OF_KEY, BINARY, KEY, Compressor, frame, pieces
 from wscore import (
     ClientConnection,
     Closing,
@@ -106,7 +107,11 @@ def test_what_is_added_to_the_request():
     added = list(sent(connection).headers)[5:]
     assert added == [
         (b"sec-websocket-protocol", b"chat, superchat"),
-        (b"sec-websocket-extensions", b"permessage-deflate; server_max_window_bits=12; client_max_window_bits=12"),
+        (
+            b"sec-websocket-extensions",
+            b"permessage-deflate; server_max_window_bits=12; client_max_window_bits=12, "
+            b"permessage-deflate; client_max_window_bits",
+        ),
         (b"authorization", b"Basic bWU6cGFzcw=="),
         (b"x-a", "ä".encode("latin-1")),
         (b"x-a", b"2"),
@@ -277,6 +282,10 @@ DEFLATE = b"Sec-WebSocket-Extensions: permessage-deflate"
         b'; server_max_window_bits="8"',
         b"; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=9; client_max_window_bits=9",
         b"; server_max_window_bits=12; client_max_window_bits=15",  # 7.1.2.2: it may ignore our hint
+        b"",
+        b"; server_no_context_takeover; client_no_context_takeover",  # gorilla/websocket's
+        b"; server_max_window_bits=15",
+        b"; client_max_window_bits=10",
     ],
 )
 def test_agreed_compression(parameters: bytes):
@@ -286,6 +295,26 @@ def test_agreed_compression(parameters: bytes):
     connection.send("x" * 200, now=1.0)
     compressed = b"client_max_window_bits=8" not in parameters
     assert (len(connection.data_to_send()) < 100) == compressed
+
+
+@pytest.mark.parametrize("engine", ["native", "wsproto"])
+@pytest.mark.parametrize("parameters", [b"", b"; server_max_window_bits=15", b"; server_no_context_takeover"])
+def test_a_server_that_does_not_limit_its_window(parameters: bytes, engine: Any):
+    """A server may compress with the full window, said or unsaid (RFC 7692 7.1.2.1): what it writes is read."""
+    far_apart = random.Random(7692).randbytes(20_000)
+    connection = answered(response(DEFLATE + parameters), config=Config(engine=engine))
+    assert connection.state is State.OPEN
+    deflated = Compressor(window_bits=15).payload(far_apart * 2)
+    assert len(deflated) < 30_000  # it does reach back 20,000 bytes
+    connection.receive_data(frame(BINARY, deflated, rsv=0b100, mask=None), now=1.0)
+    assert connection.next_message(now=1.0) == far_apart * 2
+
+
+def test_the_full_window_needs_no_second_offer():
+    """15 bits are what deflate has where nothing is said: the one offer is that of browsers."""
+    request = sent(client(config=Config(compression_window_bits=15)))
+    offers = [value for name, value in request.headers if name == b"sec-websocket-extensions"]
+    assert offers == [b"permessage-deflate; client_max_window_bits"]
 
 
 def test_our_window_stays_ours():
@@ -299,8 +328,7 @@ def test_our_window_stays_ours():
 @pytest.mark.parametrize(
     "extensions",
     [
-        b"",
-        b"; server_max_window_bits=13",
+        b"; server_max_window_bits=16",
         b"; server_max_window_bits=12; client_max_window_bits",
         b"; server_max_window_bits=12; server_max_window_bits=12",
         b"; server_max_window_bits",
@@ -432,6 +460,52 @@ def test_a_lost_connection_before_the_answer():
     connection = client()
     connection.connection_lost(now=2.0)
     assert "connection lost" in str(failure(connection))
+
+
+def of_tls(reason: str) -> ssl.SSLError:
+    error = ssl.SSLError(1, f"[SSL: {reason}] {reason.lower().replace('_', ' ')} (_ssl.c:2580)")
+    error.reason = reason
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "temporary"),
+    [
+        (of_tls("TLSV13_ALERT_CERTIFICATE_REQUIRED"), False),
+        (of_tls("SSLV3_ALERT_BAD_CERTIFICATE"), False),
+        (of_tls("SSLV3_ALERT_CERTIFICATE_EXPIRED"), False),
+        (of_tls("SSLV3_ALERT_CERTIFICATE_REVOKED"), False),
+        (of_tls("TLSV1_ALERT_UNKNOWN_CA"), False),
+        (of_tls("DECRYPTION_FAILED_OR_BAD_RECORD_MAC"), True),
+        (ConnectionResetError(104, "Connection reset by peer"), True),
+    ],
+)
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_why_a_connection_was_lost_before_the_answer(error: OSError, temporary: bool, wrapped: bool):
+    """The error says it, and has it as its cause; what TLS has against a certificate will not get better.
+
+    With TLS 1.3 a server asks for the client's certificate after the client's last word, so that the handshake is over
+    when it refuses (RFC 8446 4.4.2.4).
+    """
+    connection = client()
+    told: Exception = error
+    if wrapped:
+        told = RuntimeError("broken")  # as trio's BrokenResourceError has it
+        told.__cause__ = error
+    connection.connection_lost(now=2.0, error=told)
+    failed = failure(connection)
+    assert str(failed).endswith(f": connection lost: {error.strerror}")
+    assert failed.__cause__ is told
+    assert failed.temporary is temporary
+
+
+def test_a_refusal_that_is_cut_short_by_a_loss():
+    """It stands, whatever the loss was."""
+    connection = answered(b"HTTP/1.1 403 No\r\nContent-Length: 10\r\n\r\nsor")
+    connection.connection_lost(now=2.0, error=OSError("x"))
+    failed = failure(connection)
+    assert isinstance(failed, HandshakeRefused)
+    assert (failed.body, failed.__cause__) == (b"sor", None)
 
 
 def test_a_close_before_the_answer():

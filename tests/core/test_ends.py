@@ -9,6 +9,11 @@ from wscore._handshake import refusal
 from wscore._lifecycle import Timer
 
 
+def caused(cause: Exception, error: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
 @pytest.mark.parametrize(
     ("end", "cause", "code"),
     [
@@ -35,6 +40,21 @@ def test_what_the_application_is_told(end: ends.End, cause: str, code: int):
     assert end.cause == cause
     assert end.code == code
     assert type(end.code) is int
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ConnectionResetError(104, "Connection reset by peer"), "Connection reset by peer"),
+        (OSError("several\nlines  of it"), "several lines of it"),
+        (TimeoutError(), "TimeoutError"),
+        (OSError("x" * 1000), "x" * 200),
+        (caused(OSError(32, "Broken pipe"), RuntimeError("closed")), "Broken pipe"),
+    ],
+)
+def test_a_loss_says_why(error: Exception, text: str):
+    """In one line that is no longer than needed, in the system's words."""
+    assert ends.lost(error) == ends.LOST._replace(reason=f"connection lost: {text}")
 
 
 def test_a_close_frame_is_echoed():

@@ -60,6 +60,40 @@ def without_header(request: Request, name: bytes) -> Request:
     return request._replace(headers=[header for header in request.headers if header[0] != name])
 
 
+# -- what other parsers give
+
+
+@pytest.mark.parametrize("pair", [tuple, list])
+def test_names_of_headers_may_be_written_in_any_case(pair: Any) -> None:
+    """Parsers that keep the peer's writing, as h11's `raw_items` and httptools do, are welcome."""
+    request = Request(b"GET", b"/chat?x=1", (pair((name.title(), value)) for name, value in FIELDS))  # type: ignore[arg-type]
+    assert request == OVER_HTTP1
+    assert connection_for(request).state is State.DECIDING
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "text"),
+    [
+        ({"method": "GET"}, TypeError, r"method='GET'.: expected bytes, not str"),
+        ({"target": "/"}, TypeError, r"target='/'.: expected bytes, not str"),
+        ({"http_version": b"1.1"}, TypeError, r"http_version=b'1.1'.: expected str, not bytes"),
+        ({"http_version": 1.1}, TypeError, r"expected str, not float"),
+        ({"http_version": "HTTP/1.1"}, ValueError, r"http_version='HTTP/1.1'.: expected \"1.1\", or \"2\""),
+        ({"headers": [("Host", "h")]}, TypeError, r"'Host' is a pair of str and str; expected pairs of bytes"),
+        ({"headers": [(b"cookie", "secret")]}, TypeError, r"b'cookie' is a pair of bytes and str"),
+        ({"headers": {"Host": "h"}}, TypeError, r"expected pairs of bytes, and one is str"),
+        ({"headers": [b"Host: h"]}, TypeError, r"expected pairs of bytes, and one is bytes"),
+        ({"headers": [(b"a", b"b", b"c")]}, TypeError, r"expected pairs of bytes, and one is tuple"),
+    ],
+)
+def test_a_request_of_another_shape_is_refused(fields: dict[str, Any], error: type[Exception], text: str) -> None:
+    """It is the embedder's mistake, and no 400, 405, 426 or 505 to the client; a header's value is not shown."""
+    right: dict[str, Any] = {"method": b"GET", "target": b"/", "headers": HEADERS}
+    with pytest.raises(error, match=text) as caught:
+        Request(**right | fields)
+    assert "secret" not in str(caught.value)
+
+
 # -- HTTP/1.1
 
 

@@ -90,6 +90,8 @@ def test_credentials_go_to_the_proxy_alone() -> None:
         b"HTTP/1.1 200 OK\nX: y\n\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n",  # RFC 9110 9.3.6: to be ignored
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n" + OK,  # RFC 9110 15.2: to be read past, any number
+        b"HTTP/1.1 102 Processing\r\nX: y\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n" + OK,
     ],
 )
 def test_any_2xx_frees_the_way_however_it_is_cut(answer: bytes) -> None:
@@ -117,14 +119,30 @@ def test_a_refusal(answer: bytes, status: int, temporary: bool, text: str) -> No
     assert (refused.value.status, refused.value.temporary) == (status, temporary)
 
 
+def test_a_refusal_behind_an_informational_answer() -> None:
+    """It is told with its own status."""
+    with pytest.raises(ProxyRefused, match="refused: 407 No") as refused:
+        asked().feed(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 407 No\r\n\r\n")
+    assert refused.value.status == 407
+
+
+def test_the_reason_of_a_refusal_holds_no_control_characters() -> None:
+    """A hostile proxy's words are read on terminals and in logs."""
+    with pytest.raises(ProxyRefused) as refused:
+        asked().feed(b"HTTP/1.1 407 a\x9b31mb\x9dc\td\xe4\r\n\r\n")
+    assert str(refused.value).endswith("refused: 407 a\\x9b31mb\\x9dc\\x09d\u00e4")
+
+
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
         (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "its answer is not HTTP/1.1"),
         (b"HTTP/1.1 200 OK\r\nbad header\r\n\r\n", "its answer is not HTTP/1.1"),
-        (b"HTTP/1.1 100 Continue\r\n\r\n", "it answered 100, where a final answer was expected"),
         (b"HTTP/1.1 101 Switching\r\n\r\n", "its answer is not HTTP/1.1"),  # nobody asked for another protocol
         (OK + b"\x81\x02hi", "it sent more than its answer"),
+        (b"HTTP/1.1 100 Continue\r\n\r\nSSH-2.0-OpenSSH_9.2\r\n\r\n", "its answer is not HTTP/1.1"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" + OK + b"\x81\x02hi", "it sent more than its answer"),
+        (b"HTTP/1.1 103 Early Hints\r\n\r\n" * 100, "the head of its answer is larger than 1000 bytes"),
         (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 2000, "the head of its answer is larger than 1000 bytes"),
         (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 2000 + b"\r\n\r\n", "the head of its answer is larger than 1000 bytes"),
     ],

@@ -100,6 +100,23 @@ def test_t1_a_stale_pong_answers_no_ping(stale: bytes):
     assert client.connection.stats.latency is None
 
 
+def test_t1_nobody_can_foretell_a_ping_where_chance_is_given():
+    """T1: with `random` the payload is eight bytes of it, and a count answers nothing."""
+    drawn = iter([b"12345678", b"abcdefgh"])
+    connection = ServerConnection(KEEPALIVE, now=0, random=lambda size: next(drawn)[:size])
+    connection.receive_data(head(), now=0)
+    connection.send({"type": "websocket.accept"}, now=0)
+    connection.data_to_send()
+    connection.handle_timeout(now=20)
+    assert connection.data_to_send() == b"\x89\x0812345678"
+    connection.receive_data(pong((1).to_bytes(4)), now=21)
+    assert connection.stats.latency is None
+    connection.receive_data(pong(b"12345678"), now=22)
+    assert connection.stats.latency == 2
+    connection.handle_timeout(now=42)
+    assert connection.data_to_send() == b"\x89\x08abcdefgh"
+
+
 def test_t1_no_pings_without_an_interval():
     """T1: with `ping_interval` None a connection that is open waits for nothing."""
     client = opened(Config(ping_interval=None))

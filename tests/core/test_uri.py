@@ -21,6 +21,11 @@ VALID = {
     "ws://127.0.0.1:1/": URI(False, "127.0.0.1", 1, "/"),
     "ws://[::1]:9000/x": URI(False, "::1", 9000, "/x"),
     "wss://[2001:db8::1]": URI(True, "2001:db8::1", 443, "/"),
+    "ws://[fe80::1%25eth0]:1/": URI(False, "fe80::1%eth0", 1, "/"),
+    "ws://[fe80::1%25Br-0.1]/": URI(False, "fe80::1%Br-0.1", 80, "/"),
+    "ws://[fe80::1%252]/": URI(False, "fe80::1%2", 80, "/"),
+    "ws://[fe80::1%eth0]/": URI(False, "fe80::1%eth0", 80, "/"),  # RFC 6874 3: as people copy it
+    "wss://Example.com./x": URI(True, "example.com.", 443, "/x"),
     "ws://bücher.example/": URI(False, "xn--bcher-kva.example", 80, "/"),
     "ws://my_host.local/": URI(False, "my_host.local", 80, "/"),
     "ws://h//double": URI(False, "h", 80, "//double"),
@@ -48,6 +53,8 @@ INVALID = {
     "ws://[::1/": "IPv6|bracket",
     "ws://[::1]x/": "IPv6|bracket",
     "ws://[h]/": "IPv6|bracket",
+    "ws://[fe80::1%]/": "IPv6|bracket|address",
+    "ws://[%25eth0]/": "IPv6|bracket|address",
     "ws://a b/": "a space",
     "ws://h/a b": "a space",
     "ws://h/\r\nX: y": "a space",
@@ -94,10 +101,15 @@ def test_how_it_is_shown():
         ("ws://h:443", b"h:443", "h:443"),
         ("wss://h:443", b"h", "h:443"),
         ("ws://[::1]", b"[::1]", "[::1]:80"),
+        ("ws://[fe80::1%25eth0]", b"[fe80::1]", "[fe80::1]:80"),
+        ("ws://[fe80::1%25eth0]:81", b"[fe80::1]:81", "[fe80::1]:81"),
+        ("wss://h.", b"h.", "h.:443"),
     ],
 )
 def test_host_and_address(uri: str, host: bytes, address: str):
-    """The Host header leaves out the scheme's own port; an address for people never does."""
+    """The Host header leaves out the scheme's own port; an address for a proxy never does. Neither has a zone, which
+    means nothing to others (RFC 6874 4), and both keep the dot of an absolute name.
+    """
     assert (parse_uri(uri).host_header, parse_uri(uri).address) == (host, address)
 
 
@@ -117,6 +129,13 @@ def test_host_and_address(uri: str, host: bytes, address: str):
 def test_where_a_redirection_points(location: str, points_at: str):
     """A Location is read from the URI that was asked for, http as ws and https as wss."""
     assert redirected(parse_uri("ws://h:81/a/b?c"), location) == points_at
+
+
+def test_a_zone_stays_with_its_address():
+    """It is shown as URIs have it, and a relative redirection leads to the same place."""
+    uri = parse_uri("ws://[fe80::1%25eth0]:81/a")
+    assert str(uri) == "ws://[fe80::1%25eth0]:81/a"
+    assert parse_uri(redirected(uri, "b")) == uri._replace(target="/b")
 
 
 @given(st.text(alphabet=st.sampled_from("ws:/?#[]@%äа.0123456789abc -\x00\ud800"), max_size=30))

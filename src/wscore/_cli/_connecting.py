@@ -26,6 +26,7 @@ from wscore import (
 )
 
 from ._failure import WRONG_USAGE, Failure, one_line
+from ._spelled import spelled_out
 from ._terminal import Terminal, shown
 from ._typed import HELP, CloseIt, Help, PingIt, Say, Typed, Wrong, read
 
@@ -83,7 +84,7 @@ class Call:
     wait: float
     """Seconds without a message after which a pipe's conversation is over, or its `/close` is done."""
     raw: bool
-    """Print messages as they are, text as text and binary in hexadecimal."""
+    """Print messages as they are, text as text and binary in hexadecimal; controls are spelled out on a terminal."""
 
     def run(self) -> None:
         """Connect, and talk until either end closes. Raises Failure."""
@@ -95,8 +96,8 @@ class Call:
             raise Failure("nobody reads the output any more") from None
         except HandshakeRefused as error:
             phrase = http.HTTPStatus(error.status).phrase if error.status in _STATUSES else ""
-            body = shown(error.body.decode(errors="replace"))[:_SEEN]
-            where = "" if error.location is None else f", which points at {shown(error.location)}"
+            body = error.body.decode(errors="replace")[:_SEEN]
+            where = "" if error.location is None else f", which points at {error.location}"
             raise Failure(f"{error} {phrase}{where}{': ' if body else ''}{body}") from None
         except HandshakeFailed as error:
             hint = " (--cafile FILE trusts an authority, --insecure anybody)" if "certificate" in str(error) else ""
@@ -182,7 +183,9 @@ class _Talk:
 
     def _line(self, message: str | bytes) -> str:
         if self._call.raw:
-            return message if isinstance(message, str) else message.hex()
+            text = message if isinstance(message, str) else message.hex()
+            # Who looks at a terminal is not served by being robbed of it, whatever was asked for.
+            return spelled_out(text, lines=True) if sys.stdout.isatty() else text
         if isinstance(message, str):
             return f"< text, {_size(len(message.encode()))}: {shown(message)}"
         return f"< binary, {_size(len(message))}: {shown(message.hex(' '))}"

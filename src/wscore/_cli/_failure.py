@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from ._spelled import spelled_out
+
 __all__ = ["CANNOT", "WRONG_USAGE", "Failure", "one_line"]
 
 CANNOT: Final = 1
@@ -22,5 +24,5 @@ class Failure(Exception):
 
 
 def one_line(text: object) -> str:
-    """Give `text` without line ends: an exception's text may hold any number of them."""
-    return " ".join(str(text).split())
+    """Give `text` in one line, for a terminal: an exception's text may hold anything, a peer's words among it."""
+    return spelled_out(" ".join(str(text).split()))

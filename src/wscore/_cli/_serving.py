@@ -8,12 +8,12 @@ service manager reads 143 as a failure unless it is told otherwise, and an end t
 from __future__ import annotations
 
 import dataclasses
-import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal, cast
 
 from .. import Config, StartupFailed
+from ..logs import logger
 from ._deadline import SIGNALS, Deadline
 from ._failure import WRONG_USAGE, Failure, one_line
 from ._listening import ListeningSocket, Place
@@ -23,7 +23,7 @@ __all__ = ["Backend", "Lifespan", "Service"]
 Backend = Literal["asyncio", "trio"]
 Lifespan = Literal["auto", "on", "off"]
 
-_log = logging.getLogger("wscore.error")
+_log = logger("wscore.error")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,6 @@ loaded anew, and what a terminal sends (Ctrl+C) reaches the supervisor alone, wh
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import selectors
 import signal
@@ -20,6 +19,7 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Final
 
+from ..logs import logger
 from ._deadline import SIGNALS
 from ._failure import Failure
 from ._plan import Act, Do, Plan, Verdict
@@ -29,7 +29,7 @@ __all__ = ["Supervisor"]
 
 _CHANGED: Final = b"\0"  # no signal has this number
 
-_log = logging.getLogger("wscore.error")
+_log = logger("wscore.error")
 
 
 class _Process:

@@ -15,18 +15,18 @@ import unicodedata
 from collections.abc import Callable, Generator
 from typing import Any, Final
 
+from ._spelled import spelled_out
+
 __all__ = ["Terminal", "shown"]
 
 _PROMPT: Final = "> "
 _SHOWN: Final = 4096  # characters of a message
-# A server may not move the cursor, ring the bell or rename the window of who looks at its messages.
-_HARMLESS: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code not in (9, 10)}
 
 
 def shown(text: str) -> str:
-    """Give a text as it may be shown: control characters spelled out, and no more than 4,096 characters."""
+    """Give a text as it may be shown, in one line: controls spelled out, and no more than 4,096 characters."""
     cut = "" if len(text) <= _SHOWN else f" ... and {len(text) - _SHOWN} characters more"
-    return text[:_SHOWN].translate(_HARMLESS) + cut
+    return spelled_out(text[:_SHOWN]) + cut
 
 
 def _has_cursor() -> bool:

@@ -7,11 +7,12 @@ import os
 import threading
 from collections.abc import Callable
 
+from ..logs import logger
 from ._failure import Failure
 
 __all__ = ["watch"]
 
-_log = logging.getLogger("wscore.error")
+_log = logger("wscore.error")
 
 
 def watch(folder: str, changed: Callable[[], None]) -> None:

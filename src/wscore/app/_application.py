@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
@@ -10,6 +9,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 import anyio
 
 from wscore import Application, Scope
+from wscore.logs import logger
 
 from ._address import Address
 from ._disconnect import WebSocketDisconnect
@@ -25,7 +25,7 @@ from ._websocket import WebSocket, WebSocketState
 
 __all__ = ["App", "Cookies", "Mount", "Path", "Route"]
 
-log = logging.getLogger("wscore.app")
+log = logger("wscore.app")
 
 _INTERNAL_ERROR: Final = 1011
 

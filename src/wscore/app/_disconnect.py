@@ -12,12 +12,31 @@ by using a connection that had ended before.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final, Generic, TypeVar
 
-__all__ = ["ABNORMAL", "NO_STATUS", "WebSocketDisconnect", "WebSocketDisconnected", "WrongFrameType"]
+__all__ = ["ABNORMAL", "NO_STATUS", "WebSocketDisconnect", "WebSocketDisconnected", "WrongFrameType", "derived"]
 
 NO_STATUS: Final = 1005  # RFC 6455 7.1.5: a close without a code; the default of ASGI's websocket.disconnect
 ABNORMAL: Final = 1006  # RFC 6455 7.1.5: no close frame was seen
+
+
+T = TypeVar("T")
+
+
+class derived(Generic[T]):
+    """An attribute that follows from others, unless a subclass or an instance has one of its own.
+
+    A property could not be assigned to, and some do that: Starlette's WebSocketDenialResponse is an HTTP response and a
+    disconnect in one, and its `status_code` is the response's.
+    """
+
+    def __init__(self, get: Callable[[Any], T]) -> None:
+        self._get = get
+        self.__doc__ = get.__doc__
+
+    def __get__(self, instance: Any, owner: type | None = None) -> T:
+        return self._get(instance) if instance is not None else self  # type: ignore[return-value]  # as property does
 
 
 class WebSocketDisconnect(Exception):
@@ -27,12 +46,12 @@ class WebSocketDisconnect(Exception):
         self.code = code
         self.reason = reason or ""
 
-    @property
+    @derived
     def status_code(self) -> int:
         """The code, under the name that apistar has for it."""
         return self.code
 
-    @property
+    @derived
     def detail(self) -> str:
         """The reason in words, never empty."""
         return self.reason or "WebSocket has been disconnected"

@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import inspect
 import json
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from types import UnionType
 from typing import Any, Final, NamedTuple, Union, get_args, get_origin
 
 import anyio
+
+from wscore.logs import logger
 
 from ._disconnect import WebSocketDisconnect
 from ._injection import Context, InjectionError, Injector, Plan, call, signature_of
@@ -31,7 +32,7 @@ from ._websocket import WebSocket, WebSocketState
 
 __all__ = ["Events", "Hooks", "Runner", "recognise", "reply", "run_hooks"]
 
-log = logging.getLogger("wscore.app")
+log = logger("wscore.app")
 
 Runner = Callable[[Context], Awaitable[None]]
 """Serves one connection."""

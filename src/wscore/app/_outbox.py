@@ -7,7 +7,6 @@ then is the policy's affair.
 from __future__ import annotations
 
 import contextvars
-import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -17,13 +16,14 @@ import anyio
 import anyio.abc
 
 from wscore import Prepared
+from wscore.logs import logger
 
 from ._disconnect import WebSocketDisconnect
 from ._websocket import WebSocket
 
 __all__ = ["Outbox", "SlowPolicy", "payload_size"]
 
-log = logging.getLogger("wscore.app")
+log = logger("wscore.app")
 
 SlowPolicy = Literal["skip", "close"]
 """What happens to a receiver whose queue is full: it misses the message, or is closed with 1013 (try again later)."""

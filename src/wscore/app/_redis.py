@@ -7,7 +7,6 @@ reached all the same, the queue fills, and what finds it full is dropped and cou
 
 from __future__ import annotations
 
-import logging
 import random
 import ssl as tls
 import uuid
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from wscore import Backoff
+from wscore.logs import logger
 
 from ._backplane import Deliver, Envelope
 from ._redis_message import Names, encode
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RedisBackplane"]
 
-log = logging.getLogger("wscore.app")
+log = logger("wscore.app")
 
 _FIRST_DELAY: Final = 0.1  # seconds; most losses are a restart
 _LONGEST_DELAY: Final = 1.0  # seconds; a thousand processes then make a thousand attempts a second
@@ -165,21 +165,23 @@ class RedisBackplane:
         from ._redis_session import Session, reason
 
         lost_at: float | None = None
-        dropped = 0
+        dropped = unconfirmed = 0
         backoff = _backoff()
 
         def up() -> None:
             nonlocal lost_at
             if lost_at is not None:
-                text = "Redis at %s is back after %.1f s; %d messages were dropped meanwhile"
-                away = anyio.current_time() - lost_at
-                log.warning(text, self._target, away, self.counters.dropped - dropped)
+                away, lost = anyio.current_time() - lost_at, self.counters.dropped - dropped
+                text = f"Redis at {self._target} is back after {away:.1f} s; {lost} messages were dropped meanwhile"
+                if in_doubt := self.counters.unconfirmed - unconfirmed:
+                    text += f", and {in_doubt} more may not have arrived"
+                log.warning("%s", text)
             lost_at = None
             self._warned = False
             tried.set()
 
         while True:
-            began = anyio.current_time()
+            began, before = anyio.current_time(), self.counters.unconfirmed
             session = self._session = Session(
                 self._target,
                 origin=self._origin,
@@ -198,7 +200,8 @@ class RedisBackplane:
                     if anyio.current_time() - began > _LONGEST_DELAY:
                         backoff = _backoff()
                 if lost_at is None:
-                    lost_at, dropped = anyio.current_time(), self.counters.dropped
+                    # A Redis that hangs is lost only once its time is over, and by then the queue has long been full.
+                    lost_at, dropped, unconfirmed = anyio.current_time(), session.dropped_before, before
                     text = "Redis at %s is away, and other processes with it; trying again (%s)"
                     log.warning(text, self._target, reason(group))
             finally:

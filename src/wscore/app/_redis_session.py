@@ -23,13 +23,16 @@ from coredis.exceptions import ConnectionError as ConnectionLost
 from coredis.exceptions import ReadOnlyError, RedisError
 from coredis.pool import ConnectionPool
 
+from wscore.logs import logger
+
 from ._backplane import Deliver
 from ._redis_message import Malformed, Names, decode, decode_name, encode_name, sent_by
 from ._redis_queue import RedisCounters, RedisQueue
+from ._shown import shown
 
 __all__ = ["Session", "Target", "reason"]
 
-log = logging.getLogger("wscore.app")
+log = logger("wscore.app")
 
 _BATCH: Final = 128  # messages that are sent before the first answer is awaited: one round trip for all of them
 _BATCH_SIZE: Final = 2**20  # and bytes; more would sit in memory twice
@@ -110,6 +113,8 @@ class Session:
         self._busy = False
         self._warned = False  # of malformed messages
         self._refused = False  # and of what Redis refuses
+        self.dropped_before = counters.dropped
+        """How many messages had been dropped when Redis last took what there was."""
         self._budget = anyio.CapacityLimiter(1)
         self._talking: BaseConnection
         self._listening: BaseConnection
@@ -214,7 +219,9 @@ class Session:
             self._counters.malformed += 1
             level = logging.DEBUG if self._warned else logging.WARNING
             self._warned = True
-            log.log(level, "a message in Redis' channel %s is none of ours: %s", decode_name(channel), error)
+            log.log(
+                level, "a message in Redis' channel %s is none of ours: %s", shown(decode_name(channel)), shown(error)
+            )
             return
         self._counters.received += 1
         self._deliver(envelope)
@@ -229,6 +236,7 @@ class Session:
             if told or messages:
                 self._busy = True
                 await self._publish(messages, told)
+                self.dropped_before = self._counters.dropped
                 self._busy = False
                 self._progress.set()
             else:
@@ -350,7 +358,8 @@ class Session:
                 raise result
             if isinstance(result, RedisError):
                 accepted = False
-                log.log(logging.DEBUG if self._refused else logging.WARNING, "Redis refuses something: %s", result)
+                level = logging.DEBUG if self._refused else logging.WARNING
+                log.log(level, "Redis refuses something: %s", shown(result))
                 self._refused = True
         return accepted
 
@@ -379,4 +388,4 @@ def reason(error: BaseException) -> str:
     cause = error.__cause__
     if isinstance(cause, OSError | RedisError | BaseExceptionGroup):
         return reason(cast("BaseException", cause))
-    return " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+    return shown(" ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":"))

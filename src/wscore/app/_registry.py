@@ -6,7 +6,6 @@ structural: a member is there for exactly as long as the `async with` block that
 
 from __future__ import annotations
 
-import logging
 import threading
 import uuid
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable
@@ -18,14 +17,16 @@ import anyio.from_thread
 import anyio.lowlevel
 
 from wscore import Prepared
+from wscore.logs import logger
 
 from ._backplane import Backplane, Envelope
 from ._outbox import Outbox, SlowPolicy, payload_size
+from ._shown import shown
 from ._websocket import WebSocket
 
 __all__ = ["Member", "Registry"]
 
-log = logging.getLogger("wscore.app")
+log = logger("wscore.app")
 
 T = TypeVar("T")
 
@@ -208,7 +209,7 @@ class Registry:
         if self._backplane is not None and (envelope.room is not None or not here):
             self._backplane.publish(envelope)
         elif not here and envelope.id is not None:
-            log.debug("no member has the id %s", envelope.id)
+            log.debug("no member has the id %s", shown(envelope.id))
 
     def _deliver(self, envelope: Envelope) -> bool:
         """Queue what is for this process's members; False where there are none."""

@@ -43,6 +43,7 @@ _MODE: Final = 'The "mode" argument should be "text" or "binary".'
 _NOT_CONNECTED: Final = 'WebSocket is not connected. Need to call "accept" first.'
 _RECEIVE_AFTER_END: Final = 'Cannot call "receive" once a disconnect message has been received.'
 _SEND_AFTER_CLOSE: Final = 'Cannot call "send" once a close message has been sent.'
+_SEND_AFTER_RETURN: Final = 'Cannot call "send" once the application has returned, or has closed the connection.'
 _SEND_AFTER_END: Final = 'Cannot call "send" once a disconnect message has been received.'
 _NO_DENIAL: Final = "The server doesn't support the Websocket Denial Response extension."
 
@@ -252,8 +253,9 @@ class WebSocket(Mapping[str, Any]):
     async def send(self, message: Message) -> None:
         """Send one ASGI message.
 
-        RuntimeError for a message that is not allowed now. WebSocketDisconnect once the peer is gone; but a close is
-        then no error, for it asks for what has happened already.
+        RuntimeError for a message that is not allowed now. WebSocketDisconnect once the peer is gone, or the
+        application has returned, as a task that outlives it learns; but where the peer is gone a close is no error, for
+        it asks for what has happened already.
         """
         before = self.application_state
         if before is WebSocketState.DISCONNECTED:
@@ -272,8 +274,15 @@ class WebSocket(Mapping[str, Any]):
             self.application_state = WebSocketState.DISCONNECTED
             self._ended(getattr(error, "code", None) or ABNORMAL, getattr(error, "reason", None))
             raise WebSocketDisconnect(*self._known_end()) from error
-        except (InvalidMessage, LocalProtocolError):
-            self.application_state = before  # wscore's own servers then are where they were, too
+        except LocalProtocolError as error:
+            if before is not WebSocketState.CONNECTED:
+                self.application_state = before  # wscore's own servers then are where they were, too
+                raise
+            # What may be sent on an open connection is refused: the application has returned, or closed it otherwise.
+            self.application_state = WebSocketState.DISCONNECTED
+            raise self._disconnected(_SEND_AFTER_RETURN) from error
+        except InvalidMessage:
+            self.application_state = before
             raise
         if message["type"] == "websocket.accept":
             self.was_accepted = True

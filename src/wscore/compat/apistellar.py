@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import logging
 import sys
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -29,6 +28,8 @@ from ..app._application import Lifespan, make_injector
 from ..app._handlers import Hooks, Runner, reply, run_hooks
 from ..app._injection import Context, Named, Plan, call, signature_of
 from ..app._routing import Converter
+from ..app._shown import shown
+from ..logs import logger
 from . import _http as http
 from ._http import (
     URL,
@@ -80,7 +81,7 @@ __all__ = [
     "websocket",
 ]
 
-log = logging.getLogger("websocket")  # apistellar's name for it
+log = logger("websocket")  # apistellar's name for it
 T = TypeVar("T")
 
 CONNECT, RECEIVE, DISCONNECT = "websocket_connect", "websocket_receive", "websocket_disconnect"
@@ -309,7 +310,7 @@ async def _run(plans: Mapping[str, Plan], context: Context) -> None:
     try:
         bound = {method: await plan.bind(context) for method, plan in plans.items()}
     except MissingParameter as error:
-        log.debug("Websocket of %s refused: %s", path, error)
+        log.debug("Websocket of %s refused: %s", shown(path), shown(error))
         await websocket.close()
         return
     functions = {method: plan.function for method, plan in plans.items()}
@@ -321,7 +322,7 @@ async def _run(plans: Mapping[str, Plan], context: Context) -> None:
 
     async def connect() -> Any:
         if CONNECT not in functions:
-            log.debug("Websocket of %s connect.", path)
+            log.debug("Websocket of %s connect.", shown(path))
             return None
         try:
             value = await call(functions[CONNECT], {"type": "websocket.connect"}, **bound[CONNECT])
@@ -337,7 +338,7 @@ async def _run(plans: Mapping[str, Plan], context: Context) -> None:
 
     async def disconnect(code: int, reason: str) -> None:
         if DISCONNECT not in functions:
-            log.debug("Websocket of %s disconnect.", path)
+            log.debug("Websocket of %s disconnect.", shown(path))
             return
         message = {"type": "websocket.disconnect", "code": code, "reason": reason}
         await call(functions[DISCONNECT], message, **bound[DISCONNECT])

@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
-import logging
 import types
 import uuid
 from collections.abc import Awaitable, Callable, Iterable
@@ -25,6 +24,9 @@ from wscore.app import WebSocket as Connection
 from wscore.app._handlers import Hooks, run_hooks
 from wscore.app._injection import Context, call, signature_of
 
+from ..app._shown import shown
+from ..logs import logger
+
 __all__ = [
     "QueryParams",
     "Robyn",
@@ -37,7 +39,7 @@ __all__ = [
     "jsonify",
 ]
 
-log = logging.getLogger("wscore.robyn")
+log = logger("wscore.robyn")
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -157,7 +159,7 @@ class WebSocketConnector:
         registry, room = self._session.registry, self._session.room
         recipient = registry.get(recipient_id)
         if recipient is None or room not in recipient.rooms:
-            log.warning("No client found for id: %s", recipient_id)
+            log.warning("No client found for id: %s", shown(recipient_id))
             return
         registry.send_to(recipient_id, message)
 

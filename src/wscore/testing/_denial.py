@@ -7,6 +7,7 @@ from typing import Any
 
 from wscore import HandshakeRefused
 from wscore.app import WebSocketDisconnect
+from wscore.app._disconnect import derived
 
 __all__ = ["WebSocketDenialResponse"]
 
@@ -34,7 +35,7 @@ class WebSocketDenialResponse(HandshakeRefused, WebSocketDisconnect):
         self.code = _ABNORMAL
         self.reason = reason
 
-    @property
+    @derived
     def status_code(self) -> int:
         """The response's status, under Starlette's name."""
         return self.status

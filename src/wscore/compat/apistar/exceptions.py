@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ...app import WebSocketDisconnect as _WebSocketDisconnect
+from ...app._disconnect import derived
 from . import status
 
 __all__ = [
@@ -37,12 +38,12 @@ class WebSocketException(Exception):
         self.code = self.default_status_code if status_code is None else status_code
         self.reason = detail or ""
 
-    @property
+    @derived
     def status_code(self) -> int:
         """The close code."""
         return self.code
 
-    @property
+    @derived
     def detail(self) -> str:
         """The reason, never empty."""
         return self.reason or self.default_detail

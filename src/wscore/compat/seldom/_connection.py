@@ -52,6 +52,7 @@ class Connection:
 
     def open(self) -> None:
         """Connect, and wait for the handshake. Raises HandshakeFailed and its subclasses."""
+        self._destination.check_names()
         try:
             if self._reach() and self._destination.tls is not None:
                 self._tls = TLS(self._destination.tls, self._destination.server_hostname)
@@ -75,10 +76,10 @@ class Connection:
                     self._pass_on(self._wait(reading | (_WRITE if self._unsent else 0)))
             except BlockingIOError:
                 pass  # it was not ready after all, as a system may find
-            except OSError:
+            except OSError as error:
                 if self._tls is not None and not self._tls.ready:
                     raise
-                self.core.connection_lost(now=time.monotonic())
+                self.core.connection_lost(now=time.monotonic(), error=error)
             self.core.handle_timeout(now=time.monotonic())  # behind what had come by then
             self.lock.notify_all()
 

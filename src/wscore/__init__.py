@@ -25,6 +25,8 @@
     _config       every limit and timeout
     _close        close codes
     _lifespan     ASGI lifespan, a machine of its own
+    _shutdown     when a server's end is over, another
+    _failures     what is told of an application that failed
     _tls          ASGI's tls extension
     _admission    whether one more connection is served
     _errors       the exceptions
@@ -67,11 +69,13 @@ from ._errors import (
     StartupFailed,
     caused_by_disconnect,
 )
+from ._failures import Report, why_logged
 from ._handshake import Request, Response
 from ._lifecycle import State
 from ._lifespan import Lifespan, LifespanMode, LifespanPhase
 from ._prepared import Prepared, post_extension
 from ._server import ServerConnection
+from ._shutdown import Shutdown, ShutdownAct
 from ._tls import TLSObject, tls_extension
 from ._uri import URI, parse_uri
 
@@ -104,10 +108,13 @@ __all__ = [
     "ProxyRefused",
     "ReceiveMessage",
     "ReceivedMessage",
+    "Report",
     "Request",
     "Response",
     "Scope",
     "ServerConnection",
+    "Shutdown",
+    "ShutdownAct",
     "StartupFailed",
     "State",
     "Stats",
@@ -118,4 +125,5 @@ __all__ = [
     "parse_uri",
     "post_extension",
     "tls_extension",
+    "why_logged",
 ]

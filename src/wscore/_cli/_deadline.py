@@ -15,13 +15,13 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Final
 
-from .. import Config
+from .. import Config, Shutdown
 
 __all__ = ["SIGNALS", "Deadline"]
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
-_SLACK: Final = 0.7  # seconds; 1 s is promised, and ending takes some of it
+_SLACK: Final = 0.7  # seconds beyond what is waited for; 1 s is promised, and ending takes some of it
 _AT_ONCE: Final = 1.0  # seconds from the second signal on
 
 
@@ -29,8 +29,8 @@ class Deadline:
     """The moment by which the process ends. Without `arm` or a signal there is none."""
 
     def __init__(self, config: Config, *, repeats_count: bool = True) -> None:
-        """Take grace and close timeout from `config`; unless `repeats_count`, a signal's second time means nothing."""
-        self.seconds: Final = config.shutdown_grace + config.close_timeout + _SLACK
+        """Take from `config` how long a shutdown takes; unless `repeats_count`, a second time means nothing."""
+        self.seconds: Final = Shutdown.longest(config) + _SLACK
         self._repeats_count = repeats_count
         self._seen: set[int] = set()
         self._armed = False

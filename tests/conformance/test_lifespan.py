@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from typing import Any
 
 import anyio
@@ -227,6 +228,32 @@ def test_startup_takes_too_long(serve: Any) -> None:
     with pytest.raises(StartupFailed, match="longer than"):
         serve(app, lifespan="on", config=quick(lifespan_timeout=0.1))
     cancelled.reached()
+
+
+def test_a_slow_startup_is_told(serve: Any, errors: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After some seconds the log says what is waited for; the application is served when it has started."""
+    monkeypatch.setattr("wscore._lifespan.STARTUP_NOTICE", 0.05)
+    told = Gate()
+
+    class Telling(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            told.open()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await receive()
+            await told.wait()
+            await send({"type": "lifespan.startup.complete"})
+        else:
+            await echo(scope, receive, send)
+
+    handler = Telling()
+    logging.getLogger("wscore.error").addHandler(handler)
+    try:
+        serve(app, lifespan="on").open()
+    finally:
+        logging.getLogger("wscore.error").removeHandler(handler)
+    assert "lifespan.startup" in errors.take_one().getMessage()
 
 
 def test_shutdown_failed(serve: Any, errors: Any) -> None:

@@ -92,6 +92,11 @@ async def exits_at_startup(scope, receive, send):
     sys.exit("--dsn is missing")
 
 
+async def interrupts_at_startup(scope, receive, send):
+    await receive()
+    raise KeyboardInterrupt
+
+
 def framework():
     import contextlib
     from fastapi import FastAPI

@@ -282,6 +282,12 @@ def test_an_application_that_exits_in_its_startup_is_told_likewise(command, back
     assert result.returncode == 1
 
 
+def test_an_interrupt_in_the_startup_is_the_operators(command, backend):
+    """KeyboardInterrupt is no failure of the application: the command ends as it does wherever that comes."""
+    result = command("run", "app:interrupts_at_startup", "--backend", backend, "--port", "0")
+    assert result.returncode == 130
+
+
 def test_the_demo_explains_a_busy_port(command, one_line, backend):
     """`wscore demo --port` uses the same lines."""
     with socket.create_server(("127.0.0.1", 0)) as other:

@@ -23,12 +23,19 @@ class Report:
     error: BaseException | None = None
 
 
-def why_logged(error: BaseException | None, *, answered: bool) -> Report | None:
+def why_logged(
+    error: BaseException | None, *, answered: bool, cancelled: type[BaseException] | None = None
+) -> Report | None:
     """Say what the log tells of a connection's application that has ended; None: nothing.
 
-    `error` is what it raised, None where it returned; a cancellation of the server's own is not given here. `answered`:
-    it has accepted or refused, or there was nobody left to do that for.
+    `error` is what it raised, None where it returned. `answered`: it has accepted or refused, or there was nobody left
+    to do that for. `cancelled` is the library's exception where the server itself has cancelled the application: that
+    is left out, and what remains of a group is told. Without it, a cancellation is somebody else's, and a failure.
     """
+    if cancelled is not None and error is not None:
+        error = _without(error, cancelled)
+        if error is None:
+            return None
     if error is None:
         if answered:
             return None
@@ -42,6 +49,13 @@ def why_logged(error: BaseException | None, *, answered: bool) -> Report | None:
         return Report("error", "the application failed", error)
     # Each of these would end a whole program, or a task that is not the application's.
     return Report("error", f"the application failed: it raised {type(error).__name__}, which ends nothing else", error)
+
+
+def _without(error: BaseException, kind: type[BaseException]) -> BaseException | None:
+    if isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        return group.split(kind)[1]
+    return None if isinstance(error, kind) else error
 
 
 def interrupts(error: BaseException) -> bool:

@@ -58,6 +58,19 @@ def test_a_return_without_an_answer_is_logged() -> None:
     assert why_logged(None, answered=True) is None
 
 
+def test_the_servers_own_cancellation_is_not_logged() -> None:
+    """What the application raised besides, when it was cancelled, is; and so is a cancellation of somebody else's."""
+    kind = asyncio.CancelledError
+    error = ValueError("while cleaning up")
+    assert why_logged(kind(), answered=True, cancelled=kind) is None
+    assert why_logged(BaseExceptionGroup("g", [kind(), kind()]), answered=False, cancelled=kind) is None
+    report = why_logged(BaseExceptionGroup("g", [kind(), error]), answered=True, cancelled=kind)
+    assert report is not None
+    assert report.error is error
+    assert why_logged(kind(), answered=True) is not None
+    assert why_logged(None, answered=True, cancelled=kind) is None
+
+
 def test_an_interrupt_is_found_in_groups() -> None:
     """KeyboardInterrupt is the operator's, wherever a task group has put it."""
     assert interrupts(KeyboardInterrupt())

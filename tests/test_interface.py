@@ -139,6 +139,7 @@ def takes_five(a: Any, b: Any, c: Any, d: Any, e: Any) -> None:
         (None, "NoneType"),
         (plain, "async def"),
         (functools.wraps(plain)(lambda *args: plain(*args)), "async def"),
+        (functools.partial(plain), "async def"),
         (PlainInstance(), "async def"),
         (PlainInstance().__call__, "async def"),
         (yields, "yield"),

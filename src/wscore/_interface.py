@@ -7,6 +7,7 @@ with 500. What cannot be told that way (a `*args`, an object written in C) is ta
 from __future__ import annotations
 
 import dis
+import functools
 import inspect
 from enum import Enum
 from itertools import pairwise
@@ -81,6 +82,9 @@ def _takes(signature: inspect.Signature, count: int) -> bool:
 
 def _refuse_plain(app: Any) -> None:
     """Refuse a function that gives nothing to await: `async` was forgotten, or it yields."""
+    partial: Any = app
+    while isinstance(app, functools.partial):
+        app = partial = partial.func
     call: Any = app if inspect.isfunction(app) or inspect.ismethod(app) else getattr(app, "__call__", None)  # noqa: B004
     function: Any = inspect.unwrap(getattr(call, "__func__", call))
     if not isinstance(function, FunctionType) or inspect.iscoroutinefunction(function):

@@ -70,6 +70,13 @@ def test_connection_and_server_are_short(transport: str) -> None:
     assert 0 < sum(lines_of_code(path) for path in files if path.exists()) < 560
 
 
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_what_goes_on_around_connections_is_short(transport: str) -> None:
+    """Server, waiting and connecting again are together under 230 lines of code: what they decide is written once."""
+    files = [SRC / transport / name for name in ("_reconnecting.py", "_server.py", "_waiting.py")]
+    assert sum(lines_of_code(path) for path in files) < 230
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_no_state_is_named(path: Path) -> None:
     """No transport names a state of the core's table: neither the enum nor a member of it."""

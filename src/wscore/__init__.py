@@ -28,6 +28,8 @@
     _config       every limit and timeout
     _close        close codes
     _lifespan     ASGI lifespan, a machine of its own
+    _shutdown     when a server's end is over, another
+    _failures     what is told of an application that failed
     _tls          ASGI's tls extension
     _admission    whether one more connection is served
     _errors       the exceptions
@@ -71,15 +73,16 @@ from ._errors import (
     LocalProtocolError,
     ProxyRefused,
     StartupFailed,
-    application_failure,
     caused_by_disconnect,
 )
+from ._failures import Report, why_logged
 from ._handshake import Request, Response
 from ._lifecycle import State
 from ._lifespan import Lifespan, LifespanMode, LifespanPhase
 from ._prepared import Prepared, post_extension
 from ._server import ServerConnection
 from ._server_driver import ServerDriver
+from ._shutdown import Shutdown, ShutdownAct
 from ._tls import TLSObject, tls_extension
 from ._uri import URI, parse_uri
 
@@ -115,20 +118,23 @@ __all__ = [
     "ProxyRefused",
     "ReceiveMessage",
     "ReceivedMessage",
+    "Report",
     "Request",
     "Response",
     "Scope",
     "ServerConnection",
     "ServerDriver",
+    "Shutdown",
+    "ShutdownAct",
     "StartupFailed",
     "State",
     "Stats",
     "TLSObject",
     "admission",
-    "application_failure",
     "caused_by_disconnect",
     "out_of_resources",
     "parse_uri",
     "post_extension",
     "tls_extension",
+    "why_logged",
 ]

@@ -92,10 +92,12 @@ class Config:
     shutdown_code: int = 1012
     """Close code at shutdown: 1012 "service restart" asks clients to come back; 1001 "going away" is older."""
     shutdown_grace: float = 5.0
-    """How long applications may go on after the shutdown began; then they are cancelled. With the close timeout it
-    bounds the shutdown; container runtimes kill after 10 s, and applications seldom need the rest."""
+    """How long applications may go on after the shutdown began; then they are cancelled. With the close timeout and a
+    second for the lifespan it bounds the shutdown; container runtimes kill after 10 s, and applications seldom need the
+    rest."""
     lifespan_timeout: float | None = None
-    """How long the application's startup may take. None: as long as it likes, as uvicorn has it."""
+    """How long the application's startup may take. None: as long as it likes, as uvicorn has it; after 5 s the log says
+    what is waited for."""
     root_path: str = ""
     """ASGI `root_path`: where the application is mounted. A prefix of `path` and `raw_path`, as in uvicorn."""
 

@@ -36,7 +36,6 @@ __all__ = [
     "LocalProtocolError",
     "ProxyRefused",
     "StartupFailed",
-    "application_failure",
     "caused_by_disconnect",
 ]
 
@@ -172,19 +171,3 @@ def caused_by_disconnect(error: BaseException) -> bool:
             return True
         waiting += (group.__cause__, group.__context__)
     return False
-
-
-def application_failure(error: BaseException, cancelled: type[BaseException] | None) -> BaseException | None:
-    """Give what of an application's `error` is worth a log entry, or None: whatever it is, it ends one connection.
-
-    That is SystemExit, a BaseException of its own and a cancellation that was none as well. `cancelled` is the event
-    loop's exception for a task that was cancelled, where this one was; a disconnect is no failure either
-    (`caused_by_disconnect`). Raises `error` again where there is a KeyboardInterrupt in it, which is for the program.
-    """
-    group: BaseExceptionGroup[BaseException] = BaseExceptionGroup("", [error])
-    if group.subgroup(KeyboardInterrupt) is not None:
-        raise error
-    left: Any = group if cancelled is None else group.split(cancelled)[1]
-    while len(getattr(left, "exceptions", ())) == 1:  # a group of one
-        left = left.exceptions[0]
-    return None if left is None or caused_by_disconnect(left) else left

@@ -8,7 +8,7 @@ from typing import Any, Final
 from ._asgi import ReceivedMessage, Scope
 from ._channel import Channel
 from ._driver import MESSAGES_A_LOOK, Driver
-from ._errors import application_failure
+from ._failures import Report, interrupts, why_logged
 from ._prepared import Prepared, post_extension
 from ._server import ServerConnection
 
@@ -63,8 +63,8 @@ class ServerDriver(Driver[ServerConnection]):
         """Write into the error log what is nobody's mistake."""
         raise NotImplementedError
 
-    def log_failure(self, text: str, error: BaseException) -> None:
-        """Write what the application raised into the error log."""
+    def log_failure(self, text: str, error: BaseException | None) -> None:
+        """Write what went wrong with the application into the error log, with what it raised."""
         raise NotImplementedError
 
     # -- inputs
@@ -76,10 +76,9 @@ class ServerDriver(Driver[ServerConnection]):
 
     def application_returned(self) -> None:
         """Take the application's return."""
-        self._application_over = True
+        self._log(why_logged(None, answered=self._answered))
         self.core.application_returned(now=self.time())
-        self.settle()
-        self._check_over()
+        self._end_application()
 
     def application_raised(self, error: BaseException | None, cancelled: type[BaseException] | None = None) -> None:
         """Take the application's failure, or with None its cancellation; whatever it is, it ends one connection.
@@ -87,14 +86,12 @@ class ServerDriver(Driver[ServerConnection]):
         `cancelled` is the library's exception for a task that was cancelled, where this one was. Raises `error` again
         where there is a KeyboardInterrupt in it, which is for the program.
         """
-        self._application_over = True
-        try:
-            if error is not None and (failure := application_failure(error, cancelled)) is not None:
-                self.log_failure(f"the application failed on {self.core!r}", failure)
-        finally:
-            self.core.application_raised(now=self.time())
-            self.settle()
-            self._check_over()
+        if error is not None:
+            self._log(why_logged(error, answered=self._answered, cancelled=cancelled))
+        self.core.application_raised(now=self.time())
+        self._end_application()
+        if error is not None and interrupts(error):
+            raise error
 
     def lost(self, error: Exception | None = None) -> None:
         """As in `Driver`."""
@@ -180,6 +177,19 @@ class ServerDriver(Driver[ServerConnection]):
         if not self._secured:
             self.log_notice(f"TLS handshake failed: {error}")
         super().channel_failed(error)
+
+    @property
+    def _answered(self) -> bool:
+        return self.core.response is not None or self.core.close_info is not None
+
+    def _log(self, report: Report | None) -> None:
+        if report is not None:
+            self.log_failure(f"{report.text} ({self.core!r})", report.error)
+
+    def _end_application(self) -> None:
+        self._application_over = True
+        self.settle()
+        self._check_over()
 
     def _check_over(self) -> None:
         if self.gone and self._application_over:

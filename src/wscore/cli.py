@@ -56,7 +56,7 @@ def _status(work: Callable[[], None]) -> int:
     try:
         work()
     except Failure as failure:
-        print(f"wscore: {failure}", file=sys.stderr)
+        print(f"wscore: {failure.text}", file=sys.stderr)
         return failure.status
     except KeyboardInterrupt:
         return 130

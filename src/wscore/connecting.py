@@ -6,14 +6,15 @@ their event loops come in. Nothing here blocks, but that a default TLS context r
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import itertools
 import os
 import random
 import socket
 import ssl as ssl_module
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 from ._backoff import Backoff
 from ._client import ClientConnection
@@ -24,10 +25,11 @@ from ._proxy import Proxy, ProxyHandshake, parse_proxy
 from ._proxy_environment import proxy_of_environment
 from ._tunnel import Step, Tunnel
 from ._uri import URI, parse_uri
+from ._waiting import Waiting
 from .logs import logger
 from .tls import TLS
 
-__all__ = ["ATTEMPT_DELAY", "Call", "Destination", "Pauses", "in_turn"]
+__all__ = ["ATTEMPT_DELAY", "Call", "Destination", "Pauses", "Reconnecting", "in_turn"]
 
 log = logger("wscore.client")
 
@@ -176,6 +178,62 @@ class Pauses:
         lasted = now - self._opened_at
         self.next = self._backoff.ended(lasted)
         log.info("the connection to %s ended after %.1f s; connecting again in %.1f s", self._uri, lasted, self.next)
+
+
+_W = TypeVar("_W")
+
+
+class Reconnecting(abc.ABC, AsyncIterator[_W]):
+    """Connections to one server: each is closed, if it is not yet, when the next is asked for.
+
+    Nobody tells an iterator that its loop was left; so it closes the last one in the background when it is forgotten,
+    or at `aclose`, which waits for that (`contextlib.aclosing`). A transport says how to open, close and leave one.
+    """
+
+    def __init__(self, pauses: Pauses, waiting: Waiting) -> None:
+        self._pauses = pauses
+        self._waiting = waiting
+        self._is_open = False
+
+    async def __anext__(self) -> _W:
+        """Connect, however often that takes. Raises HandshakeFailed where another attempt would fail as well."""
+        pauses, waiting = self._pauses, self._waiting
+        if self._is_open:
+            pauses.ended(waiting.now())
+            await self.aclose()
+        while True:
+            await waiting.sleep(pauses.next)
+            try:
+                ws = await self._open()
+            except HandshakeFailed as error:
+                pauses.failed(error)
+            else:
+                self._is_open = True
+                pauses.opened(waiting.now())
+                return ws
+
+    async def aclose(self) -> None:
+        """Close the connection there is."""
+        if self._is_open:
+            self._is_open = False
+            await self._close()
+
+    def __del__(self) -> None:
+        """Close the connection there is, in whatever thread this happens."""
+        if getattr(self, "_is_open", False):  # not where `__init__` raised
+            self._leave()
+
+    @abc.abstractmethod
+    async def _open(self) -> _W:
+        """Connect once."""
+
+    @abc.abstractmethod
+    async def _close(self) -> None:
+        """Close what `_open` gave, and wait for it; cancelled meanwhile, cut it."""
+
+    @abc.abstractmethod
+    def _leave(self) -> None:
+        """Close it in the background, from any thread, whether or not the loop still runs."""
 
 
 class Call:

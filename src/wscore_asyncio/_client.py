@@ -62,7 +62,7 @@ class connect(Call):
     says. It raises what is not `temporary`.
     """
 
-    def __aiter__(self) -> Connections:
+    def __aiter__(self) -> Connections[WebSocket]:
         """Connect again and again. Raises ValueError with `sock`."""
         return Connections(self, Pauses(self._destination, self._backoff))
 
@@ -98,3 +98,12 @@ class connect(Call):
             await WebSocket(self._link).close()
         finally:
             self._link.abort()
+
+    def begin_closing(self) -> None:
+        """Send the close frame, if that can be done at once."""
+        self._link.core.close(now=self._link.time())
+        self._link.settle()
+
+    def cut(self) -> None:
+        """Close the socket at once, if it is not closed yet."""
+        self._link.abort()

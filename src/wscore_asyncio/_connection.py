@@ -128,6 +128,6 @@ class Connection(Port[ServerConnection], ServerDriver, asyncio.BufferedProtocol)
         """As in `ServerDriver`."""
         error_log.info("%s", text)
 
-    def log_failure(self, text: str, error: BaseException) -> None:
+    def log_failure(self, text: str, error: BaseException | None) -> None:
         """As in `ServerDriver`."""
         error_log.error("%s", text, exc_info=error)

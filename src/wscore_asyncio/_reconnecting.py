@@ -4,65 +4,63 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from typing import Protocol, TypeVar
 
-from wscore import HandshakeFailed
-from wscore.connecting import Pauses
+from wscore.connecting import Pauses, Reconnecting
 
-if TYPE_CHECKING:
-    from ._client import WebSocket, connect
+from ._waiting import Loop
 
 __all__ = ["Connections"]
 
+_W = TypeVar("_W")
+_W_co = TypeVar("_W_co", covariant=True)
 
-class Connections(AsyncIterator["WebSocket"]):
-    """Connections to one server: each is closed, if it is not yet, when the next is asked for.
 
-    Nobody tells an iterator that its loop was left; so it closes the last one in the background when it is forgotten,
-    or at `aclose`, which waits for that (`contextlib.aclosing`).
-    """
+class Connect(Protocol[_W_co]):
+    """What opens and closes a connection."""
 
-    def __init__(self, connect: connect, pauses: Pauses) -> None:
+    async def __aenter__(self) -> _W_co: ...
+    async def __aexit__(self, kind: None, error: None, trace: None, /) -> None: ...
+
+    def begin_closing(self) -> None:
+        """Send the close frame, if that can be done at once."""
+        ...
+
+    def cut(self) -> None:
+        """Close the socket at once, if it is not closed yet."""
+        ...
+
+
+class Connections(Reconnecting[_W]):
+    """Connections that `connect` gives, each time that it is entered."""
+
+    def __init__(self, connect: Connect[_W], pauses: Pauses) -> None:
+        super().__init__(pauses, Loop())
         self._connect = connect
-        self._pauses = pauses
         self._loop = asyncio.get_running_loop()
-        self._open = False
 
-    async def __anext__(self) -> WebSocket:
-        """Connect, however often that takes. Raises HandshakeFailed where another attempt would fail as well."""
-        pauses = self._pauses
-        if self._open:
-            pauses.ended(self._loop.time())
-            await self.aclose()
-        while True:
-            await asyncio.sleep(pauses.next)
-            try:
-                ws = await self._connect.__aenter__()
-            except HandshakeFailed as error:
-                pauses.failed(error)
-            else:
-                self._open = True
-                pauses.opened(self._loop.time())
-                return ws
+    async def _open(self) -> _W:
+        return await self._connect.__aenter__()
 
-    async def aclose(self) -> None:
-        """Close the connection there is."""
-        if self._open:
-            self._open = False
-            await self._connect.__aexit__(None, None, None)
+    async def _close(self) -> None:
+        await self._connect.__aexit__(None, None, None)
 
-    def __del__(self) -> None:
-        """Close the connection there is, in whatever thread this happens."""
-        if self._open:
-            with contextlib.suppress(RuntimeError):  # the loop is closed, and with it everything else
-                self._loop.call_soon_threadsafe(_leave, self._connect)
+    def _leave(self) -> None:
+        with contextlib.suppress(RuntimeError):  # no loop runs in this thread
+            if asyncio.get_running_loop() is self._loop:
+                self._connect.begin_closing()  # leaving may have been the last that the loop is there for
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and with it everything else
+            self._loop.call_soon_threadsafe(_exit, self._connect)
 
 
 _leaving: set[asyncio.Task[None]] = set()  # a loop itself holds no task that waits
 
 
-def _leave(connect: connect) -> None:
-    task = asyncio.ensure_future(connect.__aexit__(None, None, None))
+def _exit(connect: Connect[object]) -> None:
+    async def leave() -> None:
+        await connect.__aexit__(None, None, None)
+
+    task = asyncio.ensure_future(leave())
     _leaving.add(task)
     task.add_done_callback(_leaving.discard)
+    task.add_done_callback(lambda _: connect.cut())  # it may have been cancelled before its first step

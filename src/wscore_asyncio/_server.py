@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
 import socket
 import ssl as ssl_module
 from collections.abc import Sequence
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from wscore import Admission, Application, Config, LifespanMode, admission, out_of_resources
-from wscore.listening import Listeners
-from wscore.memory import keep_freed_memory
+from wscore import Admission, Application, Config, LifespanMode, admission
+from wscore.serving import Options, Serving
 from wscore.sockets import peer_of
 from wscore.tls import TLS
 
 from ._connection import Connection, Service
-from ._lifespan import LifespanTask
+from ._waiting import Loop
 
 __all__ = ["Server", "serve"]
-
-error_log = logging.getLogger("wscore.error")
 
 _READ_SIZE = 2**18
 _ACCEPTED_A_TURN = 64
@@ -46,63 +41,36 @@ def serve(
     It listens on `host` and `port` (None: all interfaces; 0: a free port), or on the unix socket `uds`, or on `sock`,
     one or several that are bound already. `ssl` makes it wss. Entering raises OSError where that cannot be listened on,
     and StartupFailed with the application's own words where its lifespan fails. No signal handler is touched.
+
+    Raises TypeError for what is no application, and ValueError for options that contradict themselves.
     """
-    return Server(app, (host, port, uds, sock), ssl, config or Config(), lifespan, log_access=access_log)
+    return Server(Options(app, host, port, uds, sock, ssl, config, lifespan, access_log))
 
 
-class Server:
+class Server(Serving[Connection]):
     """A running server; made by `serve`, and an async context manager that ends gracefully."""
 
-    def __init__(
-        self,
-        app: Application,
-        address: tuple[str | None, int, str | None, socket.socket | Sequence[socket.socket] | None],
-        ssl: ssl_module.SSLContext | None,
-        config: Config,
-        lifespan: LifespanMode,
-        *,
-        log_access: bool,
-    ) -> None:
-        self._listeners = Listeners()
-        self._address = address
-        self._ssl = ssl
-        self._config = config
-        self._lifespan = LifespanTask(app, lifespan)
-        self._connections: set[Connection] = set()
+    def __init__(self, options: Options) -> None:
+        super().__init__(options, Loop())
+        self._ssl = options.ssl
         self._service = Service(
-            app,
-            config,
+            options.app,
+            self._config,
             self._lifespan.state,
-            log_access,
+            options.access_log,
             memoryview(bytearray(_READ_SIZE)),
             self._connections,
             self._forget,
         )
+        self._living: asyncio.Task[None] | None = None  # the lifespan
         self._tasks: set[asyncio.Task[None]] = set()  # sockets on their way to a connection
         self._retries: dict[socket.socket, asyncio.TimerHandle] = {}
-        self._accepted: set[socket.socket] = set()  # those in a TLS handshake among them
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self._closed = asyncio.Event()
-        self._closing = False
-
-    @property
-    def sockets(self) -> list[socket.socket]:
-        """What it listens on."""
-        return self._listeners.sockets
-
-    @property
-    def port(self) -> int | None:
-        """The TCP port; None on a unix socket."""
-        return self._listeners.port
 
     async def __aenter__(self) -> Self:
         """Listen, start the application, and accept connections."""
-        self._listeners = await _listen(*self._address)
+        self._listeners = await self._options.listen(asyncio.get_running_loop().getaddrinfo)
         try:
-            await self._lifespan.start(self._config.lifespan_timeout)
-            keep_freed_memory()
-            self._listeners.listen(self._config.backlog)
+            await self._start(self._spawn)
             for sock in self.sockets:
                 self._watch(sock)
         except BaseException:
@@ -118,7 +86,7 @@ class Server:
 
     async def serve_forever(self) -> None:
         """Wait until the server was closed."""
-        await self._closed.wait()
+        await self._until_over()
 
     def stop_accepting(self) -> None:
         """Accept no more connections. Those that are there go on, handshakes included, until `close`."""
@@ -134,23 +102,17 @@ class Server:
 
         Cancelled in the middle, it aborts at once.
         """
-        if self._closing:
-            await self._closed.wait()
+        if self._shutdown.begun:
+            await self._until_over()
             return
-        self._closing = True
         try:
-            await self._end_connections()
+            await self._shut_down()
         finally:
             self.abort()
 
     def abort(self) -> None:
         """End at once: close every socket, cancel every application."""
-        self._closing = True
-        self._welcome_no_more()
-        for connection in list(self._connections):
-            connection.cut()
-        self._lifespan.cancel()
-        self._closed.set()
+        self._abort()
 
     # -- connections
 
@@ -159,30 +121,21 @@ class Server:
         asyncio.get_running_loop().add_reader(listener, self._accept, listener)
 
     def _accept(self, listener: socket.socket) -> None:
-        """Accept who waits; of very many some wait for the loop's next turn, so that it serves those it has."""
+        if pause := self._take_some(listener, _ACCEPTED_A_TURN, self._take):
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(listener)
+            self._retries[listener] = loop.call_later(pause, self._watch, listener)
+
+    def _take(self, sock: socket.socket) -> None:
+        verdict = admission(self._config, len(self._accepted))
+        if verdict is Admission.DROP:
+            sock.close()
+            return
+        self._accepted.add(sock)
         loop = asyncio.get_running_loop()
-        for _ in range(_ACCEPTED_A_TURN):
-            try:
-                sock, _ = listener.accept()
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if out_of_resources(error):
-                    error_log.error("cannot accept connections: %s", error.strerror)
-                    loop.remove_reader(listener)
-                    self._retries[listener] = loop.call_later(self._config.accept_retry, self._watch, listener)
-                    return
-                continue  # one that has gone again
-            verdict = admission(self._config, len(self._accepted))
-            if verdict is Admission.DROP:
-                sock.close()
-                continue
-            sock.setblocking(False)
-            self._accepted.add(sock)
-            self._idle.clear()
-            task = loop.create_task(self._welcome(sock, loop.time(), turn_away=verdict is Admission.TURN_AWAY))
-            self._tasks.add(task)
-            task.add_done_callback(partial(self._welcomed, sock))
+        task = loop.create_task(self._welcome(sock, loop.time(), turn_away=verdict is Admission.TURN_AWAY))
+        self._tasks.add(task)
+        task.add_done_callback(partial(self._welcomed, sock))
 
     def _welcomed(self, sock: socket.socket, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -198,43 +151,25 @@ class Server:
         )
         await asyncio.get_running_loop().connect_accepted_socket(make, sock)
 
-    def _forget(self, sock: socket.socket) -> None:
-        self._accepted.discard(sock)
-        if not self._accepted:
-            self._idle.set()
-
     # -- the end
 
-    async def _end_connections(self) -> None:
-        loop = asyncio.get_running_loop()
-        last = loop.time() + self._config.shutdown_grace + self._config.close_timeout
+    def _ask(self) -> None:
+        self._welcome_no_more()
+        super()._ask()
+
+    def _cut_off(self) -> None:
         self._welcome_no_more()
         for connection in list(self._connections):
-            connection.begin_shutdown()
-        await self._until_idle(loop.time() + self._config.shutdown_grace)
-        for connection in list(self._connections):
-            connection.cancel()
-        await self._until_idle(last)
-        await self._lifespan.stop(last)
+            connection.cut()
 
-    async def _until_idle(self, last: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(last):
-                await self._idle.wait()
+    def _end(self) -> None:
+        if self._living is not None:
+            self._living.cancel()
 
     def _welcome_no_more(self) -> None:
         for task in self._tasks:
             task.cancel()
         self.stop_accepting()
 
-
-async def _listen(
-    host: str | None, port: int, uds: str | None, sock: socket.socket | Sequence[socket.socket] | None
-) -> Listeners:
-    if sock is not None:
-        return Listeners([sock] if isinstance(sock, socket.socket) else sock)
-    if uds is not None:
-        return Listeners.unix(uds)
-    loop = asyncio.get_running_loop()
-    infos = await loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    return Listeners.tcp(infos)
+    def _spawn(self, run: Any) -> None:
+        self._living = asyncio.create_task(run())

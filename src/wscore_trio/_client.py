@@ -83,7 +83,7 @@ class connect(Call):
     says. It raises what is not `temporary`.
     """
 
-    def __aiter__(self) -> Connections:
+    def __aiter__(self) -> Connections[WebSocket]:
         """Connect again and again. Raises ValueError with `sock`."""
         return Connections(self, Pauses(self._destination, self._backoff))
 

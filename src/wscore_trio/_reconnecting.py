@@ -7,70 +7,50 @@ each connection lives in a system task, which opens and closes it.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from contextlib import AbstractAsyncContextManager
+from typing import Generic, TypeVar
 
 import trio
 
-from wscore import HandshakeFailed
-from wscore.connecting import Pauses
+from wscore.connecting import Pauses, Reconnecting
 
-if TYPE_CHECKING:
-    from ._client import WebSocket, connect
+from ._waiting import Loop
 
 __all__ = ["Connections"]
 
+_W = TypeVar("_W")
 
-class Connections(AsyncIterator["WebSocket"]):
-    """Connections to one server: each is closed, if it is not yet, when the next is asked for.
 
-    Nobody tells an iterator that its loop was left; so it closes the last one in the background when it is forgotten,
-    or at `aclose`, which waits for that (`contextlib.aclosing`).
-    """
+class Connections(Reconnecting[_W]):
+    """Connections that `connect` gives, each time that it is entered."""
 
-    def __init__(self, connect: connect, pauses: Pauses) -> None:
+    def __init__(self, connect: AbstractAsyncContextManager[_W], pauses: Pauses) -> None:
+        super().__init__(pauses, Loop())
         self._connect = connect
-        self._pauses = pauses
         self._token = trio.lowlevel.current_trio_token()
-        self._home: _Home | None = None
+        self._home: _Home[_W]
 
-    async def __anext__(self) -> WebSocket:
-        """Connect, however often that takes. Raises HandshakeFailed where another attempt would fail as well."""
-        pauses = self._pauses
-        if self._home is not None:
-            pauses.ended(trio.current_time())
-            await self.aclose()
-        while True:
-            await trio.sleep(pauses.next)
-            try:
-                home = _Home()
-                ws = await home.connected(self._connect)
-            except HandshakeFailed as error:
-                pauses.failed(error)
-            else:
-                self._home = home
-                pauses.opened(trio.current_time())
-                return ws
+    async def _open(self) -> _W:
+        home: _Home[_W] = _Home()
+        ws = await home.connected(self._connect)
+        self._home = home
+        return ws
 
-    async def aclose(self) -> None:
-        """Close the connection there is."""
-        if self._home is not None:
-            home, self._home = self._home, None
-            home.leave.set()
-            try:
-                await home.left.wait()
-            except trio.Cancelled:
-                home.scope.cancel()
-                raise
+    async def _close(self) -> None:
+        home = self._home
+        home.leave.set()
+        try:
+            await home.left.wait()
+        except trio.Cancelled:
+            home.scope.cancel()
+            raise
 
-    def __del__(self) -> None:
-        """Close the connection there is, in whatever thread this happens."""
-        if self._home is not None:
-            with contextlib.suppress(trio.RunFinishedError):  # and with that everything else
-                self._token.run_sync_soon(self._home.leave.set)
+    def _leave(self) -> None:
+        with contextlib.suppress(trio.RunFinishedError):  # and with that everything else
+            self._token.run_sync_soon(self._home.leave.set)
 
 
-class _Home:
+class _Home(Generic[_W]):
     """Where a connection lives: a system task that enters `connect`, and leaves it when told to."""
 
     def __init__(self) -> None:
@@ -78,10 +58,10 @@ class _Home:
         self.leave = trio.Event()
         self.left = trio.Event()
         self._opened = trio.Event()
-        self._ws: WebSocket | None = None
+        self._ws: _W | None = None
         self._error: Exception | None = None
 
-    async def connected(self, connect: connect) -> WebSocket:
+    async def connected(self, connect: AbstractAsyncContextManager[_W]) -> _W:
         """Start the task, and wait until the connection is open. Raises what entering `connect` does."""
         trio.lowlevel.spawn_system_task(self._live, connect)
         try:
@@ -98,7 +78,7 @@ class _Home:
         finally:
             del error  # whose traceback holds this frame: a circle would keep the loop's iterator alive
 
-    async def _live(self, connect: connect) -> None:
+    async def _live(self, connect: AbstractAsyncContextManager[_W]) -> None:
         try:
             with self.scope:
                 async with connect as self._ws:

@@ -11,13 +11,12 @@ from typing import Any, Final
 
 import trio
 
-from wscore import Admission, Application, Config, LifespanMode, admission, out_of_resources
-from wscore.listening import Listeners
-from wscore.memory import keep_freed_memory
+from wscore import Admission, Application, Config, LifespanMode, StartupFailed, admission
+from wscore.serving import Options, Serving
 from wscore.tls import TLS
 
 from ._connection import Connection
-from ._lifespan import LifespanTask
+from ._waiting import Loop
 
 __all__ = ["Server", "serve"]
 
@@ -45,44 +44,25 @@ async def serve(
     one or several that are bound already. `ssl` makes it wss. It raises OSError where that cannot be listened on, and
     StartupFailed with the application's own words where its lifespan fails. `Server.close` ends it gracefully;
     cancelling aborts.
+
+    Raises TypeError for what is no application, and ValueError for options that contradict themselves.
     """
-    server = Server(app, ssl, config or Config(), lifespan, log_access=access_log)
-    await server._run((host, port, uds, sock), task_status)  # pyright: ignore[reportPrivateUsage]
+    server = Server(Options(app, host, port, uds, sock, ssl, config, lifespan, access_log))
+    await server._run(task_status)  # pyright: ignore[reportPrivateUsage]
 
 
-class Server:
+class Server(Serving[Connection]):
     """A running server: what `nursery.start` gives."""
 
-    def __init__(
-        self,
-        app: Application,
-        ssl: ssl_module.SSLContext | None,
-        config: Config,
-        lifespan: LifespanMode,
-        *,
-        log_access: bool,
-    ) -> None:
-        self._listeners = Listeners()
-        self._app = app
-        self._ssl = ssl
-        self._config = config
-        self._log_access = log_access
-        self._lifespan = LifespanTask(app, lifespan)
-        self._connections: set[Connection] = set()
-        self._accepted = 0  # sockets that are ours, those in a TLS handshake among them
-        self._idle = trio.Event()
+    def __init__(self, options: Options) -> None:
+        super().__init__(options, Loop())
+        self._app = options.app
+        self._ssl = options.ssl
+        self._log_access = options.access_log
         self._accepting = trio.CancelScope()
         self._close = trio.Event()
-
-    @property
-    def sockets(self) -> list[socket.socket]:
-        """What it listens on."""
-        return self._listeners.sockets
-
-    @property
-    def port(self) -> int | None:
-        """The TCP port; None on a unix socket."""
-        return self._listeners.port
+        self._everything = trio.CancelScope()
+        self._all_connections = trio.CancelScope()
 
     def stop_accepting(self) -> None:
         """Accept no more connections. Those that are there go on, handshakes included, until `close`."""
@@ -96,62 +76,63 @@ class Server:
         self.stop_accepting()
         self._close.set()
 
-    async def _run(
-        self,
-        address: tuple[str | None, int, str | None, socket.socket | Sequence[socket.socket] | None],
-        started: trio.TaskStatus[Server],
-    ) -> None:
-        self._listeners = await _listen(*address)
+    async def _run(self, started: trio.TaskStatus[Server]) -> None:
+        self._listeners = await self._options.listen(trio.socket.getaddrinfo)
+        failure: Exception | None = None  # kept from the nursery, which would wrap it
         try:
-            async with trio.open_nursery() as lifespan:
-                await self._lifespan.start(lifespan, self._config.lifespan_timeout)
-                if not self._lifespan.failed:
-                    await self._serve_until_closed(started)
-                lifespan.cancel_scope.cancel()
+            with self._everything:
+                async with trio.open_nursery() as nursery:
+                    try:
+                        await self._start(nursery.start_soon)
+                    except (StartupFailed, OSError) as error:
+                        failure = error
+                        self._end()
+                    else:
+                        await self._accept_until_closed(nursery, started)
+                        await self._shut_down()
         finally:
             self._listeners.close()
-        self._lifespan.check()
+        if failure is not None:
+            raise failure
 
-    async def _serve_until_closed(self, started: trio.TaskStatus[Server]) -> None:
-        keep_freed_memory()
-        self._listeners.listen(self._config.backlog)
+    async def _accept_until_closed(self, nursery: trio.Nursery, started: trio.TaskStatus[Server]) -> None:
+        # In a task of its own: what does not end when it is cancelled must not keep the lifespan from its shutdown.
+        connections: trio.Nursery = await nursery.start(self._hold_connections)
         isolated: Any = _isolated  # whose arguments are those of the task
-        async with trio.open_nursery() as connections:
-            with self._accepting:
-                async with trio.open_nursery() as accepting:
-                    for sock in self.sockets:
-                        accepting.start_soon(self._accept, sock, partial(connections.start_soon, isolated))
-                    started.started(self)
-            self._listeners.close()
-            await self._close.wait()
-            last = trio.current_time() + self._config.shutdown_grace + self._config.close_timeout
-            await self._end_connections(last)
-            connections.cancel_scope.cancel()
-        await self._lifespan.stop(last)
+        with self._accepting:
+            async with trio.open_nursery() as accepting:
+                for sock in self.sockets:
+                    accepting.start_soon(self._accept, sock, partial(connections.start_soon, isolated))
+                started.started(self)
+        self._listeners.close()
+        await self._close.wait()
+
+    async def _hold_connections(self, *, task_status: trio.TaskStatus[trio.Nursery]) -> None:
+        with self._all_connections:
+            async with trio.open_nursery() as connections:
+                task_status.started(connections)
+                await trio.sleep_forever()
+
+    def _cut_off(self) -> None:
+        self._all_connections.cancel()
+
+    def _end(self) -> None:
+        self._everything.cancel()
 
     # -- connections
 
     async def _accept(self, listener: socket.socket, start: Callable[..., None]) -> None:
         while True:
             await trio.lowlevel.wait_readable(listener)
-            try:
-                for _ in range(_ACCEPTS_A_TURN):
-                    sock, _ = listener.accept()
-                    self._take(sock, start)
-            except BlockingIOError:
-                pass
-            except OSError as error:
-                if out_of_resources(error):
-                    error_log.error("cannot accept connections: %s", error.strerror)
-                    await trio.sleep(self._config.accept_retry)
+            if pause := self._take_some(listener, _ACCEPTS_A_TURN, partial(self._take, start=start)):
+                await trio.sleep(pause)
 
     def _take(self, sock: socket.socket, start: Callable[..., None]) -> None:
-        verdict = admission(self._config, self._accepted)
+        verdict = admission(self._config, len(self._accepted))
         if verdict is Admission.DROP:
             sock.close()
             return
-        sock.setblocking(False)
-        self._accepted += 1
+        self._accepted.add(sock)
         turn_away = verdict is Admission.TURN_AWAY
         start(self._serve, sock, start, trio.current_time(), turn_away)
 
@@ -176,24 +157,7 @@ class Server:
             await connection.run()
         finally:
             self._connections.discard(connection)
-            self._accepted -= 1
-            if not self._accepted:
-                self._idle.set()
-
-    async def _end_connections(self, last: float) -> None:
-        for connection in list(self._connections):
-            connection.begin_shutdown()
-        with trio.move_on_after(self._config.shutdown_grace):
-            await self._all_gone()
-        for connection in list(self._connections):
-            connection.cancel()
-        with trio.move_on_at(last):
-            await self._all_gone()
-
-    async def _all_gone(self) -> None:
-        while self._accepted:
-            self._idle = trio.Event()
-            await self._idle.wait()
+            self._forget(sock)
 
 
 async def _isolated(task: Callable[..., Awaitable[None]], *args: Any) -> None:
@@ -202,14 +166,3 @@ async def _isolated(task: Callable[..., Awaitable[None]], *args: Any) -> None:
         await task(*args)
     except Exception as error:
         error_log.error("a connection failed", exc_info=error)
-
-
-async def _listen(
-    host: str | None, port: int, uds: str | None, sock: socket.socket | Sequence[socket.socket] | None
-) -> Listeners:
-    if sock is not None:
-        return Listeners([sock] if isinstance(sock, socket.socket) else sock)
-    if uds is not None:
-        return Listeners.unix(uds)
-    infos = await trio.socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    return Listeners.tcp(infos)

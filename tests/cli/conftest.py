@@ -64,6 +64,51 @@ def make_fails():
 NOT_CALLABLE = 3
 
 
+def plain(scope, receive, send):
+    pass
+
+
+def wsgi(environ, start_response):
+    return []
+
+
+class Double:
+    def __init__(self, scope):
+        self.scope = scope
+
+    async def __call__(self, receive, send):
+        await echo(self.scope, receive, send)
+
+
+async def crashes_at_startup(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await receive()
+        raise RuntimeError("database is down")
+    await echo(scope, receive, send)
+
+
+async def exits_at_startup(scope, receive, send):
+    await receive()
+    sys.exit("--dsn is missing")
+
+
+async def interrupts_at_startup(scope, receive, send):
+    await receive()
+    raise KeyboardInterrupt
+
+
+def framework():
+    import contextlib
+    from fastapi import FastAPI
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app):
+        raise RuntimeError("database is down")
+        yield
+
+    return FastAPI(lifespan=lifespan)
+
+
 async def refuses_to_start(scope, receive, send):
     await receive()
     await send({"type": "lifespan.startup.failed", "message": "the database\\nis away"})
@@ -96,6 +141,35 @@ async def blocks(scope, receive, send):
         while True:
             time.sleep(1)
     raise NotImplementedError
+
+
+async def computes(scope, receive, send):
+    """Let threads run deep and shallow while the event loop is held up."""
+    import threading
+
+    def down(depth):
+        if depth:
+            down(depth - 1)
+
+    def up_and_down():
+        while True:
+            down(50)
+
+    if scope["type"] == "websocket":
+        for _ in range(4):
+            threading.Thread(target=up_and_down, daemon=True).start()
+    await blocks(scope, receive, send)
+
+
+async def holds_the_interpreter(scope, receive, send):
+    """Once the end has begun, let no other thread run."""
+    if scope["type"] != "websocket":
+        raise NotImplementedError
+    import ctypes
+    await receive()
+    await send({"type": "websocket.accept"})
+    await receive()
+    ctypes.PyDLL(None).sleep(3600)
 
 
 async def stays(scope, receive, send):

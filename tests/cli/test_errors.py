@@ -25,6 +25,9 @@ import trustme
         ("app:Namespace.iner", 1, ["'Namespace' has no attribute 'iner'", "did you mean inner?"]),
         ("app:quite_different", 1, ["no attribute 'quite_different'", "check the name"]),
         ("app:NOT_CALLABLE", 1, ["not an application", "int"]),
+        ("app:plain", 1, ["app:plain is not an application", "write `async def`"]),
+        ("app:wsgi", 1, ["app:wsgi is not an application", "WSGI", "(scope, receive, send)"]),
+        ("app:make_slowly", 1, ["async function", "a factory cannot be async"]),
     ],
 )
 def test_a_target_that_cannot_be_loaded_is_explained(command, one_line, target, status, says):
@@ -238,6 +241,51 @@ def test_a_startup_that_fails_stops_with_the_applications_message(command, one_l
     result = command("run", "app:refuses_to_start", "--backend", backend, "--port", "0", "--log-level", "critical")
     assert "the application did not start: the database is away" in one_line(result)
     assert result.returncode == 1
+
+
+def test_a_framework_that_fails_to_start_is_told_from_the_end(command, backend):
+    """Starlette's message is a traceback: the line it is about comes first, and then all of it with its lines."""
+    result = command("run", "app:framework", "--factory", "--backend", backend, "--log-level", "critical")
+    first, second, *_, last = result.stderr.splitlines()
+    assert first == "wscore: the application did not start: RuntimeError: database is down"
+    assert second == "Traceback (most recent call last):"
+    assert last == "RuntimeError: database is down"
+    assert result.returncode == 1
+
+
+def test_a_workers_framework_that_fails_to_start_is_told_likewise(command):
+    """Once, whatever the number of workers."""
+    result = command("run", "app:framework", "--factory", "--workers", "2", "--port", "0", "--log-level", "critical")
+    assert result.stderr.splitlines()[0] == "wscore: the application did not start: RuntimeError: database is down"
+    assert result.stderr.count("Traceback (most recent call last):\n") == 1
+    assert result.returncode == 1
+
+
+def test_an_application_that_raises_where_it_must_not_is_told_likewise(command, backend):
+    """With --lifespan on an exception is a failure to start: a line, and the traceback."""
+    result = command("run", "app:crashes_at_startup", "--backend", backend, "--port", "0", "--lifespan", "on")
+    first, second, *_, last = result.stderr.splitlines()
+    assert first.startswith("wscore: the application did not start: the application raised RuntimeError")
+    assert first.endswith("database is down")
+    assert second == "Traceback (most recent call last):"
+    assert last == "RuntimeError: database is down"
+    assert result.returncode == 1
+
+
+def test_an_application_that_exits_in_its_startup_is_told_likewise(command, backend):
+    """sys.exit() there is a failure to start, and not the exit of the server."""
+    result = command("run", "app:exits_at_startup", "--backend", backend, "--port", "0")
+    first = result.stderr.splitlines()[0]
+    assert first == (
+        "wscore: the application did not start: the application raised SystemExit in its lifespan: --dsn is missing"
+    )
+    assert result.returncode == 1
+
+
+def test_an_interrupt_in_the_startup_is_the_operators(command, backend):
+    """KeyboardInterrupt is no failure of the application: the command ends as it does wherever that comes."""
+    result = command("run", "app:interrupts_at_startup", "--backend", backend, "--port", "0")
+    assert result.returncode == 130
 
 
 def test_the_demo_explains_a_busy_port(command, one_line, backend):

@@ -104,6 +104,32 @@ def test_uvloop_is_used_when_asked_for(command):
         assert client.recv(TIMEOUT) == "uvloop ws "
 
 
+def test_a_factory_is_called_without_being_named_one(command, backend):
+    """As uvicorn does, where nothing else can be meant; the log says how to say so."""
+    running = command.run("app:make", "--backend", backend)
+    with connect(running.url()) as client:
+        client.send("hello")
+        assert client.recv(TIMEOUT) == "hello"
+    assert "say --factory" in running.stderr
+
+
+def test_an_application_of_asgi_2_is_served(command, backend):
+    """A class that takes the scope, and is called again with receive and send."""
+    with connect(command.run("app:Double", "--backend", backend).url()) as client:
+        client.send("hello")
+        assert client.recv(TIMEOUT) == "hello"
+
+
+def test_a_crash_at_startup_is_told_and_the_application_served(command, backend):
+    """With --lifespan auto, what is raised in a startup that was taken is in the log, with its traceback."""
+    running = command.run("app:crashes_at_startup", "--backend", backend)
+    with connect(running.url()) as client:
+        client.send("hello")
+        assert client.recv(TIMEOUT) == "hello"
+    assert "ERROR wscore.error: lifespan: the application raised RuntimeError: database is down" in running.stderr
+    assert "Traceback (most recent call last)" in running.stderr
+
+
 def test_a_factory_is_called(command, backend):
     """--factory serves what the function returns."""
     with connect(command.run("app:make", "--factory", "--backend", backend).url()) as client:

@@ -88,6 +88,27 @@ def test_an_application_that_blocks_the_event_loop_cannot_hold_up_the_end(comman
     assert "in blocks" in running.stderr
 
 
+def test_threads_that_run_meanwhile_do_not_crash_the_watchdog(command, backend):
+    """What it prints is read while nothing runs, however busy the application's threads are."""
+    running = command.run("app:computes", "--backend", backend, *QUICK)
+    with connect(running.url()) as client:
+        client.send("block")
+        assert running.line() == "blocking"
+        running.signal(signal.SIGTERM)
+        assert running.ends() == 1
+    assert "in blocks" in running.stderr
+    assert running.stderr.count("in up_and_down") == 4
+
+
+def test_an_application_that_lets_no_thread_run_cannot_hold_up_the_end(command, backend):
+    """A call into C that keeps the interpreter to itself: the watchdog in C prints its line, status 1."""
+    running = command.run("app:holds_the_interpreter", "--backend", backend, *QUICK)
+    with connect(running.url()):
+        running.signal(signal.SIGTERM)
+        assert running.ends() == 1
+    assert "in holds_the_interpreter" in running.stderr
+
+
 def test_a_second_signal_ends_a_blocked_event_loop(command, backend):
     """Even with an hour of grace: a second after the second signal the process is gone."""
     running = command.run("app:blocks", "--backend", backend, *PATIENT)

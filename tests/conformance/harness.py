@@ -180,7 +180,7 @@ class Trio(Transport):
             async with trio.open_nursery() as nursery:
                 try:
                     server = await nursery.start(partial(wscore_trio.serve, running.app, **running.options))
-                except (OSError, StartupFailed) as error:  # here, or our nursery would wrap it
+                except (OSError, StartupFailed, TypeError) as error:  # here, or our nursery would wrap it
                     running.failure = error
                     return
                 running.started(

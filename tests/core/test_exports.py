@@ -38,10 +38,13 @@ PUBLIC = [
     "ReceivedMessage",
     "Prepared",
     "ProxyRefused",
+    "Report",
     "Request",
     "Response",
     "Scope",
     "ServerConnection",
+    "Shutdown",
+    "ShutdownAct",
     "StartupFailed",
     "State",
     "Stats",
@@ -53,6 +56,7 @@ PUBLIC = [
     "post_extension",
     "parse_uri",
     "tls_extension",
+    "why_logged",
 ]
 
 # The interface that ServerConnection is: a name that comes or goes is a change for everyone who embeds the core.

@@ -153,6 +153,118 @@ def test_the_end_without_an_answer_to_the_shutdown(raised: bool):
     assert bool(lifespan.failure) == raised
 
 
+def test_auto_reports_a_crash_in_a_startup_that_was_taken():
+    """An application that takes the startup has a lifespan: what it raises then is an error, and it is served on."""
+    lifespan = Lifespan("auto")
+    lifespan.next_message()
+    error = RuntimeError("database is down")
+    lifespan.application_raised(error)
+    assert lifespan.phase is LifespanPhase.SERVING
+    (report,) = lifespan.reports
+    assert (report.severity, report.error) == ("error", error)
+    assert "RuntimeError: database is down" in report.text
+
+
+def test_auto_reports_what_has_no_lifespan_for_debugging_alone():
+    """An application that raises at the sight of the scope, or speaks websocket to it, has no lifespan: no alarm."""
+    sees_the_scope = Lifespan("auto")
+    sees_the_scope.application_raised(NotImplementedError())
+    takes_it_for_a_connection = Lifespan("auto")
+    takes_it_for_a_connection.next_message()
+    with pytest.raises(InvalidMessage) as raised:
+        takes_it_for_a_connection.send({"type": "websocket.accept"})
+    takes_it_for_a_connection.application_raised(raised.value)
+    for lifespan in (sees_the_scope, takes_it_for_a_connection):
+        assert lifespan.phase is LifespanPhase.SERVING
+        assert [report.severity for report in lifespan.reports] == ["debug"]
+
+
+@pytest.mark.parametrize("mode", PARTICIPATING)
+@pytest.mark.parametrize("taken", [False, True])
+@pytest.mark.parametrize("error", [SystemExit(3), GeneratorExit(), BaseException("own")])
+def test_what_is_no_exception_fails_the_startup(mode: LifespanMode, taken: bool, error: BaseException):
+    """An application that exits in its startup does not want to be served, whatever the mode; the failure names it."""
+    lifespan = Lifespan(mode)
+    if taken:
+        lifespan.next_message()
+    lifespan.application_raised(BaseExceptionGroup("a task group's", [error]))
+    assert lifespan.phase is LifespanPhase.FAILED
+    assert type(error).__name__ in lifespan.failure
+    assert lifespan.error is error
+
+
+def test_an_exception_while_serving_is_reported_at_once():
+    """Not only at the shutdown, and once."""
+    lifespan = serving()
+    error = SystemExit(1)
+    lifespan.application_raised(error)
+    assert lifespan.phase is LifespanPhase.SERVING
+    assert [(report.severity, report.error) for report in lifespan.reports] == [("error", error)]
+
+
+def test_a_failed_shutdown_is_reported_once():
+    """Starlette says what failed, with the traceback, and then raises it: that is one report."""
+    lifespan = stopping()
+    lifespan.send({"type": "lifespan.shutdown.failed", "message": "lost a file"})
+    lifespan.application_raised(ValueError("lost a file"))
+    assert [(report.severity, report.text) for report in lifespan.reports] == [("error", "lost a file")]
+
+
+def test_an_application_that_cannot_be_awaited_has_failed():
+    """A `def` without `async` can serve nothing, which its lifespan's call shows first."""
+    lifespan = Lifespan("auto")
+    lifespan.application_not_awaitable(None)
+    assert lifespan.phase is LifespanPhase.FAILED
+    assert "NoneType" in lifespan.failure
+    assert "async def" in lifespan.failure
+
+
+def test_a_slow_startup_is_reported_once():
+    """After some seconds it is said what is waited for; with a timeout, the startup still ends there."""
+    lifespan = Lifespan("auto")
+    lifespan.next_message()
+    lifespan.begin_startup(100, 20)
+    assert lifespan.next_timeout() == 105
+    lifespan.handle_timeout(104)
+    assert lifespan.reports == []
+    lifespan.handle_timeout(105)
+    lifespan.handle_timeout(106)
+    assert [report.severity for report in lifespan.reports] == ["warning"]
+    assert "lifespan.startup" in lifespan.reports[0].text
+    assert lifespan.next_timeout() == 120
+    lifespan.handle_timeout(120)
+    assert lifespan.phase is LifespanPhase.FAILED
+    assert lifespan.failure == "the application's startup took longer than 20 s"
+    assert lifespan.next_timeout() is None
+
+
+def test_a_startup_without_a_timeout():
+    """It may take as long as it likes; nothing is bounded once it was reported, nor once it is over."""
+    lifespan = Lifespan("auto")
+    assert lifespan.next_timeout() is None
+    lifespan.begin_startup(100)
+    lifespan.handle_timeout(105)
+    assert "has not asked" in lifespan.reports[0].text
+    assert lifespan.next_timeout() is None
+    other = Lifespan("auto")
+    other.begin_startup(100, 3)
+    assert other.next_timeout() == 103
+    other.next_message()
+    other.send(STARTED)
+    assert other.next_timeout() is None
+    other.handle_timeout(200)
+    assert (other.phase, other.reports) == (LifespanPhase.SERVING, [])
+
+
+def test_shutdown_overdue():
+    """A shutdown that takes too long is over, and reported."""
+    lifespan = stopping()
+    lifespan.shutdown_overdue()
+    lifespan.shutdown_overdue()
+    assert lifespan.phase is LifespanPhase.OVER
+    assert [report.severity for report in lifespan.reports] == ["error"]
+
+
 def test_startup_overdue():
     """A startup that takes too long has failed, and an answer after that is too late."""
     lifespan = Lifespan("auto")

@@ -1,4 +1,7 @@
-"""A failure of the command is one line that says what to do, and an exit status. Nothing else leaves `main`."""
+"""A failure of the command is a line that says what to do, and an exit status. Nothing else leaves `main`.
+
+Only where an application raised in its startup, its traceback stands behind that line.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,21 @@ WRONG_USAGE: Final = 2
 
 
 class Failure(Exception):
-    """What the command could not do: `str()` is the line for stderr, `status` the exit status."""
+    """What the command could not do: `str()` is the line for stderr, `status` the exit status.
 
-    def __init__(self, message: str, *, status: int = CANNOT) -> None:
-        """Keep the line and the status."""
+    `details` are the lines behind it: an application's own traceback, which in one line nobody can read.
+    """
+
+    def __init__(self, message: str, *, status: int = CANNOT, details: str = "") -> None:
+        """Keep the line, the status and the lines behind it."""
         super().__init__(one_line(message))
         self.status = status
+        self.details = details.strip("\n")
+
+    @property
+    def text(self) -> str:
+        """The line, and those behind it."""
+        return f"{self}\n{self.details}" if self.details else str(self)
 
 
 def one_line(text: object) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import logging
 import sys
 import traceback
 from collections.abc import Iterator
@@ -16,15 +17,19 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from .._interface import Interface, interface_of
 from ._failure import WRONG_USAGE, Failure, one_line
 
 __all__ = ["load"]
+
+_log = logging.getLogger("wscore.error")
 
 
 def load(target: str, *, app_dir: str, factory: bool) -> Any:
     """Import the application that `target` (MODULE:APP, APP may be dotted) names, with `app_dir` first on `sys.path`.
 
-    With `factory` the object named is called without arguments and gives the application. Raises Failure.
+    With `factory` the object named is called without arguments and gives the application. Without it that is done as
+    well where nothing else is possible, as uvicorn does, and said in the log. Raises Failure.
     """
     module_name, colon, attribute = target.partition(":")
     if not colon or not module_name or not attribute:
@@ -36,10 +41,15 @@ def load(target: str, *, app_dir: str, factory: bool) -> Any:
     sys.path.insert(0, str(directory.resolve()))
 
     found = _find(_import(module_name, directory), module_name, attribute)
-    if not callable(found):
-        raise Failure(f"{target} is not an application: it is of type {_type_of(found)}, which cannot be called")
     if not factory:
-        return found
+        try:
+            if interface_of(found) is not Interface.FACTORY:
+                return found
+        except TypeError as error:
+            raise Failure(f"{target} is not an application: {error}") from None
+        _log.warning("%s takes no arguments, so it is called to get the application: say --factory", target)
+    elif not callable(found):
+        raise Failure(f"{target} is no factory: it is of type {_type_of(found)}, which cannot be called")
     try:
         app = found()
     except Exception as error:
@@ -47,8 +57,13 @@ def load(target: str, *, app_dir: str, factory: bool) -> Any:
     if inspect.iscoroutine(app):
         app.close()
         raise Failure(f"the factory {target} is an async function: a factory is called before there is an event loop")
-    if not callable(app):
-        raise Failure(f"the factory {target} gave no application, but an object of type {_type_of(app)}")
+    try:
+        interface = interface_of(app)
+    except TypeError as error:
+        gave = f"an object of type {_type_of(app)}"
+        raise Failure(f"the factory {target} gave no application, but {gave}: {error}") from None
+    if interface is Interface.FACTORY:
+        raise Failure(f"the factory {target} gave no application, but another factory, of type {_type_of(app)}")
     return app
 
 

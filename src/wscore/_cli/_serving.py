@@ -8,14 +8,16 @@ service manager reads 143 as a failure unless it is told otherwise, and an end t
 from __future__ import annotations
 
 import dataclasses
+import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from .. import Config, StartupFailed
+from .._failures import told, unwrapped
 from ..logs import logger
 from ._deadline import SIGNALS, Deadline
-from ._failure import WRONG_USAGE, Failure, one_line
+from ._failure import WRONG_USAGE, Failure
 from ._listening import ListeningSocket, Place
 
 __all__ = ["Backend", "Lifespan", "Service"]
@@ -75,9 +77,9 @@ class Service:
         }
 
     def _explain(self, error: BaseException) -> BaseException:
-        error = _unwrapped(error)
+        error = unwrapped(error)
         if isinstance(error, StartupFailed):
-            return Failure(f"the application did not start: {one_line(error) or 'it gave no reason'}")
+            return _not_started(error)
         if isinstance(error, OSError):
             return self.place.explain(error)
         return error
@@ -207,12 +209,12 @@ def _run_on_trio(service: Service) -> None:
     trio.run(main)
 
 
-def _unwrapped(error: BaseException) -> BaseException:
-    """Give what a trio nursery wrapped: it makes a group of whatever ends it."""
-    if isinstance(error, BaseExceptionGroup):
-        group = cast("BaseExceptionGroup[BaseException]", error)
-        return _unwrapped(group.exceptions[0]) if len(group.exceptions) == 1 else group
-    return error
+def _not_started(error: StartupFailed) -> Failure:
+    """Say what it is about first; the traceback is the application's message (Starlette's), or of what it raised."""
+    line, _, details = told(str(error)).partition("\n")
+    if error.__cause__ is not None:
+        details = "".join(traceback.format_exception(error.__cause__))
+    return Failure(f"the application did not start: {line or 'it gave no reason'}", details=details)
 
 
 def _announce_end(deadline: Deadline) -> None:

@@ -23,7 +23,7 @@ from ..logs import logger
 from ._deadline import SIGNALS
 from ._failure import Failure
 from ._plan import Act, Do, Plan, Verdict
-from ._worker import FAILED, RETIRE, SERVES, Inheritance, nothing
+from ._worker import DETAILS, FAILED, RETIRE, SERVES, Inheritance, nothing
 
 __all__ = ["Supervisor"]
 
@@ -54,6 +54,7 @@ class _Process:
         self.served = False
         self.signalled = False
         self._failure: Failure | None = None
+        self._details = ""  # of the failure that follows
         self._heard = b""
 
     def hear(self) -> bool:
@@ -71,9 +72,11 @@ class _Process:
             for line in lines:
                 if line == SERVES:
                     self.served = True
+                elif line.startswith(DETAILS):
+                    self._details = line.partition(b" ")[2].decode("unicode_escape")
                 elif line.startswith(FAILED):
                     _, status, text = line.split(b" ", 2)
-                    self._failure = Failure(text.decode(), status=int(status))
+                    self._failure = Failure(text.decode(), status=int(status), details=self._details)
 
     @property
     def why(self) -> Failure:
@@ -230,7 +233,7 @@ class Supervisor:
 
     def _explain(self, name: str, why: Failure, verdict: Verdict) -> None:
         if verdict is not Verdict.FATAL:  # which the command's last line explains
-            _log.error("%s: %s; %s", name, why, verdict.value)
+            _log.error("%s: %s; %s%s", name, why, verdict.value, f"\n{why.details}" if why.details else "")
 
     @contextlib.contextmanager
     def _woken_by_signals(self) -> Generator[None]:

@@ -17,9 +17,10 @@ from typing import Final
 
 from ._failure import Failure
 
-__all__ = ["FAILED", "RETIRE", "SERVES", "Inheritance", "Line", "nothing"]
+__all__ = ["DETAILS", "FAILED", "RETIRE", "SERVES", "Inheritance", "Line", "nothing"]
 
 SERVES: Final = b"serves"
+DETAILS: Final = b"details"
 FAILED: Final = b"failed"
 RETIRE: Final = b"retire"
 
@@ -67,6 +68,8 @@ class Line:
 
     def failed(self, failure: Failure) -> None:
         """Say why there is nothing to serve."""
+        if failure.details:
+            self._say(b"%s %s" % (DETAILS, failure.details.encode("unicode_escape")))  # one line
         self._say(b"%s %d %s" % (FAILED, failure.status, str(failure).encode(errors="backslashreplace")))
 
     def _say(self, what: bytes) -> None:

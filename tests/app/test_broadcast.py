@@ -14,9 +14,9 @@ from websockets.sync.client import ClientConnection, connect
 from wscore import Config
 from wscore.app import App, Member, Registry, WebSocket
 
+from ..real_time import PATIENCE
 from ..serving import BACKENDS, serving
 
-PATIENCE = 20
 LARGE = "x" * 2**16
 
 

@@ -17,7 +17,8 @@ from websockets.asyncio.client import connect as connect_async
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect, unix_connect
 
-TIMEOUT = 60  # seconds; only a server that hangs gets there
+from ..real_time import TIMEOUT
+
 PATIENT = ["--timeout-graceful-shutdown", "3600"]  # for ends that must not be by force
 QUICK = ["--timeout-graceful-shutdown", "0.2", "--ws-close-timeout", "0.2"]  # for ends by force
 SERVES = r"worker (\d+) serves"

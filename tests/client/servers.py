@@ -67,6 +67,14 @@ def scripted(play: Script) -> Iterator[int]:
             raise failure
 
 
+@contextlib.contextmanager
+def nobody_listens() -> Iterator[int]:
+    """Give a port that refuses connections; it is held meanwhile, since one that is free is soon anybody's."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        yield sock.getsockname()[1]
+
+
 def read_request(sock: socket.socket) -> bytes:
     """Read a request head."""
     head = b""

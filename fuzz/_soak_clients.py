@@ -52,7 +52,7 @@ class Soak:
         """Connect, with changes to the configuration."""
         scheme = "wss" if self.tls else "ws"
         config = dataclasses.replace(self.config, **changes)
-        return self.connect(f"{scheme}://localhost:{self.port}{path}", ssl=self.tls, config=config, proxy=None)
+        return self.connect(f"{scheme}://127.0.0.1:{self.port}{path}", ssl=self.tls, config=config, proxy=None)
 
     def late(self) -> float:
         """Give how far behind the two processes are, an echo that is on its way included."""

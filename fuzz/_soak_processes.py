@@ -54,7 +54,7 @@ def certificates(tls: bool) -> Iterator[tuple[str | None, ssl.SSLContext | None]
 
     authority, context = trustme.CA(), ssl.create_default_context()
     authority.configure_trust(context)
-    with authority.issue_cert("localhost").private_key_and_cert_chain_pem.tempfile() as path:
+    with authority.issue_cert("localhost", "127.0.0.1").private_key_and_cert_chain_pem.tempfile() as path:
         yield path, context
 
 

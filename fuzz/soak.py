@@ -71,8 +71,8 @@ class Run:
         except Exception as error:
             while isinstance(error, ExceptionGroup):
                 error = error.exceptions[0]
-            if _overdue(error) and self.soak.late() > self.soak.config.handshake_timeout / 4:
-                self.late[name] += 1  # this machine is too busy for durations so short
+            if _overdue(error):
+                self.late[name] += 1
             else:
                 self.wrong.setdefault(f"{name}: {type(error).__name__}", []).append(str(error))
         finally:
@@ -119,6 +119,10 @@ async def run(soak: Soak, seconds: float, at_once: int, busy: bool, growth: floa
         last = await this.held(first)
     left = counted()
     wrong = [f"{name}, {len(said)} times: {said[0]}" for name, said in this.wrong.items()]
+    in_time = not this.echoes or statistics.quantiles(this.echoes, n=100)[-1] < soak.config.handshake_timeout / 4
+    for name, late in this.late.items():
+        if in_time and late > 2 + this.done[name] / 10:
+            wrong.append(f"{name}: {late} of {this.done[name]} were too late, although an echo was not")
     wrong += [
         f"the server holds {last[each]} {each}, {first[each]} at first" for each in HELD[:3] if last[each] > first[each]
     ]

@@ -211,7 +211,7 @@ def test_an_application_that_cannot_be_served_is_explained_once(command, one_lin
     """Not once for each worker; with the status that one process would have."""
     (command.folder / "workers.py").write_text(APPLICATION)
     (command.folder / "dies.py").write_text("import os\nos._exit(7)\n")
-    result = command("run", target, "--workers", "4", "--port", "0", "--backend", backend, "--log-level", "info")
+    result = command("run", target, "--workers", "2", "--port", "0", "--backend", backend, "--log-level", "info")
     lines = result.stderr.splitlines()
     assert says in one_line(result), lines
     assert result.returncode == status
@@ -423,7 +423,7 @@ def test_code_that_cannot_be_loaded_replaces_nobody(workers, command, backend):
 
 
 def test_a_killed_worker_takes_only_its_own_clients_along(workers, backend):
-    """200 clients on two workers, one killed: its clients see a loss, the others nothing, and it is replaced."""
+    """50 clients on two workers, one killed: its clients see a loss, the others nothing, and it is replaced."""
     running = workers("--backend", backend)
     url = running.url()
     first = running.logs(SERVES, 2)
@@ -434,7 +434,7 @@ def test_a_killed_worker_takes_only_its_own_clients_along(workers, backend):
             async def client():
                 return await stack.enter_async_context(connect_async(url, open_timeout=TIMEOUT, compression=None))
 
-            clients = await asyncio.gather(*(client() for _ in range(200)))
+            clients = await asyncio.gather(*(client() for _ in range(50)))
             while len(by_pid := await ask(clients)) < 2:  # the system may give them all to one
                 clients.append(await client())
             victim = max(by_pid, key=lambda pid: len(by_pid[pid]))
@@ -466,7 +466,7 @@ async def ask(clients) -> dict:
 
 
 def test_workers_are_replaced_without_refusing_a_connection(workers, backend):
-    """SIGHUP under 200 talking clients: each gets 1012, connects again at once, and is served every time."""
+    """SIGHUP under 50 talking clients: each gets 1012, connects again at once, and is served every time."""
     running = workers("--backend", backend)
     url = running.url()
     old = {int(pid) for pid in running.logs(SERVES, 2)}
@@ -504,7 +504,7 @@ def test_workers_are_replaced_without_refusing_a_connection(workers, backend):
         async with asyncio.TaskGroup() as group:
             for _ in range(4):
                 group.create_task(newcomers())
-            clients = [group.create_task(client()) for _ in range(200)]
+            clients = [group.create_task(client()) for _ in range(50)]
             for _ in clients:
                 await all_talk.acquire()
             running.signal(signal.SIGHUP)

@@ -126,7 +126,7 @@ def resident() -> float:
 
 async def stats(websocket: WebSocket) -> None:
     gc.collect()
-    held = {"connections": running, **counted(), "MiB": resident()}
+    held = {"connections": running, **counted(), "objects": len(gc.get_objects()), "MiB": resident()}
     await websocket.send_json({**held, "log": unplanned.records[:20]})
 
 

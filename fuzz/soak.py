@@ -27,7 +27,7 @@ from fuzz._soak_processes import HANGS, burning, certificates, counted, server
 from wscore import Config, HandshakeTimeout
 
 DURATIONS: Final = ("handshake_timeout", "accept_timeout", "ping_interval", "ping_timeout", "close_timeout")
-HELD: Final = ("connections", "tasks", "descriptors", "MiB")
+HELD: Final = ("connections", "tasks", "descriptors", "objects", "MiB")
 SHOWN: Final = 20
 
 
@@ -130,8 +130,9 @@ async def run(soak: Soak, seconds: float, at_once: int, busy: bool, growth: floa
         f"the clients hold {left[each]} {each}, {ours[each]} at first" for each in ours if left[each] > ours[each]
     ]
     wrong += [f"in the log: {each}" for each in last["log"]]
-    if last["MiB"] > growth * warm["MiB"]:
-        wrong.append(f"the server has {last['MiB']:.1f} MiB, {warm['MiB']:.1f} after warming up")
+    for each in ("objects", "MiB"):
+        if last[each] > growth * warm[each]:
+            wrong.append(f"the server has {last[each]:,.1f} {each}, {warm[each]:,.1f} after warming up")
     if not soak.pings:
         wrong.append("nobody was pinged")
     failed: Counter[str] = Counter()
@@ -143,7 +144,7 @@ async def run(soak: Soak, seconds: float, at_once: int, busy: bool, growth: floa
         print(f"{name:28}{done:8,}{late:8,}{bad:8,}")
     print(f"\n{'server':28}{'at first':>10}{'warm':>10}{'at last':>10}")
     for each in HELD:
-        print(f"{each:28}{first[each]:10.4g}{warm[each]:10.4g}{last[each]:10.4g}")
+        print(f"{each:28}{first[each]:10,.6g}{warm[each]:10,.6g}{last[each]:10,.6g}")
     echoes, pings = sorted(this.echoes) or [0.0], soak.pings or [0.0]
     shown = [1000 * each for each in (statistics.median(echoes), echoes[int(0.99 * len(echoes))], echoes[-1])]
     print(f"\nan echo among them, ms: median {shown[0]:.1f}, p99 {shown[1]:.1f}, longest {shown[2]:.1f}")

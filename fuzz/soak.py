@@ -110,7 +110,7 @@ async def run(soak: Soak, seconds: float, at_once: int, busy: bool, growth: floa
     with contextlib.ExitStack() as stack:
         async with anyio.create_task_group() as probing:
             probing.start_soon(this.probe)
-            await this.play(max(1.0, seconds / 5))
+            await this.play(max(1.0, min(60.0, seconds / 2)))
             warm = await this.held({**first, "connections": 2})
             if busy:
                 stack.enter_context(burning(seconds / 2))
@@ -155,7 +155,7 @@ async def run(soak: Soak, seconds: float, at_once: int, busy: bool, growth: floa
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m fuzz.soak", description=str(__doc__).partition("\n")[0])
-    parser.add_argument("--minutes", type=float, default=1.0, help="how long, 1 by default; warming up is a fifth more")
+    parser.add_argument("--minutes", type=float, default=1.0, help="how long, 1 by default; warming up is half as long again, or a minute")
     parser.add_argument("--backend", choices=["asyncio", "uvloop", "trio"], default="asyncio", help="of both ends")
     parser.add_argument("--tls", action="store_true", help="wss")
     parser.add_argument("--busy", action="store_true", help="for half of the time beside a process that computes")

@@ -155,7 +155,7 @@ async def run(soak: Soak, seconds: float, at_once: int, busy: bool, growth: floa
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m fuzz.soak", description=str(__doc__).partition("\n")[0])
-    parser.add_argument("--minutes", type=float, default=1.0, help="how long, 1 by default; warming up is half as long again, or a minute")
+    parser.add_argument("--minutes", type=float, default=1.0, help="how long, 1 by default, after warming up")
     parser.add_argument("--backend", choices=["asyncio", "uvloop", "trio"], default="asyncio", help="of both ends")
     parser.add_argument("--tls", action="store_true", help="wss")
     parser.add_argument("--busy", action="store_true", help="for half of the time beside a process that computes")

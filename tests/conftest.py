@@ -1,12 +1,18 @@
-"""The option `--engine`: on which frame engine the tests run.
+"""What holds for all tests: the option `--engine`, and examples that are the same in every run.
 
-The product does not know of it: what changes is the default of `Config(engine=...)`, in the tests' own process. A test
-that names an engine gets the one it names.
+The product does not know of the option: what changes is the default of `Config(engine=...)`, in the tests' own process.
+A test that names an engine gets the one it names.
+
+Hypothesis derives its examples from the test, so that a run is red for a change and never by chance. Other examples
+than these are looked for where more of them are asked for, with `WSCORE_EXAMPLES`, and by the fuzzer.
 """
 
 from __future__ import annotations
 
+import os
+
 import pytest
+from hypothesis import settings
 
 from wscore import Config
 
@@ -15,7 +21,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--engine", choices=["native", "wsproto"], help="the frame engine of connections by default")
 
 
+settings.register_profile("the same in every run", derandomize=True, deadline=None)
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    if "WSCORE_EXAMPLES" not in os.environ:
+        settings.load_profile("the same in every run")
     if engine := config.getoption("engine"):
         defaults = Config.__init__.__kwdefaults__
         assert defaults is not None

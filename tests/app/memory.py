@@ -10,7 +10,7 @@ import anyio
 
 from wscore import ClientDisconnected
 
-PATIENCE = 20.0
+from ..real_time import PATIENCE
 
 
 def scope_for(path: str = "/", **changes: Any) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def until(true: Callable[[], bool]) -> None:
         event.wait(0.01)
 
 
-CASES = [pytest.param(200, 100, id="200"), pytest.param(1000, 100, id="1000", marks=pytest.mark.long)]
+CASES = [pytest.param(100, 100, id="100"), pytest.param(1000, 100, id="1000", marks=pytest.mark.long)]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

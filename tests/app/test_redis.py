@@ -21,7 +21,8 @@ from anyio.streams.tls import TLSListener
 
 from wscore.app import App, Envelope, Member, RedisBackplane, Registry, WebSocket
 
-from ..redis_server import PATIENCE, RedisServer, needs_redis
+from ..real_time import PATIENCE, scaled
+from ..redis_server import RedisServer, needs_redis
 from .memory import connected
 
 pytestmark = pytest.mark.anyio
@@ -82,7 +83,8 @@ async def heard(sender: Process, receiver: Process, room: str) -> None:
         while len(receiver.got) == before:
             sender.say(room, "?")
             await anyio.sleep(0.02)
-        await anyio.sleep(0.1)
+        sender.say(room, "the last one")
+        await until(lambda: receiver.got[-1].data == "the last one")
     receiver.got.clear()
 
 
@@ -199,6 +201,7 @@ async def test_prefixes_keep_applications_apart(redis: RedisServer) -> None:
 
 
 @needs_redis
+@pytest.mark.realtime
 async def test_a_broadcast_costs_redis_one_command(redis: RedisServer) -> None:
     """However many members get it, in however many processes: nothing but the PUBLISH."""
     async with Process(redis).running() as one, Process(redis).running() as two, Process(redis).running() as three:
@@ -206,7 +209,7 @@ async def test_a_broadcast_costs_redis_one_command(redis: RedisServer) -> None:
             for id in range(50):
                 each.backplane.entered("blue", str(id))
             await heard(one, each, "blue")
-        await anyio.sleep(0.1)
+        await anyio.sleep(scaled(0.2))  # until nobody tells any more who has entered
         redis("CONFIG", "RESETSTAT")
         for number in range(100):
             one.say("blue", str(number))
@@ -292,9 +295,10 @@ async def test_presence_is_known_everywhere(redis: RedisServer) -> None:
 
 
 @needs_redis
+@pytest.mark.realtime
 async def test_members_of_a_process_that_died_are_forgotten(redis: RedisServer) -> None:
     """Once their entries have expired; those of a process that lives are renewed, and nothing stays in Redis."""
-    expiry = 1.0
+    expiry = scaled(1.0)
     async with Process(redis, expiry=expiry).running() as lives:
         async with anyio.create_task_group() as tasks:
 

@@ -22,7 +22,10 @@ from tests.conformance.wire import CLOSE, TEXT, frame
 
 from wscore._cli._terminal import shown
 
-TIMEOUT = 60  # seconds; only a command that hangs gets there
+from ..real_time import PATIENCE, TIMEOUT, scaled
+
+SILENCE = str(scaled(0.5))  # after which nothing more comes
+UNTIL_IT_CLOSES = ["--wait", str(PATIENCE)]  # the server does
 CONNECT = [sys.executable, "-m", "wscore", "connect"]
 
 
@@ -72,9 +75,10 @@ def piped(text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.realtime
 def test_a_pipes_lines_are_sent_and_the_answers_printed(url: str) -> None:
     """Each with its kind and its size; after the last line the answers are waited for, then it closes."""
-    ran = piped("hi\nh\xe4\n/binary 00ff\n//x\n\n", url, "--wait", "0.3")
+    ran = piped("hi\nh\xe4\n/binary 00ff\n//x\n\n", url, "--wait", SILENCE)
     assert ran.stdout.splitlines() == [
         "< text, 2 bytes: hi",
         "< text, 3 bytes: h\xe4",
@@ -86,23 +90,26 @@ def test_a_pipes_lines_are_sent_and_the_answers_printed(url: str) -> None:
     assert ran.returncode == 0
 
 
+@pytest.mark.realtime
 def test_a_last_line_without_an_end_is_a_line(url: str) -> None:
     """As `printf` writes it; `--raw` prints the messages alone."""
-    ran = piped("a\r\n/binary 00ff\nb", url, "--wait", "0.3", "--raw")
+    ran = piped("a\r\n/binary 00ff\nb", url, "--wait", SILENCE, "--raw")
     assert ran.stdout.splitlines() == ["a", "00ff", "b"]
 
 
+@pytest.mark.realtime
 def test_commands(url: str) -> None:
     """A ping's time is told, a close ends it with its code, and nothing but messages is on stdout."""
-    ran = piped("/ping\n/ping x\n/help\n/close 4000 bye\nnever\n", url, "--wait", "0.3")
+    ran = piped("/ping\n/ping x\n/help\n/close 4000 bye\nnever\n", url, "--wait", SILENCE)
     assert len(re.findall(r"^pong after \d+\.\d ms$", ran.stderr, re.MULTILINE)) == 2
     assert ran.stderr.splitlines()[-1] == "closed: 4000 bye"
     assert (ran.returncode, ran.stdout) == (0, "")
 
 
+@pytest.mark.realtime
 def test_a_close_from_a_pipe_waits_for_the_answers_before_it(url: str) -> None:
     """As the end of the pipe does."""
-    ran = piped("a\nb\n/close 4000\n", url, "--wait", "0.3", "--raw")
+    ran = piped("a\nb\n/close 4000\n", url, "--wait", SILENCE, "--raw")
     assert ran.stdout == "a\nb\n"
 
 
@@ -116,9 +123,10 @@ def test_a_close_from_a_pipe_waits_for_the_answers_before_it(url: str) -> None:
         (b"\xff", "UTF-8"),
     ],
 )
+@pytest.mark.realtime
 def test_a_line_of_a_pipe_that_cannot_be_sent(url: str, line: bytes, why: str) -> None:
     """It is explained on stderr, the others are sent, and the exit status says that it is missing."""
-    command = [*CONNECT, url, "--raw", "--wait", "0.3"]
+    command = [*CONNECT, url, "--raw", "--wait", SILENCE]
     ran = subprocess.run(command, input=line + b"\nb\n", capture_output=True, check=False, timeout=TIMEOUT)
     assert ran.stdout == b"b\n"
     assert why in ran.stderr.decode()
@@ -126,10 +134,11 @@ def test_a_line_of_a_pipe_that_cannot_be_sent(url: str, line: bytes, why: str) -
     assert ran.returncode == 1
 
 
+@pytest.mark.realtime
 def test_more_lines_than_fit_anywhere(url: str) -> None:
     """They are read no faster than the server takes them, and all of them are answered."""
     text = "".join(f"{n:06}\n" for n in range(20_000))
-    assert piped(text, url, "--raw", "--wait", "0.3").stdout == text
+    assert piped(text, url, "--raw", "--wait", SILENCE).stdout == text
 
 
 def test_nobody_reads_what_is_printed(url: str) -> None:
@@ -205,7 +214,7 @@ def test_a_ping_that_is_not_answered_delays_no_line() -> None:
         read_to_end(sock)
 
     with scripted(play) as port:
-        ran = piped("/ping\nhello\n", f"ws://127.0.0.1:{port}/", "--raw", "--wait", "30")
+        ran = piped("/ping\nhello\n", f"ws://127.0.0.1:{port}/", "--raw", *UNTIL_IT_CLOSES)
     assert (ran.stdout, ran.returncode) == ("heard\n", 0)
 
 
@@ -238,7 +247,7 @@ def test_the_server_closes(url: str) -> None:
 
 def test_a_message_cannot_command_the_terminal(url: str) -> None:
     """Control characters are spelled out."""
-    ran = piped("escapes\n", url, "--wait", "0.3")
+    ran = piped("escapes\ngo\n", url, *UNTIL_IT_CLOSES)
     assert ran.stdout == "< text, 14 bytes: \\x1b]0;title\\x07 a\tb\n"
 
 
@@ -327,13 +336,13 @@ def test_certificates(tmp_path: Path) -> None:
         assert re.search(r"certificate.*\(--cafile FILE trusts an authority, --insecure anybody\)", refused.stderr)
         assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
         for option in (["--insecure"], ["--cafile", str(tmp_path / "ca.pem")]):
-            assert piped("hi\n", uri, *option, "--wait", "0.2").stdout == "< text, 2 bytes: hi\n"
+            assert piped("hi\ngo\n", uri, *option, *UNTIL_IT_CLOSES).stdout == "< text, 2 bytes: hi\n"
 
 
 def test_a_proxy(url: str) -> None:
     """--proxy takes the way through one."""
     with Proxy() as proxy:
-        ran = piped("hi\n", url, "--proxy", f"http://127.0.0.1:{proxy.port}", "--wait", "0.2")
+        ran = piped("hi\ngo\n", url, "--proxy", f"http://127.0.0.1:{proxy.port}", *UNTIL_IT_CLOSES)
     assert ran.stdout == "< text, 2 bytes: hi\n"
     assert len(proxy.asked) == 1
 

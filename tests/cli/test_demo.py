@@ -13,7 +13,7 @@ from wscore._demo import conversation
 from wscore._demo.chat import QUEUE, TOO_SLOW, chat, rooms
 from wscore._demo.conversation import ConversationFailed, hold_conversation
 
-TIMEOUT = 60  # seconds; only a server that hangs gets there
+from ..real_time import TIMEOUT
 
 
 def test_the_conversation_is_printed(command, backend):

@@ -14,11 +14,11 @@ from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as connect_async
 from websockets.exceptions import ConnectionClosed
 
+from ..real_time import TIMEOUT
 from ..redis_server import RedisServer, needs_redis
 
 pytestmark = needs_redis
 
-TIMEOUT = 60  # seconds; only what hangs gets there
 SERVES = r"worker (\d+) serves"
 
 # Who connects is in the room of the path. What it says goes to all there, itself included; four words are questions.

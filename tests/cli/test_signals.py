@@ -6,7 +6,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-TIMEOUT = 60  # seconds; only a server that hangs gets there
+from ..real_time import TIMEOUT
+
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 QUICK = ["--timeout-graceful-shutdown", "0.2", "--ws-close-timeout", "0.2"]  # for ends by force
 PATIENT = ["--timeout-graceful-shutdown", "3600"]  # for ends that must not be by force

@@ -11,7 +11,7 @@ import pytest
 
 from wscore._cli._worker import Inheritance
 
-TIMEOUT = 60  # seconds; only a worker that hangs gets there
+from ..real_time import TIMEOUT
 
 START = """
 import os, signal, sys, time

@@ -74,6 +74,14 @@ def scripted(play: Script) -> Iterator[int]:
             raise failure
 
 
+@contextlib.contextmanager
+def nobody_listens() -> Iterator[int]:
+    """Give a port that refuses connections; it is held meanwhile, since one that is free is soon anybody's."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        yield sock.getsockname()[1]
+
+
 def read_request(sock: socket.socket) -> bytes:
     """Read a request head."""
     head = b""
@@ -155,54 +163,77 @@ def aiohttp_server() -> Iterator[int]:
 class Proxy:
     """An HTTP proxy on loopback that connects whoever asks; `asked` are the heads of their requests.
 
-    It takes every name for 127.0.0.1, so that a client's own idea of a name is of no help to it.
+    It takes every name for 127.0.0.1, so that a client's own idea of a name is of no help to it. It runs in a thread
+    of its own, and there in one event loop: two threads must not use one `ssl.SSLSocket`, one reading, one writing.
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None, hints: bytes = b"") -> None:
         self.asked: list[bytes] = []
+        self.port = 0
         self._tls = tls
         self._hints = hints
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self._threads: list[threading.Thread] = []
+        self._connections: list[asyncio.Task[None]] = []
+        self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Proxy:
-        self._start(self._accept)
+        with contextlib.ExitStack() as stack:
+            portal = stack.enter_context(start_blocking_portal("asyncio"))
+            self.port = stack.enter_context(portal.wrap_async_context_manager(self._running()))
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for thread in self._threads:
-            thread.join(PATIENCE)
-            assert not thread.is_alive(), "a connection through the proxy has not ended"
+        self._stack.close()
 
-    def _start(self, target: Callable[..., None], *args: Any) -> None:
-        self._threads.append(threading.Thread(target=target, args=args, daemon=True))
-        self._threads[-1].start()
+    @contextlib.asynccontextmanager
+    async def _running(self) -> AsyncIterator[int]:
+        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            self._connections.append(asyncio.create_task(self._serve(reader, writer)))
 
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                self._start(self._serve, self._listener.accept()[0])
+        server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=self._tls)
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:
+            server.close()
+            if self._connections:
+                ended, left = await asyncio.wait(self._connections, timeout=PATIENCE)
+                assert not left, "a connection through the proxy has not ended"
+                for connection in ended:
+                    connection.result()
 
-    def _serve(self, sock: socket.socket) -> None:
-        sock.settimeout(PATIENCE)
-        with contextlib.suppress(OSError), sock if self._tls is None else self._tls.wrap_socket(sock, True) as client:
-            head = read_request(client)
+    async def _serve(self, from_client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        async with _closing(to_client):
+            try:
+                head = await from_client.readuntil(b"\r\n\r\n")
+            except asyncio.IncompleteReadError:
+                return
             self.asked.append(head)
             port = int(head.split(b" ")[1].rpartition(b":")[2])
-            with socket.create_connection(("127.0.0.1", port), PATIENCE) as server:
-                client.sendall(self._hints + b"HTTP/1.1 200 Connection established\r\n\r\n")
-                back = threading.Thread(target=self._copy, args=(server, client), daemon=True)
-                back.start()
-                self._copy(client, server)
-                back.join(PATIENCE)
+            from_server, to_server = await asyncio.open_connection("127.0.0.1", port)
+            async with _closing(to_server):
+                to_client.write(self._hints + b"HTTP/1.1 200 Connection established\r\n\r\n")
+                await asyncio.gather(_copy(from_client, to_server), _copy(from_server, to_client))
 
-    @staticmethod
-    def _copy(source: socket.socket, sink: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while data := source.recv(2**16):
-                sink.sendall(data)
-        with contextlib.suppress(OSError):
-            sink.shutdown(socket.SHUT_WR)
+
+@contextlib.asynccontextmanager
+async def _closing(writer: asyncio.StreamWriter) -> AsyncIterator[None]:
+    """Have a connection closed at the end; that its peer is gone is no error of the proxy's."""
+    with contextlib.suppress(OSError):
+        try:
+            yield
+        finally:
+            writer.close()
+            await writer.wait_closed()
+
+
+async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    """Copy until the end of `source`, and pass that on: a half-close, or in TLS, which has none, close_notify."""
+    with contextlib.suppress(OSError):
+        while data := await source.read(2**16):
+            sink.write(data)
+            await sink.drain()
+    with contextlib.suppress(OSError):
+        if sink.can_write_eof():
+            sink.write_eof()
+        else:
+            sink.close()

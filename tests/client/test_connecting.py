@@ -28,7 +28,7 @@ from wscore.connecting import Destination
 
 from ..conformance.harness import far_end
 from ..conformance.wire import CLOSE, TEXT, frame
-from .servers import echo, read_request, read_to_end, upgrade
+from .servers import echo, nobody_listens, read_request, read_to_end, upgrade
 
 pytestmark = pytest.mark.anyio
 
@@ -62,9 +62,7 @@ async def test_a_request_that_cannot_be_sent(connect: Any) -> None:
 
 async def test_nobody_listens(connect: Any, tmp_path: Path) -> None:
     """Where nobody listens the error is one line with the address and the system's reason."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    with pytest.raises(HandshakeFailed) as failed:
+    with nobody_listens() as port, pytest.raises(HandshakeFailed) as failed:
         await enter(connect(f"ws://127.0.0.1:{port}/path"))
     assert re.fullmatch(
         rf"no connection to ws://127\.0\.0\.1:{port}/path: .*(refused|Connect call failed).*", str(failed.value)

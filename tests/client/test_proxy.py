@@ -13,7 +13,7 @@ import pytest
 from wscore import Config, HandshakeFailed, HandshakeTimeout, InvalidURI, ProxyRefused
 from wscore.connecting import Destination
 
-from .servers import Proxy, echo, read_request, read_to_end
+from .servers import Proxy, echo, nobody_listens, read_request, read_to_end
 
 pytestmark = pytest.mark.anyio
 
@@ -124,17 +124,17 @@ async def test_a_silent_proxy(connect: Any, script: Callable[..., int], says: by
         read_to_end(sock)
 
     port = script(play)
-    config = Config(handshake_timeout=0.3)
+    config = Config(handshake_timeout=0.2)
     with pytest.raises(HandshakeTimeout, match=f"by proxy http://127.0.0.1:{port}: connecting took too long"):
         await echoes(connect("ws://far.example/x", proxy=f"http://127.0.0.1:{port}", config=config))
 
 
 async def test_no_proxy_there(connect: Any) -> None:
     """The error names the proxy."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    with pytest.raises(HandshakeFailed, match=f"ws://far.example/ by proxy http://127.0.0.1:{port}: .*") as failed:
-        await echoes(connect("ws://far.example/", proxy=f"http://127.0.0.1:{port}"))
+    with nobody_listens() as port:
+        why = f"ws://far.example/ by proxy http://127.0.0.1:{port}: .*"
+        with pytest.raises(HandshakeFailed, match=why) as failed:
+            await echoes(connect("ws://far.example/", proxy=f"http://127.0.0.1:{port}"))
     assert failed.value.temporary
 
 

@@ -16,8 +16,7 @@ from websockets.http11 import Response
 from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
-PATIENCE = 20.0
-"""Seconds after which a test that waits gives up. No test's outcome depends on it but that of a failing one."""
+from ..real_time import PATIENCE
 
 TEXT, BINARY, CLOSE = 1, 2, 8
 

@@ -33,10 +33,9 @@ from wscore.compat.robyn import (
     jsonify,
 )
 
+from ..real_time import PATIENCE
 from ..serving import BACKENDS, serving
 from . import robyn_programs as programs
-
-PATIENCE = 20.0
 
 
 @pytest.fixture(params=BACKENDS)

@@ -28,11 +28,20 @@ from wscore import (
 )
 from wscore.compat.seldom import WebSocketClient
 
-from ..client.servers import Script, aiohttp_server, read_request, read_to_end, scripted, upgrade, websockets_server
+from ..client.servers import (
+    Script,
+    aiohttp_server,
+    nobody_listens,
+    read_request,
+    read_to_end,
+    scripted,
+    upgrade,
+    websockets_server,
+)
 from ..conformance.harness import open_sockets
+from ..real_time import PATIENCE
 from ..serving import BACKENDS, serving
 
-PATIENCE = 20.0
 SHORT = 0.05
 QUICK = Config(close_timeout=SHORT, handshake_timeout=PATIENCE)
 
@@ -109,9 +118,10 @@ def ended(client: WebSocketClient) -> None:
     assert not client.is_alive()
 
 
-def closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    with nobody_listens() as port:
+        yield port
 
 
 # -- rows
@@ -228,12 +238,12 @@ def test_a_code_that_no_close_frame_can_carry_is_refused(url: str) -> None:
         assert client.wait_for(1) == ["a"]
 
 
-def test_the_log_says_what_seldoms_says(url: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_says_what_seldoms_says(url: str, caplog: pytest.LogCaptureFixture, closed_port: int) -> None:
     """The same words, at the same levels."""
     with caplog.at_level(logging.INFO, "wscore.seldom"):
         with WebSocketClient(url) as client:
             client.send_message({"no": "message"})  # type: ignore[arg-type]
-        failed = WebSocketClient(f"ws://127.0.0.1:{closed_port()}/")
+        failed = WebSocketClient(f"ws://127.0.0.1:{closed_port}/")
         failed.start()
         ended(failed)
     assert [(record.levelname, record.getMessage()) for record in caplog.records[:3]] == [
@@ -266,9 +276,9 @@ def test_hooks_may_be_static(url: str) -> None:
 # -- errors, and exceptions on demand
 
 
-def test_a_connection_that_fails_is_an_error_that_is_kept() -> None:
+def test_a_connection_that_fails_is_an_error_that_is_kept(closed_port: int) -> None:
     """`on_error` hears of it, as in seldom; who waits for the opening, or for messages, gets the exception."""
-    client = Recorder(f"ws://127.0.0.1:{closed_port()}/")
+    client = Recorder(f"ws://127.0.0.1:{closed_port}/")
     client.start()
     ended(client)
     assert client.heard == [HandshakeFailed]
@@ -341,7 +351,7 @@ def test_messages_that_cannot_come_are_an_exception_at_once(url: str) -> None:
         assert client.wait_for(1) == ["a"]
 
 
-def test_errors_in_sending_are_raised_on_demand(url: str) -> None:
+def test_errors_in_sending_are_raised_on_demand(url: str, closed_port: int) -> None:
     """A wrong kind, too early, too late."""
     client = WebSocketClient(url, raise_errors=True)
     with pytest.raises(LocalProtocolError, match=r"send_message\(\) before start\(\)"):
@@ -353,7 +363,7 @@ def test_errors_in_sending_are_raised_on_demand(url: str) -> None:
     ended(client)
     with pytest.raises(ConnectionClosed):
         client.send_message("a")
-    failed = WebSocketClient(f"ws://127.0.0.1:{closed_port()}/", raise_errors=True)
+    failed = WebSocketClient(f"ws://127.0.0.1:{closed_port}/", raise_errors=True)
     failed.start()
     with pytest.raises(HandshakeFailed, match="refused"):
         failed.send_message("a")
@@ -670,17 +680,17 @@ def test_a_name_with_several_addresses_is_tried_at_each(monkeypatch: pytest.Monk
         return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", address) for address in addresses]
 
     monkeypatch.setattr(socket, "getaddrinfo", names)
-    nobody = ("127.0.0.1", closed_port())
-    with websockets_server() as port:
+    with nobody_listens() as closed, websockets_server() as port:
+        nobody = ("127.0.0.1", closed)
         addresses[:] = nobody, ("127.0.0.1", port)
         with WebSocketClient("ws://two.test/") as client:
             client.send_message("a")
             assert client.wait_for(1) == ["a"]
-    addresses[:] = nobody, nobody
-    client = WebSocketClient("ws://two.test/")
-    with pytest.raises(HandshakeFailed, match=r"no connection to ws://two\.test/: .*refused"):
-        client.start(wait=True)
-    ended(client)
+        addresses[:] = nobody, nobody
+        client = WebSocketClient("ws://two.test/")
+        with pytest.raises(HandshakeFailed, match=r"no connection to ws://two\.test/: .*refused"):
+            client.start(wait=True)
+        ended(client)
 
 
 @pytest.fixture(scope="module")

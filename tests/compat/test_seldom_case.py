@@ -15,9 +15,9 @@ import pytest
 
 from wscore.compat import seldom
 
+from ..real_time import TIMEOUT
 from ..serving import BACKENDS, serving
 
-PATIENCE = 60.0
 PROGRAMS = Path(__file__).parent / "programs"
 
 
@@ -54,7 +54,7 @@ def documents_server(tmp_path: Path) -> Iterator[int]:
             pytest.fail("the document's server did not start")
     finally:
         process.kill()
-        process.communicate(timeout=PATIENCE)
+        process.communicate(timeout=TIMEOUT)
 
 
 # It waits for three seconds each time, as the document does.
@@ -65,7 +65,7 @@ def test_the_documents_test_case_runs(server: str, tmp_path: Path) -> None:
         program = tmp_path / "test_websocket.py"
         program.write_text((PROGRAMS / "seldom_case.py").read_text().replace("8765", str(port)))
         done = subprocess.run(
-            [sys.executable, program], capture_output=True, text=True, timeout=PATIENCE, check=False, encoding="utf-8"
+            [sys.executable, program], capture_output=True, text=True, timeout=TIMEOUT, check=False, encoding="utf-8"
         )
     assert done.returncode == 0, done.stderr
     lines = [line.partition(" | ")[2] for line in done.stderr.splitlines() if " | " in line]
@@ -147,7 +147,7 @@ def run(folder: Path, name: str, value: bool, arguments: str = "") -> subprocess
     program = folder / "test_it.py"
     program.write_text(CASES.format(name=name, value=value, arguments=arguments))
     return subprocess.run(
-        [sys.executable, program], capture_output=True, text=True, timeout=PATIENCE, check=False, cwd=folder
+        [sys.executable, program], capture_output=True, text=True, timeout=TIMEOUT, check=False, cwd=folder
     )
 
 

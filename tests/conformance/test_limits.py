@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ..real_time import scaled
 from .apps import echo
 from .harness import Transport, quick
 from .subprocesses import server_process
@@ -36,9 +37,10 @@ def test_max_connections(serve: Any) -> None:
         wire.close()
 
 
+@pytest.mark.realtime
 def test_turned_away_clients_are_limited_too(serve: Any) -> None:
     """A flood of clients that are turned away and do not leave does not hold sockets without end."""
-    server = serve(echo, config=quick(max_connections=1, close_timeout=0.5))
+    server = serve(echo, config=quick(max_connections=1, close_timeout=scaled(5.0)))
     good = server.open()
     answers = [server.connect() for _ in range(150)]
     for wire in answers:

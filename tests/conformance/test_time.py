@@ -8,6 +8,7 @@ import pytest
 
 from wscore import ClientDisconnected
 
+from ..real_time import PATIENCE, scaled
 from .apps import Noting, echo
 from .harness import Gate, Notes, proportioned, quick
 from .wire import BINARY, PING, PONG, TEXT, close_frame, frame, request
@@ -209,6 +210,7 @@ def test_t12_no_answer_to_the_handshake(serve: Any) -> None:
     assert notes.next()["code"] == 1006
 
 
+@pytest.mark.realtime
 def test_t13_next_part_of_a_denial(serve: Any) -> None:
     """T13: an application that does not go on with its denial in time is cut off."""
     notes = Notes()
@@ -219,7 +221,7 @@ def test_t13_next_part_of_a_denial(serve: Any) -> None:
         await send({"type": "websocket.http.response.body", "body": b"x", "more_body": True})
         notes.put(await receive())
 
-    wire = serve(app, config=quick(accept_timeout=0.1)).connect()
+    wire = serve(app, config=quick(accept_timeout=scaled(0.5))).connect()  # the beginning has to be in time
     wire.send(request())
     assert wire.read_response().status == 400
     assert not wire.read_to_any_end().endswith(b"0\r\n\r\n")
@@ -319,7 +321,7 @@ def test_backpressure_stops_reading(serve: Any) -> None:
         pass
     assert sent < 5000
     go.open()
-    wire.sock.settimeout(20)
+    wire.sock.settimeout(PATIENCE)
     wire.send(pending, close_frame(4000))
     count = sent + bool(pending)
     for n in range(count):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import trustme
 
+from ..real_time import scaled
 from .apps import Noting, echo
 from .harness import PATIENCE, Running, quick
 from .wire import BINARY, TEXT, Wire, close_frame, frame, request
@@ -117,9 +118,10 @@ def test_t11_no_tls_on_a_tls_port(what: str, serve: Any, server_side: ssl.SSLCon
     assert good.read_text() == "x"
 
 
+@pytest.mark.realtime
 def test_t14_tls_handshake_that_drips(serve: Any, server_side: ssl.SSLContext, client_side: ssl.SSLContext) -> None:
     """T14: a TLS handshake that never ends is cut off at the handshake deadline, and holds up no other."""
-    server = serve(echo, ssl=server_side, config=quick(handshake_timeout=0.5))
+    server = serve(echo, ssl=server_side, config=quick(handshake_timeout=scaled(1.0)))
     wire = server.connect()
     wire.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc")
     good = connect(server, client_side)
@@ -141,11 +143,12 @@ def test_t14_tls_handshake_that_drips(serve: Any, server_side: ssl.SSLContext, c
     assert good.read_text() == "x"
 
 
+@pytest.mark.realtime
 def test_t14_one_deadline_for_tls_and_head(
     serve: Any, server_side: ssl.SSLContext, client_side: ssl.SSLContext
 ) -> None:
     """T14: after the TLS handshake the head has what is left of the same time."""
-    server = serve(echo, ssl=server_side, config=quick(handshake_timeout=0.4))
+    server = serve(echo, ssl=server_side, config=quick(handshake_timeout=scaled(0.8)))
     wire = connect(server, client_side)
     assert b" 408 " in wire.read_to_any_end()
 

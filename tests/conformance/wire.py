@@ -12,8 +12,7 @@ import ssl
 import zlib
 from typing import NamedTuple
 
-PATIENCE = 20.0
-"""Seconds after which a test that waits gives up. No test's outcome depends on it but that of a failing one."""
+from ..real_time import PATIENCE
 
 TEXT, BINARY, CLOSE, PING, PONG, CONTINUATION = 1, 2, 8, 9, 10, 0
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="  # RFC 6455 1.3, and its answer:

@@ -43,7 +43,7 @@ from wscore import Config, ServerConnection
 from wscore._frames.native import NativeCodec
 from wscore._frames.wsproto import WsprotoCodec
 
-EXAMPLES = int(os.environ.get("WSCORE_EXAMPLES", "300"))
+EXAMPLES = int(os.environ.get("WSCORE_EXAMPLES", "150"))
 some = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 
 LIMIT = 300

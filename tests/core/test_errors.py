@@ -14,7 +14,6 @@ from wscore import (
     LocalProtocolError,
     ProxyRefused,
     StartupFailed,
-    application_failure,
     caused_by_disconnect,
 )
 
@@ -163,22 +162,3 @@ def test_a_real_chain():
     with pytest.raises(ExceptionGroup) as caught:
         application()
     assert caused_by_disconnect(caught.value)
-
-
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), BaseExceptionGroup("", [KeyboardInterrupt(), ValueError()])])
-def test_an_interrupt_is_for_the_program(error: BaseException) -> None:
-    """A KeyboardInterrupt out of an application, alone or beside others, is no failure of its own."""
-    with pytest.raises(type(error)) as raised:
-        application_failure(error, None)
-    assert raised.value is error
-
-
-def test_what_of_an_applications_error_is_logged() -> None:
-    """All but a disconnect, and a cancellation where there was one; a group of one is that one."""
-    leaving, stop, cancelled = SystemExit(3), ValueError(), GeneratorExit()
-    assert application_failure(leaving, GeneratorExit) is leaving
-    assert application_failure(cancelled, None) is cancelled
-    assert application_failure(cancelled, GeneratorExit) is None
-    assert application_failure(BaseExceptionGroup("", [cancelled, stop]), GeneratorExit) is stop
-    assert application_failure(BaseExceptionGroup("", [cancelled]), GeneratorExit) is None
-    assert application_failure(ClientDisconnected(1006, ""), None) is None

@@ -50,7 +50,6 @@ PUBLIC = [
     "Stats",
     "TLSObject",
     "admission",
-    "application_failure",
     "caused_by_disconnect",
     "out_of_resources",
     "post_extension",

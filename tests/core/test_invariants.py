@@ -30,7 +30,7 @@ from tests.core.peer import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Clien
 from wscore import ClientDisconnected, Closing, Config, InvalidMessage, LocalProtocolError, ServerConnection, State
 from wscore._lifecycle import TRANSITIONS
 
-EXAMPLES = int(os.environ.get("WSCORE_EXAMPLES", "100"))
+EXAMPLES = int(os.environ.get("WSCORE_EXAMPLES", "50"))
 few = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 
 SMALL = Config(

@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
+from ..real_time import TIMEOUT
 from ..redis_server import needs_redis
 
 pytestmark = needs_redis
 
 ROOT = Path(__file__).parents[2]
 COMMAND = "python docs/examples/chat_across_processes.py"
-TIMEOUT = 60  # seconds; only what hangs gets there
 
 
 @pytest.fixture(params=["asyncio", "trio"])

@@ -12,7 +12,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-TIMEOUT = 60  # seconds; only a server that hangs gets there
+from ..real_time import TIMEOUT
+
 SERVERS = {  # hypercorn with no workers: it serves in the process that is started, and ended, here
     "uvicorn-sansio": ["uvicorn", "--ws", "websockets-sansio", "--log-level", "critical", "--fd", "{fd}"],
     "uvicorn-wsproto": ["uvicorn", "--ws", "wsproto", "--log-level", "critical", "--fd", "{fd}"],

@@ -14,7 +14,9 @@ import pytest
 from wscore.testing import _thread
 from wscore.testing._thread import LoopThread
 
-SHORT = 0.05
+from ..real_time import scaled
+
+SHORT = scaled(0.05)
 
 
 async def add(a: int, b: int) -> int:
@@ -98,6 +100,7 @@ def test_what_still_runs_is_cancelled_at_the_end(backend: str) -> None:
     assert cancelled.is_set()
 
 
+@pytest.mark.realtime
 def test_a_blocked_loop_is_waited_for_once(backend: str) -> None:
     """The error says where it is; whatever is asked of the loop afterwards fails at once, and so does its end."""
     go_on = threading.Event()
@@ -106,7 +109,7 @@ def test_a_blocked_loop_is_waited_for_once(backend: str) -> None:
         go_on.wait(60)
 
     def test() -> None:
-        with LoopThread(backend, {}, patience=SHORT) as loop:
+        with LoopThread(backend, {}, patience=scaled(0.3)) as loop:
             threads.append(loop._thread)
             with pytest.raises(TimeoutError, match=r"(?s)blocks its event loop.*in block\n *go_on\.wait"):
                 loop.call(SHORT, block)

@@ -54,8 +54,9 @@ def blocking_server() -> Iterator[tuple[str, list[tuple[int, str]]]]:
         thread = threading.Thread(target=serve, args=(app, listener))
         thread.start()
         yield f"ws://127.0.0.1:{listener.getsockname()[1]}", ends
-        listener.shutdown(socket.SHUT_RDWR)  # a close alone does not wake who accepts
-        thread.join()
+        listener.close()
+        thread.join(10)
+        assert not thread.is_alive(), "closing the listening socket ends `serve`"
 
 
 def test_the_blocking_transport_carries_messages_of_any_size(blocking_server: Any) -> None:

@@ -135,7 +135,9 @@ class Wire:
         while moved:
             for end in self._ends:
                 end.settle()
-            moved = any([end.take_bytes() or end.take_end() or end.hear_of_reset() for end in self._ends])
+            moved = False
+            for end in self._ends:
+                moved |= end.take_bytes() or end.take_end() or end.hear_of_reset()
 
     async def change(self) -> None:
         """Wait until something has changed at either end."""

@@ -3,76 +3,75 @@
 import contextlib
 import logging
 import math
-import ssl
+from collections.abc import Callable
 from typing import Any
 
-import anyio
-import anyio.abc
-import anyio.lowlevel
+from anyio import (
+    BrokenResourceError,
+    CancelScope,
+    ClosedResourceError,
+    EndOfStream,
+    Event,
+    abc,
+    create_task_group,
+    current_time,
+    lowlevel,
+    sleep_forever,
+)
 
-from wscore import Application, Config, Peer, Scope, ServerConnection, ServerDriver
-from wscore.tls import TLS
-
-BROKEN = (anyio.BrokenResourceError, anyio.ClosedResourceError)
+from wscore import Application, Channel, Config, Scope, ServerConnection, ServerDriver
+from wscore.listening import peer_of
 
 
 class Connection(ServerDriver):
-    def __init__(
-        self, stream: anyio.abc.SocketStream, app: Application, config: Config, tls: ssl.SSLContext | None
-    ) -> None:
-        address = anyio.abc.SocketAttribute
-        peer = Peer.of(stream.extra(address.remote_address, None), stream.extra(address.local_address, None))
-        core = ServerConnection(config, peer=peer, now=anyio.current_time())
-        super().__init__(core, anyio.current_time, TLS(tls, server_side=True) if tls else None)
+    def __init__(self, stream: abc.SocketStream, app: Application, config: Config, channel: Channel | None) -> None:
+        peer = peer_of(stream.extra(abc.SocketAttribute.raw_socket))
+        core = ServerConnection(config, peer=peer, now=current_time(), access_log=False)
+        super().__init__(core, current_time, channel)
         self.stream, self.app = stream, app
-        self.reads, self.half_closes, self.rest = True, False, b""
-        self.change = anyio.Event()
-        self.patience = anyio.CancelScope()
+        self.rest, self.half_closes = b"", False
+        self.change, self.patience = Event(), CancelScope()
 
     async def run(self) -> None:
-        async with anyio.create_task_group() as self.tasks:  # with the application's
-            try:
-                async with anyio.create_task_group() as self.socket_tasks:
-                    self.socket_tasks.start_soon(self.keep_time)
-                    self.socket_tasks.start_soon(self.write_rest)
-                    self.start()
-                    await self.read()
-            finally:
-                self.lost()
-                await anyio.aclose_forcefully(self.stream)
+        async with create_task_group() as self.application_task, self.stream, create_task_group() as self.tasks:
+            self.tasks.start_soon(self.keep_time)
+            self.tasks.start_soon(self.write_rest)
+            self.start()
+            await self.read()
 
     async def read(self) -> None:
         while True:
-            while not self.reads:
-                await self.change.wait()
+            await self.until(lambda: self.core.wants_read)
             try:
                 self.receive_data(await self.stream.receive())
-            except anyio.EndOfStream:
-                self.reads = False
+            except EndOfStream:
                 self.receive_eof()
-            except BROKEN as error:
+            except (BrokenResourceError, ClosedResourceError) as error:
                 self.lost(error)
 
     async def write_rest(self) -> None:
-        with contextlib.suppress(*BROKEN):  # the next read says so
-            while True:
-                if self.rest:
+        with contextlib.suppress(BrokenResourceError, ClosedResourceError):  # the next read says so
+            while not self.half_closes:
+                await self.until(lambda: not self.writable or self.half_closes)
+                while self.rest:
                     data, self.rest = self.rest, b""
                     await self.stream.send(data)
-                elif not self.writable:
-                    self.output_drained()
-                elif self.half_closes:
-                    return await self.stream.send_eof()
-                else:
-                    await self.change.wait()
+                self.output_drained()
+            await self.stream.send_eof()
 
     async def keep_time(self) -> None:
         while True:
             with self.patience:
-                await anyio.sleep_forever()
-            self.patience = anyio.CancelScope()
-            await anyio.lowlevel.checkpoint()  # what has come by then is read before
+                await sleep_forever()
+            self.patience = CancelScope()
+            await lowlevel.checkpoint()  # what has come by then is read before
             self.timed_out()
+
+    async def until(self, ready: Callable[[], Any]) -> Any:
+        await lowlevel.checkpoint()
+        while not (given := ready()):
+            await self.change.wait()
+        return given
 
     # What the application calls.
 
@@ -80,51 +79,34 @@ class Connection(ServerDriver):
         try:
             await self.app(scope, self.receive, self.send)
             self.application_ended(None)
-        except Exception as error:
-            self.application_ended(error)
-        except anyio.get_cancelled_exc_class() as error:
-            self.application_ended(error, cancelled=True)
-            raise
+        except BaseException as error:
+            self.application_ended(error, cancelled=not isinstance(error, Exception))
+            if not isinstance(error, Exception):
+                raise
 
     async def receive(self) -> Any:
-        await self.give_way()
-        while (message := self.next_message()) is None:
-            await self.change.wait()
-        return message
+        return await self.until(self.next_message)
 
     async def send(self, message: Any) -> None:
-        await self.give_way()
-        while self.must_wait(message):
-            await self.change.wait()
+        await self.until(lambda: not self.must_wait(message))
         if self.send_message(message):
-            while not self.has_room:
-                await self.change.wait()
+            await self.until(lambda: self.has_room)
             self.core.expect_delivery()
-
-    async def give_way(self) -> None:
-        if self.turn_is_over():
-            await anyio.lowlevel.checkpoint()
-            self.begin_turn()
 
     # What the driver asks for.
 
-    def wake(self) -> None:
+    def wake(self, *_: object) -> None:
         self.change.set()
-        self.change = anyio.Event()
+        self.change = Event()
 
-    make_room = wake
+    make_room = set_reading = wake
 
     def write(self, data: bytes) -> None:
-        self.rest += data
-        self.writable = False
+        self.rest, self.writable = self.rest + data, False
         self.wake()
 
     def set_deadline(self, at: float | None) -> None:
         self.patience.deadline = math.inf if at is None else at
-
-    def set_reading(self, on: bool) -> None:
-        self.reads = on
-        self.wake()
 
     def shut_down_writing(self) -> None:
         self.half_closes = True
@@ -132,17 +114,14 @@ class Connection(ServerDriver):
 
     def lost(self, error: Exception | None = None) -> None:
         super().lost(error)
-        self.socket_tasks.cancel_scope.cancel()
+        self.tasks.cancel_scope.cancel()
 
     close = abort = lost
 
     def start_application(self, scope: Scope) -> None:
-        self.tasks.start_soon(self.run_application, scope)
+        self.application_task.start_soon(self.run_application, scope)
 
     def over(self) -> None: ...
-
-    def log_access(self, line: str) -> None:
-        logging.getLogger("wscore.access").info("%s", line)
 
     def log_failure(self, text: str, error: BaseException) -> None:
         logging.getLogger("wscore.error").error("%s", text, exc_info=error)
@@ -150,13 +129,14 @@ class Connection(ServerDriver):
 
 async def serve(
     app: Application,
-    listener: anyio.abc.Listener[anyio.abc.SocketStream],
+    listener: abc.Listener[abc.SocketStream],
     config: Config | None = None,
-    tls: ssl.SSLContext | None = None,
+    tls: Callable[[], Channel] | None = None,
 ) -> None:
-    """Serve `app` on what `anyio.create_tcp_listener` gave, until cancelled."""
+    """Serve `app` on what `anyio.create_tcp_listener` gave, until cancelled; over TLS with
+    `tls=partial(wscore.tls.TLS, context, server_side=True)`."""
 
-    async def connected(stream: anyio.abc.SocketStream) -> None:
-        await Connection(stream, app, config or Config(), tls).run()
+    async def connected(stream: abc.SocketStream) -> None:
+        await Connection(stream, app, config or Config(), tls() if tls else None).run()
 
     await listener.serve(connected)

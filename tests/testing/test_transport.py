@@ -62,14 +62,22 @@ WITHOUT: dict[str, tuple[str, str, str]] = {
         ),
     ),
     "expect_delivery": ("expect_delivery", "            self.core.expect_delivery()\n", ""),
-    "wants_read": ("wants_read", "        self.reads = on\n", ""),
-    "reading again": ("look after next_message", "        self.reads = on\n", "        self.reads = self.reads and on\n"),
-    "waiting for room": (
-        "room",
-        "        while self.must_wait(message):\n            await self.change.wait()\n",
-        "",
+    "wants_read": (
+        "wants_read",
+        "            await self.until(lambda: self.core.wants_read)\n",
+        "            await lowlevel.checkpoint()\n",
     ),
-    "make_room": ("room", "    make_room = wake\n", "    def make_room(self): ...\n"),
+    "reading again": (
+        "look after next_message",
+        "            await self.until(lambda: self.core.wants_read)\n",
+        "            if not self.core.wants_read:\n                await sleep_forever()\n",
+    ),
+    "waiting for room": ("room", "        await self.until(lambda: not self.must_wait(message))\n", ""),
+    "make_room": (
+        "room",
+        "    make_room = set_reading = wake\n",
+        "    set_reading = wake\n\n    def make_room(self): ...\n",
+    ),
     "SHUT_DOWN_WRITING": ("SHUT_DOWN_WRITING", "        self.half_closes = True\n", ""),
     "SHUT_DOWN_WRITING is no close": (
         "SHUT_DOWN_WRITING is no close",
@@ -78,11 +86,13 @@ WITHOUT: dict[str, tuple[str, str, str]] = {
     ),
     "ABORT": ("ABORT", "    close = abort = lost\n", "    close = lost\n\n    def abort(self): ...\n"),
     "application_returned": ("application_returned", "            self.application_ended(None)\n", ""),
-    "receive_eof": ("receive_eof", "                self.receive_eof()\n", ""),
+    "receive_eof": ("receive_eof", "                self.receive_eof()\n", "                await sleep_forever()\n"),
     "an end of stream told late": (
         "receive_eof",
         "                self.receive_eof()\n",
-        "                await anyio.sleep(5)\n                self.receive_eof()\n",
+        "                with CancelScope(deadline=current_time() + 5):\n"
+        "                    await sleep_forever()\n"
+        "                self.receive_eof()\n",
     ),
     "an end of stream told early": (
         "end behind messages",
@@ -92,7 +102,7 @@ WITHOUT: dict[str, tuple[str, str, str]] = {
         "                    self.receive_eof()\n"
         "                self.receive_data(data)\n",
     ),
-    "connection_lost": ("connection_lost", "                self.lost(error)\n", "                self.reads = False\n"),
+    "connection_lost": ("connection_lost", "                self.lost(error)\n", "                await sleep_forever()\n"),
 }
 
 

@@ -39,7 +39,9 @@ def blocking(app: Application, config: Config) -> Iterator[Address]:
 
 
 @contextmanager
-def on_anyio(backend: str, app: Application, config: Config, *, source: str | None = None) -> Iterator[Address]:
+def on_anyio(
+    backend: str, app: Application, config: Config, *, source: str | None = None, tls: Any = None
+) -> Iterator[Address]:
     """The example, or a `source` made of it."""
     names: dict[str, Any] = {"__name__": "example"}
     exec(compile(source or (EXAMPLES / "anyio_transport.py").read_text(), "anyio_transport.py", "exec"), names)
@@ -48,7 +50,7 @@ def on_anyio(backend: str, app: Application, config: Config, *, source: str | No
     async def served() -> AsyncIterator[Address]:
         listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
         async with listener, anyio.create_task_group() as tasks:
-            tasks.start_soon(names["serve"], app, listener, config)
+            tasks.start_soon(names["serve"], app, listener, config, tls)
             yield listener.extra(anyio.abc.SocketAttribute.local_address)
             tasks.cancel_scope.cancel()
 

@@ -1,5 +1,6 @@
 """A transport over plain blocking sockets, a thread for each connection; docs/howto/write-a-transport.md explains."""
 
+import contextlib
 import logging
 import select
 import socket
@@ -7,84 +8,129 @@ import threading
 import time
 from typing import Any
 
-from wscore import Application, Closing, Config, Peer, ServerConnection, caused_by_disconnect
+from wscore import Application, Config, Scope, ServerConnection, ServerDriver
+from wscore.listening import peer_of, set_up
 
 
-class Connection:
+class Connection(ServerDriver):
     def __init__(self, sock: socket.socket, app: Application, config: Config) -> None:
-        self.sock, self.app, self.output = sock, app, b""
-        self.read_ended = self.write_ended = self.over = False
-        peer = Peer.of(sock.getpeername(), sock.getsockname())
-        self.core = ServerConnection(config, peer=peer, now=time.monotonic())
+        set_up(sock)
+        super().__init__(ServerConnection(config, peer=peer_of(sock), now=time.monotonic()), time.monotonic)
+        self.sock, self.app = sock, app
+        self.due: float | None = None
+        self.reads, self.rest, self.scope = True, b"", None
 
     def run(self) -> None:
-        while self.core.scope is None and not self.over:
+        self.start()
+        while self.scope is None and not self.gone:
             self.turn()
-        if self.core.scope is not None:
+        if self.scope is not None:
             self.run_application()
-        while not self.over:
+        while not self.gone:
             self.turn()
-        self.core.connection_lost(now=time.monotonic())
         self.sock.close()
 
     def run_application(self) -> None:
         try:
-            self.app(self.core.scope, self.receive, self.send).__await__().send(None)
+            self.app(self.scope, self.receive, self.send).__await__().send(None)
             raise RuntimeError("the application waits for something that is neither receive nor send")
         except StopIteration:
-            self.core.application_returned(now=time.monotonic())
+            self.application_ended(None)
         except Exception as error:
-            if not caused_by_disconnect(error):
-                logging.exception("the application failed on %r", self.core)
-            self.core.application_raised(now=time.monotonic())
+            self.application_ended(error)
+
+    def turn(self) -> None:
+        """Wait until the socket can be read or written, or the deadline has come; tell the driver what happened."""
+        wait = None if self.due is None else max(0.0, self.due - time.monotonic())
+        reading, writing = [self.sock] if self.reads else [], [self.sock] if self.rest else []
+        readable, writable, _ = select.select(reading, writing, [], wait)
+        try:
+            if readable:
+                if data := self.sock.recv(65536):
+                    self.receive_data(data)
+                else:
+                    self.reads = False
+                    self.receive_eof()
+            if writable and self.rest:
+                self.rest = self.rest[self.sock.send(self.rest) :]
+                if not self.rest:
+                    self.output_drained()
+        except BlockingIOError:
+            pass  # it was not ready after all
+        except OSError as error:
+            self.lost(error)
+        if self.due is not None and time.monotonic() >= self.due:
+            self.timed_out()
+
+    # What the application calls. It waits for nothing else, so that nobody has to be woken.
 
     async def receive(self) -> Any:
-        while (message := self.core.next_message(now=time.monotonic())) is None:
-            self.core.expect_message()
+        while (message := self.next_message()) is None:
             self.turn()
         return message
 
     async def send(self, message: Any) -> None:
-        self.core.send(message, now=time.monotonic())
-        while (self.output or self.core.output_size) and not self.over:
+        while self.must_wait(message):
             self.turn()
-        self.core.expect_delivery()
+        if self.send_message(message):
+            while not self.has_room:
+                self.turn()
+            self.core.expect_delivery()
 
-    def turn(self) -> None:
-        """Wait until the socket can be read or written, or the deadline has come; tell the core what happened."""
-        core, sock = self.core, self.sock
-        self.output += core.data_to_send()
+    def wake(self) -> None: ...
+
+    def make_room(self) -> None: ...
+
+    # What the driver asks for.
+
+    def write(self, data: bytes) -> None:
+        self.rest += data
         try:
-            if core.closing is Closing.AFTER_FLUSH and not self.output:
-                if self.read_ended:
-                    self.over = True
-                    return
-                if not self.write_ended:
-                    self.write_ended = True
-                    sock.shutdown(socket.SHUT_WR)
-            deadline = core.next_timeout()
-            wait = None if deadline is None else max(0.0, deadline - time.monotonic())
-            reading, writing = [sock] if core.wants_read else [], [sock] if self.output else []
-            readable, writable, _ = select.select(reading, writing, [], wait)
-            if readable and (data := sock.recv(65536)):
-                core.receive_data(data, now=time.monotonic())
-            elif readable:
-                self.read_ended = True
-                core.receive_eof(now=time.monotonic())
-            if writable:
-                self.output = self.output[sock.send(self.output) :]
+            self.rest = self.rest[self.sock.send(self.rest) :]
+        except BlockingIOError:
+            pass
         except OSError as error:
-            core.connection_lost(now=time.monotonic(), error=error)
-        core.handle_timeout(now=time.monotonic())
-        self.over = core.closing is Closing.NOW
+            self.lost(error)
+        self.writable = self.gone or not self.rest
+
+    def unsent(self) -> int:
+        return len(self.rest)
+
+    def set_deadline(self, at: float | None) -> None:
+        self.due = at
+
+    def set_reading(self, on: bool) -> None:
+        self.reads = on
+
+    def shut_down_writing(self) -> None:
+        with contextlib.suppress(OSError):  # reset meanwhile: the next read says so
+            self.sock.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        self.lost()
+
+    def abort(self) -> None:
+        self.lost()
+
+    def start_application(self, scope: Scope) -> None:
+        self.scope = scope
+
+    def over(self) -> None: ...
+
+    def log_access(self, line: str) -> None:
+        logging.getLogger("wscore.access").info("%s", line)
+
+    def log_failure(self, text: str, error: BaseException) -> None:
+        logging.getLogger("wscore.error").error("%s", text, exc_info=error)
 
 
 def serve(app: Application, listener: socket.socket, config: Config | None = None) -> None:
-    """Serve `app` on a listening socket, until that is closed."""
-    while True:
-        try:
+    """Serve `app` until another thread closes the listening socket, which is noticed within half a second.
+
+    Connections that are open then go on, in daemon threads.
+    """
+    while listener.fileno() >= 0:
+        with contextlib.suppress(OSError):  # nobody has come, or has left again, or it was closed
+            listener.settimeout(0.5)
             sock, _ = listener.accept()
-        except OSError:
-            return
-        sock.setblocking(False)
-        threading.Thread(target=Connection(sock, app, config or Config()).run, daemon=True).start()
+            threading.Thread(target=Connection(sock, app, config or Config()).run, daemon=True).start()

@@ -64,6 +64,8 @@ class Tunnel:
         """Say goodbye in every layer, the innermost first."""
         for depth in range(len(self._layers) - 1, -1, -1):
             self._layers[depth].close()
+            if said := self._layers[depth].data_to_send():
+                self._pass_out(said, depth)  # before the layers around say theirs
 
     def data_to_send(self) -> bytes:
         """Take what is to be written to the network."""

@@ -1,26 +1,37 @@
 """`ConnectionPair`: a server and a client of wscore, joined by a wire of bytes in flight, cut where a test says.
 
-It does for both what a transport does, and no more: writes what there is to write, reads while reading is wanted, heeds
-`closing`, and calls `handle_timeout` when it is due. Nothing moves but by a call, so that a test orders everything.
+Each end is a driver, with attributes for its socket and its timer: what was told is kept, and nothing moves but by a
+call, so that a test orders everything.
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from typing import Any
 
-from wscore import ClientConnection, Closing, Config, ServerConnection, State
+from wscore import ClientConnection, Config, Scope, ServerConnection, ServerDriver, State
+from wscore.testing._end import ClientEnd, End
 
 
-class End:
-    """One end: its connection, the bytes it has put on the wire, and what its socket has seen."""
+class ServerEnd(End[ServerConnection], ServerDriver):
+    """A server's end, whose application is the test."""
 
-    def __init__(self, connection: ServerConnection | ClientConnection) -> None:
-        self.connection = connection
-        self.in_flight = bytearray()
-        self.half_closed = False  # an end of stream is behind the bytes in flight
-        self.eof_read = False
-        self.gone = False  # the socket is closed
+    def wake(self) -> None: ...
+
+    def make_room(self) -> None: ...
+
+    def start_application(self, scope: Scope) -> None: ...
+
+    async def receive(self) -> Any:
+        raise NotImplementedError
+
+    async def send(self, message: Mapping[str, Any]) -> None:
+        raise NotImplementedError
+
+    def over(self) -> None: ...
+
+    def log_access(self, line: str) -> None: ...
 
 
 class ConnectionPair:
@@ -34,8 +45,16 @@ class ConnectionPair:
         self.client = ClientConnection(
             "ws://server.example.com/chat", client or Config(), now=0.0, random=random.Random(seed).randbytes, **options
         )
-        self.ends = {"server": End(self.server), "client": End(self.client)}
+        ends = ServerEnd(self.server, self.time), ClientEnd(self.client, self.time)
+        self.ends: dict[str, Any] = {"server": ends[0], "client": ends[1]}
+        for end, other in (ends, ends[::-1]):
+            end.join(other)
         self.dead = False
+        for end in ends:
+            end.start()
+
+    def time(self) -> float:
+        return self.now
 
     def opens(self, **accept: Any) -> None:
         self.settles()
@@ -46,36 +65,20 @@ class ConnectionPair:
 
     def delivers(self, name: str, most: int | None = None) -> bool:
         """Let the end `name` read at most so many of the bytes in flight to it, or the end of the stream after them."""
+        self.writes()
+        if self.dead:
+            return False
         end = self.ends[name]
-        other = self.ends["client" if name == "server" else "server"]
+        moved = end.take_bytes(most) or end.take_end()
         self.writes()
-        if self.dead or end.gone or not end.connection.wants_read:
-            return False
-        if piece := bytes(other.in_flight[:most]):
-            del other.in_flight[: len(piece)]
-            end.connection.receive_data(piece, now=self.now)
-        elif other.half_closed and not end.eof_read:
-            end.eof_read = True
-            end.connection.receive_eof(now=self.now)
-        else:
-            return False
-        self.writes()
-        return True
+        return moved
 
     def writes(self) -> None:
-        """Put on the wire what there is, and do about the sockets what `closing` says."""
+        """Let both ends see to what the test has done with their cores."""
         for end in self.ends.values():
-            if end.gone:
-                continue
-            data = end.connection.data_to_send()
-            assert not (data and end.half_closed), "bytes after the end of the stream"
-            end.in_flight += b"" if self.dead else data
-            if end.connection.closing is Closing.SHUT_DOWN_WRITING:
-                end.half_closed = True
-                if end.eof_read:
-                    end.connection.connection_lost(now=self.now)
-            if end.connection.closing is Closing.ABORT:
-                end.half_closed = end.gone = True
+            end.settle()
+            if self.dead:
+                end.on_way.clear()
 
     def settles(self, most: int | None = None) -> None:
         """Let everything in flight arrive, in pieces of `most` bytes; no time passes."""
@@ -86,18 +89,24 @@ class ConnectionPair:
         """From now on nothing arrives any more, and neither end is told."""
         self.dead = True
         for end in self.ends.values():
-            end.in_flight.clear()
+            end.on_way.clear()
 
     def waits(self) -> bool:
-        """Let time pass to the next deadline of either end. False: there is none."""
-        deadlines = [due for end in self.ends.values() if (due := end.connection.next_timeout()) is not None]
+        """Let time pass to the next deadline that either end was told. False: there is none."""
+        self.writes()
+        deadlines = [end.due for end in self.ends.values() if end.due is not None]
         if not deadlines:
             return False
         self.now = max(self.now, min(deadlines))
-        for end in self.ends.values():
-            end.connection.handle_timeout(now=self.now)
-        self.writes()
+        self.rings()
         return True
+
+    def rings(self) -> None:
+        """Let the deadlines come that are due."""
+        for end in self.ends.values():
+            if end.due is not None and end.due <= self.now:
+                end.time_out()
+        self.writes()
 
     def server_receives(self) -> list[Any]:
         """What the server's application can take now, as `str` and `bytes`; the disconnect as its dict."""

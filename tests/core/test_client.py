@@ -441,7 +441,7 @@ def test_the_servers_close_is_echoed():
     assert connection.closing is Closing.NO
     assert connection.wants_read
     connection.receive_eof(now=1.0)
-    assert connection.closing is Closing.SHUT_DOWN_WRITING
+    assert connection.closing is Closing.CLOSE
     connection.connection_lost(now=1.0)
     assert connection.closing is Closing.ABORT
 
@@ -523,7 +523,7 @@ def test_an_end_of_stream_without_a_close():
     assert connection.next_message(now=0.0) == "last"
     assert connection.next_message(now=0.0) is None
     assert closed(connection).code == 1006
-    assert connection.closing is Closing.SHUT_DOWN_WRITING
+    assert connection.closing is Closing.CLOSE
 
 
 def test_a_lost_connection():

@@ -509,6 +509,8 @@ class ConnectionLife(RuleBasedStateMachine):
         self.seen_revision = -1
         self.seen_levels: tuple[Any, ...] = ()
         self.seen_deadline: float | None = None
+        self.seen_closing = Closing.NO
+        self.seen_output = 0
         if begins:  # most lives get past the handshake
             self.receives(head(b"Sec-WebSocket-Extensions: permessage-deflate") if begins == 3 else head())
             self.connection.send({"type": "websocket.accept"}, now=self.now)
@@ -656,14 +658,21 @@ class ConnectionLife(RuleBasedStateMachine):
 
     @invariant()
     def the_revision_tells_of_every_change(self) -> None:
-        """While `revision` is the same, so is every output but messages and bytes; a deadline may have moved on."""
+        """While `revision` is the same, so is every output but messages and bytes; a deadline may have moved on.
+
+        And once the last byte was taken, `closing` may say what follows.
+        """
         connection = self.connection
-        levels = (connection.scope is None, connection.wants_read, connection.closing, len(connection.access_lines))
+        levels = (connection.scope is None, connection.wants_read, len(connection.access_lines))
         deadline = connection.next_timeout()
+        taken = self.seen_output > 0 and connection.output_size == 0
         if connection.revision == self.seen_revision:
             assert levels == self.seen_levels
             assert deadline is None or (self.seen_deadline is not None and deadline >= self.seen_deadline)
+            assert connection.closing is self.seen_closing or taken
+        assert connection.closing in (Closing.NO, Closing.ABORT) or connection.output_size == 0
         self.seen_revision, self.seen_levels, self.seen_deadline = connection.revision, levels, deadline
+        self.seen_closing, self.seen_output = connection.closing, connection.output_size
 
     @invariant()
     def the_life_follows_the_table(self) -> None:

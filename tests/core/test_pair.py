@@ -67,11 +67,11 @@ def test_fragments_arrive_as_one_message(parts: list[str], most: int | None, con
     pair.opens()
     for index, part in enumerate(parts):
         pair.client.send_fragment(part, final=index == len(parts) - 1, now=pair.now)
-        pair.client.ping(now=pair.now)
+        pair.ends["client"].pongs[pair.client.ping(now=pair.now)] = None
     pair.client.send("after", now=pair.now)
     pair.settles(most)
     assert pair.server_receives() == ["".join(parts), "after"]
-    assert len(pair.client.pongs_received()) == len(parts)
+    assert [*pair.ends["client"].pongs.values()] == [0.0] * len(parts)
 
 
 def test_the_clients_close():
@@ -80,10 +80,10 @@ def test_the_clients_close():
     pair.opens()
     pair.client.close(4000, "bye", now=0)
     pair.delivers("server")
-    assert pair.ends["server"].half_closed
+    assert pair.ends["server"].write_ended
     pair.delivers("client")
     assert pair.client.state is State.DRAINING
-    assert not pair.ends["client"].half_closed
+    assert not pair.ends["client"].write_ended
     pair.settles()
     assert pair.server_receives() == [{"type": "websocket.disconnect", "code": 4000, "reason": "bye"}]
     for connection in (pair.server, pair.client):
@@ -150,7 +150,7 @@ class Conversation(RuleBasedStateMachine):
         self.streaming: str | None = None
 
     def is_open(self, name: str) -> bool:
-        return self.pair.ends[name].connection.state is State.OPEN
+        return self.pair.ends[name].core.state is State.OPEN
 
     @rule(message=messages)
     @precondition(lambda self: self.is_open("client") and self.streaming is None)
@@ -198,9 +198,10 @@ class Conversation(RuleBasedStateMachine):
     def time_passes(self, seconds: float) -> None:
         self.pair.now += seconds
         for name, end in self.pair.ends.items():
-            was_closed = end.connection.state is State.CLOSED
-            end.connection.handle_timeout(now=self.pair.now)
-            if end.connection.state is State.CLOSED and not was_closed:
+            was_closed = end.core.state is State.CLOSED
+            if end.due is not None and end.due <= self.pair.now:
+                end.time_out()
+            if end.core.state is State.CLOSED and not was_closed:
                 self.overdue.append(name)
 
     @rule(code=st.sampled_from([1000, 4000]))

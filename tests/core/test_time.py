@@ -587,7 +587,7 @@ def test_t15_our_last_bytes_arrive(ends: Callable[[], Client]):
     assert client.connection.next_timeout() == began + 10
     client.ends_its_stream()
     assert not client.connection.wants_read
-    assert client.connection.closing is Closing.SHUT_DOWN_WRITING
+    assert client.connection.closing is Closing.CLOSE  # both halves have ended
     wakes(client, began + 10)
     assert client.connection.closing is Closing.ABORT
 

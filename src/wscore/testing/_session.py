@@ -24,8 +24,8 @@ from wscore import (
 )
 from wscore.app import WebSocketDisconnect, WrongFrameType
 
+from ._call import Call
 from ._denial import WebSocketDenialResponse
-from ._driver import Driver
 from ._wire import Wire
 
 __all__ = ["AsyncWebSocketTestSession"]
@@ -56,7 +56,7 @@ class AsyncWebSocketTestSession:
         raise_server_exceptions: bool,
     ) -> None:
         self._wire = Wire(client, server)
-        self._driver = Driver(app, self._wire)
+        self._call = Call(app, self._wire)
         self._timeout = timeout
         self._raise_server_exceptions = raise_server_exceptions
         self._raised = False
@@ -144,7 +144,7 @@ class AsyncWebSocketTestSession:
         try:
             message = await self._receive("receive", timeout)
         except WebSocketDisconnect as end:
-            if end is self._driver.failure:
+            if end is self._call.failure:
                 raise
             return {"type": "websocket.close", "code": end.code, "reason": end.reason}
         return {"type": "websocket.send", "text" if isinstance(message, str) else "bytes": message}
@@ -161,12 +161,14 @@ class AsyncWebSocketTestSession:
 
     async def _send(self, name: str, data: str | bytes, timeout: float | None) -> None:
         await anyio.lowlevel.checkpoint()
-        client = self._wire.client
+        end = self._wire.client_end
         try:
-            client.send(data, now=anyio.current_time())
+            await self._wait(f"{name}(): no room", lambda: None if end.must_wait else True, timeout)
+            large = end.send_message(data)
             self._wire.carry()
-            await self._wait(f"{name}(): no room", lambda: None if client.output_full else True, timeout)
-            client.expect_delivery()
+            if large:
+                await self._wait(f"{name}(): no room", lambda: end.has_room or None, timeout)
+                end.core.expect_delivery()
             return
         except ConnectionClosed as error:
             closed = error
@@ -174,17 +176,8 @@ class AsyncWebSocketTestSession:
 
     async def _receive(self, name: str, timeout: float | None) -> str | bytes:
         await anyio.lowlevel.checkpoint()
-        client = self._wire.client
-
-        def take() -> str | bytes | None:
-            message = client.next_message(now=anyio.current_time())
-            if message is None:
-                client.expect_message()
-            return message
-
         try:
-            message: str | bytes = await self._wait(f"{name}(): no message", take, timeout)
-            return message
+            return await self._wait(f"{name}(): no message", self._wire.client_end.next_message, timeout)
         except ConnectionClosed as error:
             closed = error
         finally:
@@ -193,15 +186,15 @@ class AsyncWebSocketTestSession:
 
     @asynccontextmanager
     async def _connected(self, timeout: float | None) -> AsyncGenerator[None, None]:
-        wire, driver = self._wire, self._driver
+        wire, call = self._wire, self._call
         error: BaseException | None = None
         async with anyio.create_task_group() as tasks:
             wire.carry()
             tasks.start_soon(wire.keep_time)
             if wire.server.scope is None:
-                driver.over.set()  # a request that the server itself refused
+                call.over.set()  # a request that the server itself refused
             else:
-                tasks.start_soon(driver.run)
+                tasks.start_soon(call.run)
             try:
                 await self._open(timeout)
                 yield
@@ -224,14 +217,9 @@ class AsyncWebSocketTestSession:
 
     async def _open(self, timeout: float | None) -> None:
         """Wait until the application has accepted. Raises WebSocketDenialResponse, HandshakeFailed, TimeoutError."""
-        client = self._wire.client
-
-        def opened() -> Literal[True] | None:
-            client.expect_open()
-            return client.opened or None
-
+        client, end = self._wire.client, self._wire.client_end
         try:
-            await self._wait(f"websocket_connect({client.uri}): no answer", opened, timeout)
+            await self._wait(f"websocket_connect({client.uri}): no answer", lambda: end.handshake_over or None, timeout)
             return
         except HandshakeRefused as error:
             refused = error
@@ -239,25 +227,25 @@ class AsyncWebSocketTestSession:
             raise failure
         info = self._wire.server.close_info
         reason = "" if info is None else info.reason
-        raise WebSocketDenialResponse(refused, str(client.uri), reason) from self._driver.failure
+        raise WebSocketDenialResponse(refused, str(client.uri), reason) from self._call.failure
 
     async def _leave(self) -> None:
         """Close, and wait until the application has returned. TimeoutError where it does not."""
         self._wire.client.close(now=anyio.current_time())
         self._wire.carry()
         with anyio.move_on_after(self._timeout):
-            await self._driver.over.wait()
+            await self._call.over.wait()
             return
         raise TimeoutError(
-            f"the application {self._driver.doing} {self._timeout:g} s after its connection ended, and was cancelled"
+            f"the application {self._call.doing} {self._timeout:g} s after its connection ended, and was cancelled"
         )
 
     def _failure(self) -> BaseException | None:
         """Give what the application raised, where that is to be raised in the test and was not yet."""
-        if self._raised or not self._raise_server_exceptions or self._driver.failure is None:
+        if self._raised or not self._raise_server_exceptions or self._call.failure is None:
             return None
         self._raised = True
-        return self._driver.failure
+        return self._call.failure
 
     async def _wait(self, missing: str, what: Callable[[], T | None], timeout: float | None) -> T:
         seconds = self._timeout if timeout is None else timeout
@@ -265,7 +253,7 @@ class AsyncWebSocketTestSession:
             while (there := what()) is None:
                 await self._wire.change()
             return there
-        raise TimeoutError(f"{missing} within {seconds:g} s; the application {self._driver.doing}")
+        raise TimeoutError(f"{missing} within {seconds:g} s; the application {self._call.doing}")
 
     def _end(self, closed: ConnectionClosed) -> BaseException:
         return self._failure() or WebSocketDisconnect(closed.code, closed.reason)

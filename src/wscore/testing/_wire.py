@@ -1,95 +1,165 @@
 """Both ends of one connection, joined in memory: real bytes, no socket.
 
-What a transport does for one end, this does for both, and no more: it passes on what there is to write, as far as the
-other end wants to read, heeds `closing`, and keeps the time. It waits for nobody but the clock.
+It passes on what an end has written, as far as the other reads, and keeps the time. It waits for nobody but the clock.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
+from typing import Any
 
 import anyio
+import anyio.lowlevel
 
-from wscore import ClientConnection, Closing, ServerConnection
+from wscore import ClientConnection, Prepared, ReceivedMessage, Scope, ServerConnection, ServerDriver
+
+from ._end import ClientEnd, End
 
 __all__ = ["Wire"]
 
 
-class _Side:
-    """One end, and what its socket would have seen."""
+class Client(ClientEnd):
+    """A client's end; who waits for anything waits for the wire's `change`."""
 
-    def __init__(self, connection: ClientConnection | ServerConnection) -> None:
-        self.connection = connection
-        self.write_ended = False
-        self.read_ended = False
-        self.gone = False  # the socket is closed
+    def __init__(self, core: ClientConnection, wire: Wire) -> None:
+        super().__init__(core, anyio.current_time)
+        self._wire = wire
 
-    def disappears(self, now: float) -> None:
-        self.write_ended = self.gone = True
-        self.connection.connection_lost(now=now)
+    def set_deadline(self, at: float | None) -> None:
+        """As in `Driver`."""
+        super().set_deadline(at)
+        self._wire.look_by(at)
+
+    def wake(self) -> None:
+        """As in `Driver`."""
+        self._wire.changed()
+
+    def make_room(self) -> None:
+        """As in `Driver`."""
+        self._wire.changed()
+
+    def tell(self) -> None:
+        """As in `ClientDriver`."""
+        self._wire.changed()
+
+
+class Server(End[ServerConnection], ServerDriver):
+    """A server's end. Who has made the wire calls the application, with `receive` and `send`."""
+
+    doing = "is at work"
+    """What the application does, in words."""
+
+    def __init__(self, core: ServerConnection, wire: Wire) -> None:
+        super().__init__(core, anyio.current_time)
+        self._wire = wire
+
+    def set_deadline(self, at: float | None) -> None:
+        """As in `Driver`."""
+        super().set_deadline(at)
+        self._wire.look_by(at)
+
+    def wake(self) -> None:
+        """As in `Driver`."""
+        self._wire.changed()
+
+    def make_room(self) -> None:
+        """As in `Driver`."""
+        self._wire.changed()
+
+    def start_application(self, scope: Scope) -> None:
+        """As in `ServerDriver`: whoever has made the wire looks for the scope."""
+
+    async def receive(self) -> ReceivedMessage:
+        """As in `ServerDriver`."""
+        await anyio.lowlevel.checkpoint()
+        while (message := self.next_message()) is None:
+            self._wire.carry()
+            await self._change("waits in receive()")
+        self._wire.carry()
+        return message
+
+    async def send(self, message: Mapping[str, Any]) -> None:
+        """As in `ServerDriver`."""
+        await anyio.lowlevel.checkpoint()
+        while self.must_wait(message):
+            await self._change("waits in send(), until the test receives")
+        large = self.send_message(message)
+        self._wire.carry()
+        if large:
+            while not self.has_room:
+                await self._change("waits in send(), until the test receives")
+            self.core.expect_delivery()
+
+    def post(self, message: Prepared) -> bool:
+        """As in `ServerDriver`."""
+        posted = super().post(message)
+        self._wire.carry()
+        return posted
+
+    def over(self) -> None:
+        """As in `ServerDriver`: nobody waits for it."""
+
+    def log_access(self, line: str) -> None:
+        """As in `ServerDriver`: a test has no log."""
+
+    def log_failure(self, text: str, error: BaseException) -> None:
+        """As in `ServerDriver`: the test is told."""
+
+    async def _change(self, doing: str) -> None:
+        self.doing = doing
+        try:
+            await self._wire.change()
+        finally:
+            del self.doing
 
 
 class Wire:
-    """A client and a server. After any input to either call `carry`; to wait for anything at all, `change`."""
+    """A client and a server. After any input to either core call `carry`; to wait for anything at all, `change`."""
 
     def __init__(self, client: ClientConnection, server: ServerConnection) -> None:
         self.client = client
         self.server = server
-        self._sides = _Side(client), _Side(server)
-        self._changed = anyio.Event()
-        self._revisions = (-1, -1)
+        self._change = anyio.Event()
+        self._patience: anyio.CancelScope | None = None
+        self.client_end = Client(client, self)
+        self.server_end = Server(server, self)
+        self._ends: tuple[End[Any], End[Any]] = self.client_end, self.server_end
+        for end, other in (self._ends, self._ends[::-1]):
+            end.join(other)
+        for end in self._ends:
+            end.start()
 
     def carry(self) -> None:
-        """Let arrive whatever is on its way, and wake who waits for a change where there was one."""
-        now = anyio.current_time()
-        client, server = self._sides
-        moved = False
-        while _passes(client, server, now) | _passes(server, client, now):
-            moved = True
-        revisions = self.client.revision, self.server.revision
-        if moved or revisions != self._revisions:
-            self._revisions = revisions
-            self._changed.set()
-            self._changed = anyio.Event()
+        """Let arrive whatever is on its way."""
+        moved = True
+        while moved:
+            for end in self._ends:
+                end.settle()
+            moved = False
+            for end in self._ends:
+                moved |= end.take_bytes() or end.take_end() or end.hear_of_reset()
 
     async def change(self) -> None:
         """Wait until something has changed at either end."""
-        await self._changed.wait()
+        await self._change.wait()
+
+    def changed(self) -> None:
+        """Wake who waits for a change."""
+        self._change.set()
+        self._change = anyio.Event()
 
     async def keep_time(self) -> None:
         """Do what is due at either end, until cancelled."""
         while True:
-            deadlines = [due for side in self._sides if (due := side.connection.next_timeout()) is not None]
-            with anyio.CancelScope(deadline=min(deadlines, default=math.inf)):
-                await self.change()
-            now = anyio.current_time()
-            for side in self._sides:
-                side.connection.handle_timeout(now=now)
+            with anyio.CancelScope() as self._patience:
+                self.look_by(min((end.due for end in self._ends if end.due is not None), default=None))
+                await anyio.sleep_forever()
+            for end in self._ends:
+                if end.due is not None and end.due <= anyio.current_time():
+                    end.time_out()
             self.carry()
 
-
-def _passes(sender: _Side, receiver: _Side, now: float) -> bool:
-    """Pass on bytes, and the end of the stream behind them. False: there is nothing to pass on now."""
-    moved = False
-    core = sender.connection
-    if not sender.gone and core.output_size:
-        if receiver.gone:
-            sender.disappears(now)  # as the system says to who writes to a socket that was closed
-            return True
-        if receiver.connection.wants_read:
-            receiver.connection.receive_data(core.data_to_send(), now=now)
-            moved = True
-    if not sender.gone:
-        if core.closing is Closing.NOW:
-            sender.disappears(now)
-            moved = True
-        elif core.closing is Closing.AFTER_FLUSH and not core.output_size:
-            sender.write_ended = True
-            if sender.read_ended:
-                sender.disappears(now)
-                moved = True
-    if sender.write_ended and not receiver.read_ended and not receiver.gone and receiver.connection.wants_read:
-        receiver.read_ended = True
-        receiver.connection.receive_eof(now=now)
-        moved = True
-    return moved
+    def look_by(self, at: float | None) -> None:
+        """Let `keep_time` look at `at`, or sooner."""
+        if self._patience is not None and at is not None:
+            self._patience.deadline = min(self._patience.deadline, at)

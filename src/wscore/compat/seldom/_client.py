@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from wscore import ClientConnection, Config, ConnectionClosed, HandshakeFailed, InvalidMessage, LocalProtocolError
-from wscore.connecting import NORMAL_CLOSURE, Destination
+from wscore.connecting import Destination
 
 from ._case import log
 from ._connection import Connection
@@ -20,7 +20,8 @@ __all__ = ["WebSocketClient"]
 
 # A test ends often, and a server that has not answered a close in that time is not going to.
 _CONFIG: Final = Config(close_timeout=2.0)
-_INTERNAL_ERROR: Final = 1011  # RFC 6455 7.4.1: what it met kept it from going on
+_NORMAL_CLOSURE: Final = 1000  # RFC 6455 7.4.1
+_INTERNAL_ERROR: Final = 1011  # what it met kept it from going on
 
 
 class WebSocketClient(threading.Thread):
@@ -62,7 +63,8 @@ class WebSocketClient(threading.Thread):
     def start(self, wait: bool = False, timeout: float | None = None) -> None:
         """Begin to connect; with `wait`, be connected, as with `wait_open`.
 
-        Raises RuntimeError the second time, and InvalidMessage for what cannot stand in the request.
+        Raises RuntimeError the second time, InvalidMessage for what cannot stand in the request, and HandshakeFailed
+        for a host that no certificate can be for.
         """
         if self._connection is None:
             subprotocols, headers, origin = self._request
@@ -123,7 +125,7 @@ class WebSocketClient(threading.Thread):
             self.error = error
             self.on_error(error)
 
-    def stop(self, code: int = NORMAL_CLOSURE, reason: str = "") -> None:
+    def stop(self, code: int = _NORMAL_CLOSURE, reason: str = "") -> None:
         """Close the connection, open or not yet; does nothing before `start` and after the end.
 
         The thread then ends within `config.close_timeout`, whatever the server does. Raises InvalidMessage for a code
@@ -134,7 +136,7 @@ class WebSocketClient(threading.Thread):
             with connection.lock:
                 connection.core.close(code, reason, now=time.monotonic())
                 self._stopped = True
-            connection.wake()
+            connection.ring()
 
     def __enter__(self) -> Self:
         """Start, and wait for the opening."""
@@ -203,7 +205,7 @@ class WebSocketClient(threading.Thread):
         try:
             self._live(connection)
         finally:
-            connection.close()
+            connection.release()
             with connection.lock:
                 self._over = True
                 connection.lock.notify_all()
@@ -245,7 +247,7 @@ class WebSocketClient(threading.Thread):
                     connection.lock.notify_all()
             if message is not None:
                 yield message
-            elif connection.over:
+            elif connection.gone:
                 return
             else:
                 connection.turn()
@@ -258,11 +260,11 @@ class WebSocketClient(threading.Thread):
         with lock:
             if threading.current_thread() is not self:  # a hook that waited for its own thread would do so for ever
                 lock.wait_for(lambda: core.opened or self._over)
-                lock.wait_for(lambda: not core.output_full or core.close_info is not None)
+                lock.wait_for(lambda: not connection.must_wait)
             if not core.opened and self.error is not None:
                 raise self.error
             core.send(message, now=time.monotonic())
-        connection.wake()
+        connection.ring()
 
     def _begun(self, name: str) -> Connection:
         if self._connection is None:

@@ -10,10 +10,8 @@ import threading
 import time
 from typing import Any, Final
 
-from wscore import ClientConnection, Closing
+from wscore import ClientConnection, ClientDriver, HandshakeFailed
 from wscore.connecting import Destination
-
-from ._tls import TLS
 
 __all__ = ["Connection"]
 
@@ -22,73 +20,64 @@ _WRITE: Final = selectors.EVENT_WRITE
 _CHUNK: Final = 65536
 
 
-class Connection:
-    """A core and its socket. `open` and then `turn`, until `over`, are for one thread; `close` ends it.
+class Connection(ClientDriver):
+    """A driver and its socket. `open` and then `turn`, until it is `gone`, are for one thread; `release` ends it.
 
-    Any thread may use `core` while it holds `lock`, and then calls `wake`. Whatever has changed `lock` notifies.
+    Any thread may use `core` while it holds `lock`, and then calls `ring`. Whatever has changed `lock` notifies.
+    Raises HandshakeFailed for a host that no certificate can be for.
     """
 
     def __init__(self, destination: Destination, core: ClientConnection) -> None:
-        self.core = core
+        super().__init__(core, time.monotonic, destination.tunnel(core.config))
+        self.writable = False  # there is no socket yet
         self.lock = threading.Condition()
-        self.over = False
-        """The socket has nothing more to give or to take."""
         self._destination = destination
         self._sock: socket.socket | None = None
-        self._tls: TLS | None = None
-        self._unsent = memoryview(b"")
-        self._read_ended = self._write_ended = False
-        self._events = 0  # what the selector watches the socket for
+        self._rest = memoryview(b"")  # of what was written
+        self._wants_read = True
+        self._due: float | None = None
+        self._watched = 0  # what the selector watches the socket for
         self._bell, self._ear = socket.socketpair()
         self._bell.setblocking(False)
         self._ear.setblocking(False)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._ear, _READ)
 
-    def wake(self) -> None:
+    def ring(self) -> None:
         """Let the thread that turns it look at the core again."""
         with contextlib.suppress(OSError):  # full of calls not heard yet, or closed
             self._bell.send(b"!")
 
     def open(self) -> None:
         """Connect, and wait for the handshake. Raises HandshakeFailed and its subclasses."""
-        self._destination.check_names()
         try:
-            if self._reach() and self._destination.tls is not None:
-                self._tls = TLS(self._destination.tls, self._destination.server_hostname)
-            while not self.core.opened and not self.over:
+            if self._reach():
+                with self.lock:
+                    self.writable = True
+                    self.start()
+            while not self.handshake_over:
                 self.turn()
         except (OSError, UnicodeError) as error:  # a UnicodeError for a host that is no name
+            if isinstance(error, HandshakeFailed):
+                raise
             raise self._destination.failed(error) from error
-        self.core.expect_open()
 
     def turn(self) -> None:
-        """Wait until the socket is ready, a thread has called, or the time has come; let the core know.
-
-        Raises OSError for what TLS has against a server before it trusts it.
-        """
+        """Wait until the socket is ready, a thread has called, or the time has come; let the driver know."""
         with self.lock:
-            try:
-                self._take_output()
-                self._end()
-                if not self.over:
-                    reading = _READ if self.core.wants_read and not self._read_ended else 0
-                    self._pass_on(self._wait(reading | (_WRITE if self._unsent else 0)))
-            except BlockingIOError:
-                pass  # it was not ready after all, as a system may find
-            except OSError as error:
-                if self._tls is not None and not self._tls.ready:
-                    raise
-                self.core.connection_lost(now=time.monotonic(), error=error)
-            self.core.handle_timeout(now=time.monotonic())  # behind what had come by then
-            self.lock.notify_all()
+            self.settle()
+            if not self.gone:
+                ready = self._wait((_READ if self._wants_read else 0) | (_WRITE if self._rest else 0))
+                if ready & _READ:
+                    self._read()
+                if ready & _WRITE and not self.gone:
+                    self._write_rest()
+                self._keep_time()  # behind what had come by then
 
-    def close(self) -> None:
+    def release(self) -> None:
         """Close the socket, whatever its state."""
         with self.lock:
-            self.core.connection_lost(now=time.monotonic())
-            self.over = True
-            self.lock.notify_all()
+            self.lost()
         self._selector.close()
         for sock in (self._sock, self._bell, self._ear):
             if sock is not None:
@@ -110,7 +99,7 @@ class Connection:
                 failures.append(error)
             self._watch(0)
             self._sock.close()
-            if self.over:
+            if self.gone:
                 return False
         raise failures[0]
 
@@ -120,10 +109,11 @@ class Connection:
         with contextlib.suppress(BlockingIOError):
             sock.connect(address)
         with self.lock:
+            self.settle()
             while not self._wait(_WRITE):
-                self.core.handle_timeout(now=time.monotonic())
-                self._end()
-                if self.over:
+                self._keep_time()
+                self.settle()
+                if self.gone:
                     return False
         number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number:
@@ -138,21 +128,21 @@ class Connection:
         return self._sock
 
     def _watch(self, events: int) -> None:
-        if events != self._events:
-            if self._events:
+        if events != self._watched:
+            if self._watched:
                 self._selector.unregister(self._socket)
             if events:
                 self._selector.register(self._socket, events)
-            self._events = events
+            self._watched = events
 
     def _wait(self, events: int) -> int:
         """Give for which of `events` the socket is ready; the lock is another's meanwhile."""
         self._watch(events)
-        deadline = self.core.next_timeout()
+        due = self._due
         ready = 0
         self.lock.release()
         try:
-            wait = None if deadline is None else max(0.0, deadline - time.monotonic())
+            wait = None if due is None else max(0.0, due - self.time())
             for key, mask in self._selector.select(wait):
                 if key.fileobj is self._ear:
                     self._ear.recv(_CHUNK)
@@ -162,42 +152,84 @@ class Connection:
             self.lock.acquire()
         return ready
 
-    def _take_output(self) -> None:
-        if self._unsent:
+    def _read(self) -> None:
+        try:
+            data = self._socket.recv(_CHUNK)
+        except BlockingIOError:
+            return  # it was not ready after all, as a system may find
+        except OSError as error:
+            self.lost(error)
             return
-        if self._tls is None:
-            self._unsent = memoryview(self.core.data_to_send())
+        if data:
+            self.receive_data(data)
+        else:
+            self._wants_read = False
+            self.receive_eof()
+
+    def _write_rest(self) -> None:
+        rest, self._rest = self._rest, memoryview(b"")
+        self._send(rest)
+        if not self._rest and not self.gone:
+            self.output_drained()
+
+    def _send(self, data: memoryview) -> None:
+        try:
+            data = data[self._socket.send(data) :]
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            self.lost(error)
             return
-        if self._tls.ready and self.core.output_size:
-            self._tls.send(self.core.data_to_send())
-        self._unsent = memoryview(self._tls.outgoing())
+        self._rest = data
 
-    def _pass_on(self, ready: int) -> None:
-        sock, now = self._socket, time.monotonic()
-        if ready & _READ:
-            said = sock.recv(_CHUNK)
-            ended = not said
-            if self._tls is not None:
-                said, ended = self._tls.receive(said)
-            self.core.receive_data(said, now=now)
-            if ended:
-                self._read_ended = True
-                self.core.receive_eof(now=now)
-        if ready & _WRITE:
-            self._unsent = self._unsent[sock.send(self._unsent) :]
+    def _keep_time(self) -> None:
+        if self._due is not None and self.time() >= self._due:
+            self._due = None
+            self.timed_out()
 
-    def _end(self) -> None:
-        """Heed `closing`."""
-        closing = self.core.closing
-        if closing is Closing.NOW:
-            self.over = True
-        elif closing is Closing.AFTER_FLUSH and not self._unsent and not self.core.output_size:
-            if self._tls is not None:  # which cannot be ended on one side alone
-                self._tls.end()
-                self._socket.send(self._tls.outgoing())
-                self.over = True
-            elif self._read_ended:
-                self.over = True
-            elif not self._write_ended:
-                self._write_ended = True
-                self._socket.shutdown(socket.SHUT_WR)
+    # -- primitives
+
+    def write(self, data: bytes) -> None:
+        """As in `Driver`."""
+        if self._rest:  # TLS has a word of its own to say
+            self._rest = memoryview(bytes(self._rest) + data)
+        else:
+            self._send(memoryview(data))
+        self.writable = self.gone or not self._rest
+
+    def unsent(self) -> int:
+        """As in `Driver`."""
+        return len(self._rest)
+
+    def set_deadline(self, at: float | None) -> None:
+        """As in `Driver`."""
+        self._due = at
+
+    def set_reading(self, on: bool) -> None:
+        """As in `Driver`."""
+        self._wants_read = on
+
+    def shut_down_writing(self) -> None:
+        """As in `Driver`."""
+        with contextlib.suppress(OSError):  # reset meanwhile: the next read will say so
+            self._socket.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        """As in `Driver`: everything is written, and `release` closes the socket."""
+        self.lost()
+
+    def abort(self) -> None:
+        """As in `Driver`."""
+        self.lost()
+
+    def wake(self) -> None:
+        """As in `Driver`."""
+        self.lock.notify_all()
+
+    def make_room(self) -> None:
+        """As in `Driver`."""
+        self.lock.notify_all()
+
+    def tell(self) -> None:
+        """As in `ClientDriver`."""
+        self.lock.notify_all()

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from wscore import ClientConnection, Config, LocalProtocolError, ServerConnection
-from wscore.testing._driver import Driver
+from wscore.testing._call import Call
 from wscore.testing._wire import Wire
 
 from .apps import Failure, echo
@@ -16,27 +16,27 @@ from .apps import Failure, echo
 pytestmark = pytest.mark.anyio
 
 
-def driven(app: Any) -> Driver:
+def driven(app: Any) -> Call:
     now = anyio.current_time()
     wire = Wire(ClientConnection("ws://h/", Config(), now=now, random=bytes), ServerConnection(Config(), now=now))
     wire.carry()
-    return Driver(app, wire)
+    return Call(app, wire)
 
 
 async def test_it_says_what_the_application_does() -> None:
     """In words for a test's error: from the call to the end."""
-    driver = driven(echo)
-    said = [driver.doing]
+    call = driven(echo)
+    said = [call.doing]
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(driver.run)
+        tasks.start_soon(call.run)
         await anyio.wait_all_tasks_blocked()
-        said.append(driver.doing)
-        driver._wire.client.close(now=anyio.current_time())
-        driver._wire.carry()
-        await driver.over.wait()
-    said.append(driver.doing)
+        said.append(call.doing)
+        call._wire.client.close(now=anyio.current_time())
+        call._wire.carry()
+        await call.over.wait()
+    said.append(call.doing)
     assert said == ["has not been called", "waits in receive()", "has returned"]
-    assert driver.failure is None
+    assert call.failure is None
 
 
 async def test_it_keeps_what_the_application_raised() -> None:
@@ -45,11 +45,11 @@ async def test_it_keeps_what_the_application_raised() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         raise Failure("at once")
 
-    driver = driven(app)
-    await driver.run()
-    assert isinstance(driver.failure, Failure)
-    assert driver.doing == "has raised Failure"
-    assert driver.over.is_set()
+    call = driven(app)
+    await call.run()
+    assert isinstance(call.failure, Failure)
+    assert call.doing == "has raised Failure"
+    assert call.over.is_set()
 
 
 async def test_a_cancelled_application_is_no_failure() -> None:
@@ -59,13 +59,13 @@ async def test_a_cancelled_application_is_no_failure() -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(anyio.sleep_forever)
 
-    driver = driven(app)
+    call = driven(app)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(driver.run)
+        tasks.start_soon(call.run)
         await anyio.wait_all_tasks_blocked()
         tasks.cancel_scope.cancel()
-    assert driver.failure is None
-    assert driver.over.is_set()
+    assert call.failure is None
+    assert call.over.is_set()
 
 
 async def test_receiving_after_the_disconnect_is_the_applications_mistake() -> None:
@@ -75,8 +75,8 @@ async def test_receiving_after_the_disconnect_is_the_applications_mistake() -> N
         while True:
             await receive()
 
-    driver = driven(app)
-    driver._wire.client.close(now=anyio.current_time())
-    driver._wire.carry()
-    await driver.run()
-    assert isinstance(driver.failure, LocalProtocolError)
+    call = driven(app)
+    call._wire.client.close(now=anyio.current_time())
+    call._wire.carry()
+    await call.run()
+    assert isinstance(call.failure, LocalProtocolError)

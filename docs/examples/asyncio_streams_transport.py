@@ -1,0 +1,146 @@
+"""A transport over asyncio's streams, with callbacks for the time; docs/howto/write-a-transport.md explains."""
+
+import asyncio
+import contextlib
+import logging
+from typing import Any
+
+from wscore import Application, Config, Peer, Scope, ServerConnection, ServerDriver
+
+
+class Connection(ServerDriver):
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, app: Application, config: Config
+    ) -> None:
+        self.loop = asyncio.get_running_loop()
+        peer = Peer.of(writer.get_extra_info("peername"), writer.get_extra_info("sockname"))
+        super().__init__(ServerConnection(config, peer=peer, now=self.loop.time()), self.loop.time)
+        self.reader, self.writer, self.app = reader, writer, app
+        self.timer: asyncio.TimerHandle | None = None
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.change = asyncio.Event()
+        self.reads = True
+        writer.transport.set_write_buffer_limits(high=config.max_output_size)
+
+    async def run(self) -> None:
+        self.start()
+        try:
+            while not self.gone:
+                if not self.reads:
+                    await self.change.wait()
+                elif data := await self.reader.read(65536):
+                    self.receive_data(data)
+                else:
+                    self.reads = False
+                    self.receive_eof()
+        except OSError as error:
+            self.lost(error)
+        finally:
+            if not self.gone:
+                self.abort()  # the server was cancelled
+
+    def spawn(self, coroutine: Any) -> None:
+        task = self.loop.create_task(coroutine)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    # What the application calls.
+
+    async def run_application(self, scope: Scope) -> None:
+        try:
+            await self.app(scope, self.receive, self.send)
+            self.application_ended(None)
+        except Exception as error:
+            self.application_ended(error)
+        except asyncio.CancelledError as error:
+            self.application_ended(error, cancelled=True)
+            raise
+
+    async def receive(self) -> Any:
+        await self.give_way()
+        while (message := self.next_message()) is None:
+            await self.change.wait()
+        return message
+
+    async def send(self, message: Any) -> None:
+        await self.give_way()
+        while self.must_wait(message):
+            await self.change.wait()
+        if self.send_message(message):
+            while not self.has_room:
+                await self.change.wait()
+            self.core.expect_delivery()
+
+    async def give_way(self) -> None:
+        if self.turn_is_over():
+            await asyncio.sleep(0)
+            self.begin_turn()
+
+    # What the driver asks for.
+
+    def wake(self) -> None:
+        self.change.set()
+        self.change = asyncio.Event()
+
+    make_room = wake
+
+    def write(self, data: bytes) -> None:
+        self.writer.write(data)
+        if self.unsent() > self.core.config.max_output_size:
+            self.writable = False
+            self.spawn(self.drain())
+
+    async def drain(self) -> None:
+        with contextlib.suppress(OSError):  # the next read says so
+            await self.writer.drain()
+            self.output_drained()
+
+    def unsent(self) -> int:
+        return self.writer.transport.get_write_buffer_size()
+
+    def set_deadline(self, at: float | None) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+        # One turn later than the time: what has come by then is read before.
+        self.timer = None if at is None else self.loop.call_at(at, self.loop.call_soon, self.timed_out)
+
+    def set_reading(self, on: bool) -> None:
+        self.reads = on
+        self.wake()
+
+    def shut_down_writing(self) -> None:
+        with contextlib.suppress(OSError):  # reset meanwhile: the next read says so
+            self.writer.write_eof()
+
+    def close(self) -> None:
+        self.writer.close()
+        self.lost()
+
+    def abort(self) -> None:
+        self.writer.transport.abort()
+        self.lost()
+
+    def lost(self, error: Exception | None = None) -> None:
+        super().lost(error)
+        self.wake()
+
+    def start_application(self, scope: Scope) -> None:
+        self.spawn(self.run_application(scope))
+
+    def over(self) -> None: ...
+
+    def log_access(self, line: str) -> None:
+        logging.getLogger("wscore.access").info("%s", line)
+
+    def log_failure(self, text: str, error: BaseException) -> None:
+        logging.getLogger("wscore.error").error("%s", text, exc_info=error)
+
+
+async def serve(app: Application, host: str, port: int, config: Config | None = None) -> asyncio.Server:
+    """Serve `app`; closing what this gives ends it."""
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.CancelledError):  # nobody waits for this task, and Python 3.11 logs it
+            await Connection(reader, writer, app, config or Config()).run()
+
+    return await asyncio.start_server(connected, host, port)

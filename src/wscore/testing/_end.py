@@ -1,0 +1,123 @@
+"""One end of a connection in memory: what a socket, its buffers and a timer are to a driver, as attributes.
+
+Nothing moves by itself. Whoever joins two ends calls `take_bytes` and `take_end`, and `timed_out` when `due` has come.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from wscore import ClientConnection, ClientDriver, Driver, ServerConnection
+
+__all__ = ["ClientEnd", "End"]
+
+Core = TypeVar("Core", ServerConnection, ClientConnection)
+
+
+class End(Driver[Core]):
+    """The primitives of a driver, but those that wake somebody; `join` is to be called first."""
+
+    other: End[Any]
+    """The end that reads what this one writes."""
+    on_way: bytearray
+    """What was written, and the other has not read."""
+    reading: bool
+    write_ended: bool
+    read_ended: bool
+    due: float | None
+    """When to call `timed_out`."""
+
+    def join(self, other: End[Any]) -> None:
+        """Begin, with `other` at the other end of the wire, which begins for itself."""
+        self.other = other
+        self.on_way = bytearray()
+        self.reading = True
+        self.write_ended = self.read_ended = False
+        self.due = None
+
+    # -- what the wire does
+
+    def take_bytes(self, most: int | None = None) -> bool:
+        """Read what is on its way to this end, `most` bytes of it. False: there is nothing, or it does not read."""
+        other = self.other
+        if self.gone or not self.reading or not other.on_way:
+            return False
+        data = bytes(other.on_way[:most])
+        del other.on_way[: len(data)]
+        self.receive_data(data)
+        if not other.writable and len(other.on_way) < other.core.config.max_output_size:
+            other.output_drained()
+        return True
+
+    def take_end(self) -> bool:
+        """Read the end of the other's stream, if all before it was read. False: it has not come, or was read before."""
+        other = self.other
+        if self.gone or self.read_ended or not self.reading or other.on_way or not other.write_ended:
+            return False
+        self.read_ended = True
+        self.receive_eof()
+        return True
+
+    def hear_of_reset(self) -> bool:
+        """Learn, having written to an end that is gone, what the system says then. False: there is nothing to learn."""
+        if self.gone or not self.other.gone or not self.on_way:
+            return False
+        self.lost(BrokenPipeError("the other end has closed"))
+        return True
+
+    # -- primitives
+
+    def write(self, data: bytes) -> None:
+        """As in `Driver`."""
+        assert not self.write_ended, "bytes behind the end of the stream"
+        self.on_way += data
+        self.writable = len(self.on_way) < self.core.config.max_output_size
+
+    def unsent(self) -> int:
+        """As in `Driver`."""
+        return len(self.on_way)
+
+    def set_deadline(self, at: float | None) -> None:
+        """As in `Driver`."""
+        self.due = at
+
+    def time_out(self) -> None:
+        """Let the deadline come."""
+        self.due = None
+        self.timed_out()
+
+    def set_reading(self, on: bool) -> None:
+        """As in `Driver`."""
+        self.reading = on
+
+    def shut_down_writing(self) -> None:
+        """As in `Driver`."""
+        self.write_ended = True
+
+    def close(self) -> None:
+        """As in `Driver`."""
+        self.write_ended = True
+        self.lost()
+
+    def abort(self) -> None:
+        """As in `Driver`."""
+        self.on_way.clear()
+        self.close()
+
+    def lost(self, error: Exception | None = None) -> None:
+        """As in `Driver`; what was read by nobody is gone as well."""
+        self.write_ended = True
+        super().lost(error)
+
+
+class ClientEnd(End[ClientConnection], ClientDriver):
+    """A client's end, which wakes nobody."""
+
+    def wake(self) -> None:
+        """As in `Driver`."""
+
+    def make_room(self) -> None:
+        """As in `Driver`."""
+
+    def tell(self) -> None:
+        """As in `ClientDriver`."""

@@ -1,0 +1,237 @@
+"""What a server's driver does with its application and its logs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.core.peer import CLOSE, close, head, read_frames, read_response, text
+from tests.core.port import FakeChannel, ServerPort, turned
+from wscore import ClientDisconnected, Config, LocalProtocolError, Peer, Prepared, State
+
+PLAIN = Config(compression=False)
+
+
+def opened(config: Config = PLAIN) -> ServerPort:
+    port = ServerPort(config)
+    port.opens()
+    return port
+
+
+# -- the application's beginning
+
+
+def test_the_application_is_started_once() -> None:
+    """With the scope, when the request is whole."""
+    port = ServerPort()
+    port.start()
+    request = head()
+    port.receive_data(request[:-1])
+    assert port.scopes == []
+    port.receive_data(request[-1:])
+    port.settle()
+    port.next_message()
+    port.send_message({"type": "websocket.accept"})
+    assert [scope["path"] for scope in port.scopes] == ["/chat"]
+
+
+def test_no_application_is_started_for_a_request_that_is_refused() -> None:
+    """The answer goes out, and TCP ends behind it."""
+    port = ServerPort()
+    port.start()
+    port.receive_data(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+    assert port.scopes == []
+    assert read_response(port.written).status == 426
+    assert port.half_closed
+
+
+def test_the_scope_says_what_tls_has_agreed() -> None:
+    """The channel is asked once it is ready, which is before the request."""
+    port = ServerPort(channel=FakeChannel(), peer=Peer(("a", 1)))
+    port.start()
+    port.receive_data(b"!")
+    port.receive_data(turned(head()))
+    [scope] = port.scopes
+    assert scope["scheme"] == "wss"
+    assert scope["extensions"]["tls"] == {"tls_version": 0x0304}
+
+
+def test_one_message_for_many_is_posted_by_the_scope() -> None:
+    """Written at once, and refused where it would have to wait, or nobody is there any more."""
+    port = opened()
+    port.capacity = 1
+    assert port.post(Prepared("to all"))
+    assert port.written == b"\x81\x06to all"
+    assert not port.post(Prepared("again"))
+    port.drains()
+    assert port.post(Prepared("again"))
+    port.drains()
+    port.lost()
+    assert not port.post(Prepared("again"))
+
+
+# -- the application's steps
+
+
+def test_what_makes_room_is_looked_at() -> None:
+    """Taking a message may start reading again, and lets an end take effect that waited behind it."""
+    port = opened(Config(max_queue=2, compression=False))
+    port.receive_data(text("x") * 3 + close(4000))
+    assert not port.reads
+    taken: list[Any] = []
+    while (message := port.next_message()) is not None:
+        taken.append(message)
+        if message["type"] == "websocket.disconnect":
+            break
+    assert [each.get("text", each.get("code")) for each in taken] == ["x", "x", "x", 4000]
+    assert port.reads
+    assert [each.opcode for each in read_frames(port.written)] == [CLOSE]
+    assert port.half_closed
+
+
+def test_who_asks_after_the_last_message_is_told() -> None:
+    """Waiting would be for ever."""
+    port = opened()
+    port.lost()
+    assert port.next_message() == {"type": "websocket.disconnect", "code": 1006, "reason": "connection lost"}
+    with pytest.raises(LocalProtocolError):
+        port.next_message()
+
+
+@pytest.mark.parametrize(
+    ("message", "waits"),
+    [
+        ({"type": "websocket.send", "text": "a"}, True),
+        ({"type": "websocket.http.response.body", "body": b"a"}, True),
+        ({"type": "websocket.close"}, False),
+        ({"type": "websocket.accept"}, False),
+        ({}, False),
+        (None, False),
+    ],
+)
+def test_only_content_waits_for_room(message: Any, waits: bool) -> None:
+    """A close need not: nothing comes behind it. What is no message is for the core to refuse."""
+    port = opened()
+    assert not port.must_wait(message)
+    port.capacity = 1
+    port.says("a")
+    assert port.must_wait(message) is waits
+    port.lost()
+    assert not port.must_wait(message), "so that `send` says that the client has left"
+    with pytest.raises(ClientDisconnected):
+        port.says("a")
+
+
+def test_a_large_message_is_waited_for_behind_it() -> None:
+    """Only one that is larger than what may be held, and only while the library has not taken it."""
+    port = opened(Config(max_output_size=100, compression=False))
+    assert not port.says("x" * 50)
+    assert not port.says("x" * 500)
+    port.capacity = 10
+    assert port.says("x" * 500)
+    port.drains()
+    assert not port.says("x" * 50)
+
+
+# -- the application's end
+
+
+def test_an_application_that_returns_closes_its_connection() -> None:
+    """With 1000, and nothing is logged."""
+    port = opened()
+    port.application_ended(None)
+    [frame] = read_frames(port.written)
+    assert frame.payload == b"\x03\xe8"
+    assert port.failures == []
+
+
+def test_an_application_that_raises_closes_its_connection() -> None:
+    """With 1011, and the log has what it raised; where a group holds one exception alone, that."""
+    port = opened()
+    error = ValueError("as the test asked")
+    port.application_ended(ExceptionGroup("around", [error]))
+    [frame] = read_frames(port.written)
+    assert frame.payload[:2] == b"\x03\xf3"
+    [(said, logged)] = port.failures
+    assert logged is error
+    assert said.startswith("the application failed on <ServerConnection OPEN")
+
+
+def test_an_application_that_lets_the_news_out_that_its_client_left_has_not_failed() -> None:
+    """Nothing is logged."""
+    port = opened()
+    port.lost()
+    port.application_ended(ClientDisconnected(1006, ""))
+    assert port.failures == []
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError("while being cancelled")])
+def test_an_application_that_was_cancelled_has_not_failed(error: BaseException | None) -> None:
+    """Its connection is closed with 1011, and nothing is logged."""
+    port = opened()
+    port.application_ended(error, cancelled=True)
+    [frame] = read_frames(port.written)
+    assert frame.payload[:2] == b"\x03\xf3"
+    assert port.failures == []
+
+
+def test_a_connection_is_over_when_both_are() -> None:
+    """The socket and the application, whichever is first; once."""
+    first, second = opened(), opened()
+    first.application_ended(None)
+    assert first.overs == 0
+    first.lost()
+    second.lost()
+    assert second.overs == 0
+    second.application_ended(None)
+    second.lost()
+    assert (first.overs, second.overs) == (1, 1)
+
+
+def test_a_connection_without_an_application_is_over_with_its_socket() -> None:
+    """There is nobody else to wait for."""
+    port = ServerPort()
+    port.start()
+    port.lost()
+    assert port.overs == 1
+
+
+def test_a_shutdown_closes() -> None:
+    """With 1012, and the application hears of it."""
+    port = opened()
+    port.begin_shutdown()
+    [frame] = read_frames(port.written)
+    assert frame.payload[:2] == b"\x03\xf4"
+    assert ("wake",) in port.told
+
+
+# -- the logs
+
+
+def test_the_access_log_has_every_line_once() -> None:
+    """One for the answer, one for the end."""
+    port = opened()
+    port.settle()
+    port.receive_data(close(4000))
+    port.next_message()
+    port.receive_eof()
+    port.settle()
+    assert len(port.lines) == 2
+    assert port.core.state is State.CLOSED
+    assert port.core.access_lines == []
+    assert "101" in port.lines[0]
+    assert "4000" in port.lines[1]
+
+
+def test_a_handshake_of_tls_that_fails_is_nobodys_mistake() -> None:
+    """A line in the log says why; once TLS stands, its failing is a lost connection like any other."""
+    port, later = ServerPort(channel=FakeChannel()), ServerPort(channel=FakeChannel())
+    for each in (port, later):
+        each.start()
+    port.receive_data(b"?")
+    assert port.notices == ["TLS handshake failed: as the test asked"]
+    later.receive_data(b"!")
+    later.receive_data(b"?")
+    assert later.notices == []
+    assert later.gone

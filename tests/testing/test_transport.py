@@ -1,0 +1,139 @@
+"""The kit for transports: ours and the examples pass it, and it names whatever is taken out of one."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+
+import pytest
+
+from wscore.testing.transport import OBLIGATIONS, unmet
+
+from .transports import EXAMPLES, STARTS, on_anyio
+
+SOURCE = (EXAMPLES / "anyio_transport.py").read_text()
+METHODS = "    # What the driver asks for.\n"
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> None:
+    logging.getLogger("wscore").setLevel(logging.CRITICAL)
+
+
+def method(source: str) -> tuple[str, str]:
+    """Give what puts a method in the place of the driver's."""
+    indented = "".join(f"    {line}\n" for line in source.splitlines())
+    return METHODS, indented + "\n" + METHODS
+
+
+WITHOUT: dict[str, tuple[str, str, str]] = {
+    "handle_timeout": ("handle_timeout", "            self.timed_out()\n", "            pass\n"),
+    "look after handle_timeout": (
+        "look after handle_timeout",
+        *method("def timed_out(self):\n    self._armed = None\n    self.core.handle_timeout(now=self.time())\n"),
+    ),
+    "a deadline later than the one before": (
+        "look after handle_timeout",
+        *method("def timed_out(self):\n    self.core.handle_timeout(now=self.time())\n    self.settle()\n"),
+    ),
+    "a deadline earlier than the one before": (
+        "ABORT",
+        "        self.patience.deadline = math.inf if at is None else at\n",
+        "        if at is not None and self.patience.deadline == math.inf:\n            self.patience.deadline = at\n",
+    ),
+    "look after next_message": (
+        "look after next_message",
+        *method(
+            "def next_message(self):\n"
+            "    message = self.core.next_message(now=self.time())\n"
+            "    if message is None:\n"
+            "        self.core.expect_message()\n"
+            "    return message\n"
+        ),
+    ),
+    "look before waiting": ("look before waiting", *method("def plan_flush(self):\n    self._flush_planned = True\n")),
+    "expect_message": (
+        "expect_message",
+        *method(
+            "def next_message(self):\n"
+            "    message = self.core.next_message(now=self.time())\n"
+            "    self.settle()\n"
+            "    return message\n"
+        ),
+    ),
+    "expect_delivery": ("expect_delivery", "            self.core.expect_delivery()\n", ""),
+    "wants_read": (
+        "wants_read",
+        "            await self.until(lambda: self.core.wants_read)\n",
+        "            await lowlevel.checkpoint()\n",
+    ),
+    "reading again": (
+        "look after next_message",
+        "            await self.until(lambda: self.core.wants_read)\n",
+        "            if not self.core.wants_read:\n                await sleep_forever()\n",
+    ),
+    "waiting for room": ("room", "        await self.until(lambda: not self.must_wait(message))\n", ""),
+    "make_room": (
+        "room",
+        "    make_room = set_reading = wake\n",
+        "    set_reading = wake\n\n    def make_room(self): ...\n",
+    ),
+    "SHUT_DOWN_WRITING": ("SHUT_DOWN_WRITING", "        self.half_closes = True\n", ""),
+    "SHUT_DOWN_WRITING is no close": (
+        "SHUT_DOWN_WRITING is no close",
+        "        self.half_closes = True\n        self.wake()\n",
+        "        self.lost()\n",
+    ),
+    "ABORT": ("ABORT", "    close = abort = lost\n", "    close = lost\n\n    def abort(self): ...\n"),
+    "application_returned": ("application_returned", "            self.application_ended(None)\n", ""),
+    "receive_eof": ("receive_eof", "                self.receive_eof()\n", "                await sleep_forever()\n"),
+    "an end of stream told late": (
+        "receive_eof",
+        "                self.receive_eof()\n",
+        "                with CancelScope(deadline=current_time() + 5):\n"
+        "                    await sleep_forever()\n"
+        "                self.receive_eof()\n",
+    ),
+    "an end of stream told early": (
+        "end behind messages",
+        "                self.receive_data(await self.stream.receive())\n",
+        "                data = await self.stream.receive()\n"
+        "                if data.endswith(b'\\x0f\\xa0'):\n"
+        "                    self.receive_eof()\n"
+        "                self.receive_data(data)\n",
+    ),
+    "connection_lost": ("connection_lost", "                self.lost(error)\n", "                await sleep_forever()\n"),
+}
+
+
+@pytest.mark.parametrize("transport", STARTS)
+def test_a_transport_that_does_what_it_should_has_nothing_unmet(transport: str) -> None:
+    """Ours, and every example of the documentation."""
+    assert unmet(STARTS[transport]) == {}
+
+
+@pytest.mark.parametrize("what", WITHOUT)
+def test_what_a_transport_does_not_do_is_named(what: str) -> None:
+    """One thing taken out of a transport, and the kit says which; the ping that is only written late is told apart."""
+    name, there, instead = WITHOUT[what]
+    assert SOURCE.count(there) == 1
+    found = unmet(partial(on_anyio, "asyncio", source=SOURCE.replace(there, instead)), [name])
+    assert list(found) == [name]
+
+
+def test_a_timeout_that_is_not_looked_after_is_told_apart_from_none() -> None:
+    """What was to be written then comes with the next message."""
+    _, there, instead = WITHOUT["look after handle_timeout"]
+    found = unmet(partial(on_anyio, "asyncio", source=SOURCE.replace(there, instead)), ["handle_timeout"])
+    assert found == {}
+
+
+def test_every_obligation_was_taken_out() -> None:
+    """So that none stands there in vain; a handshake's deadline is kept as any other."""
+    assert {name for name, _, _ in WITHOUT.values()} == set(OBLIGATIONS) - {"handshake_timeout"}
+
+
+def test_a_name_that_is_none_is_an_error() -> None:
+    """As it would otherwise pass for something that holds."""
+    with pytest.raises(KeyError):
+        unmet(STARTS["blocking"], ["handle_timeouts"])

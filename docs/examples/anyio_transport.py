@@ -15,12 +15,13 @@ from anyio import (
     abc,
     create_task_group,
     current_time,
+    get_cancelled_exc_class,
     lowlevel,
     sleep_forever,
 )
 
 from wscore import Application, Channel, Config, Scope, ServerConnection, ServerDriver
-from wscore.listening import peer_of
+from wscore.sockets import peer_of
 
 
 class Connection(ServerDriver):
@@ -78,20 +79,22 @@ class Connection(ServerDriver):
     async def run_application(self, scope: Scope) -> None:
         try:
             await self.app(scope, self.receive, self.send)
-            self.application_ended(None)
+            self.application_returned()
+        except get_cancelled_exc_class() as error:
+            self.application_raised(error, type(error))
+            raise
         except BaseException as error:
-            self.application_ended(error, cancelled=not isinstance(error, Exception))
-            if not isinstance(error, Exception):
-                raise
+            self.application_raised(error)
 
-    async def receive(self) -> Any:
-        return await self.until(self.next_message)
+    async def wait_for_message(self) -> None:
+        await self.change.wait()
+        self.begin_turn()
 
-    async def send(self, message: Any) -> None:
-        await self.until(lambda: not self.must_wait(message))
-        if self.send_message(message):
-            await self.until(lambda: self.has_room)
-            self.core.expect_delivery()
+    wait_for_room = wait_for_message
+
+    async def give_way(self) -> None:
+        await lowlevel.checkpoint()
+        self.begin_turn()
 
     # What the driver asks for.
 
@@ -123,7 +126,9 @@ class Connection(ServerDriver):
 
     def over(self) -> None: ...
 
-    def log_failure(self, text: str, error: BaseException) -> None:
+    def log_notice(self, text: str) -> None: ...
+
+    def log_failure(self, text: str, error: BaseException | None) -> None:
         logging.getLogger("wscore.error").error("%s", text, exc_info=error)
 
 

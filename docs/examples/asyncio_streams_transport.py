@@ -49,32 +49,22 @@ class Connection(ServerDriver):
     async def run_application(self, scope: Scope) -> None:
         try:
             await self.app(scope, self.receive, self.send)
-            self.application_ended(None)
-        except Exception as error:
-            self.application_ended(error)
+            self.application_returned()
         except asyncio.CancelledError as error:
-            self.application_ended(error, cancelled=True)
+            self.application_raised(error, asyncio.CancelledError)
             raise
+        except BaseException as error:
+            self.application_raised(error)
 
-    async def receive(self) -> Any:
-        await self.give_way()
-        while (message := self.next_message()) is None:
-            await self.change.wait()
-        return message
+    async def wait_for_message(self) -> None:
+        await self.change.wait()
+        self.begin_turn()
 
-    async def send(self, message: Any) -> None:
-        await self.give_way()
-        while self.must_wait(message):
-            await self.change.wait()
-        if self.send_message(message):
-            while not self.has_room:
-                await self.change.wait()
-            self.core.expect_delivery()
+    wait_for_room = wait_for_message
 
     async def give_way(self) -> None:
-        if self.turn_is_over():
-            await asyncio.sleep(0)
-            self.begin_turn()
+        await asyncio.sleep(0)
+        self.begin_turn()
 
     # What the driver asks for.
 
@@ -132,7 +122,10 @@ class Connection(ServerDriver):
     def log_access(self, line: str) -> None:
         logging.getLogger("wscore.access").info("%s", line)
 
-    def log_failure(self, text: str, error: BaseException) -> None:
+    def log_notice(self, text: str) -> None:
+        logging.getLogger("wscore.error").info("%s", text)
+
+    def log_failure(self, text: str, error: BaseException | None) -> None:
         logging.getLogger("wscore.error").error("%s", text, exc_info=error)
 
 

@@ -6,14 +6,14 @@ import select
 import socket
 import threading
 import time
-from typing import Any
 
 from wscore import Application, Config, Scope, ServerConnection, ServerDriver
-from wscore.listening import peer_of, set_up
+from wscore.sockets import peer_of, set_up
 
 
 class Connection(ServerDriver):
     def __init__(self, sock: socket.socket, app: Application, config: Config) -> None:
+        sock.setblocking(False)
         set_up(sock)
         super().__init__(ServerConnection(config, peer=peer_of(sock), now=time.monotonic()), time.monotonic)
         self.sock, self.app = sock, app
@@ -35,9 +35,9 @@ class Connection(ServerDriver):
             self.app(self.scope, self.receive, self.send).__await__().send(None)
             raise RuntimeError("the application waits for something that is neither receive nor send")
         except StopIteration:
-            self.application_ended(None)
-        except Exception as error:
-            self.application_ended(error)
+            self.application_returned()
+        except BaseException as error:
+            self.application_raised(error)
 
     def turn(self) -> None:
         """Wait until the socket can be read or written, or the deadline has come; tell the driver what happened."""
@@ -64,18 +64,14 @@ class Connection(ServerDriver):
 
     # What the application calls. It waits for nothing else, so that nobody has to be woken.
 
-    async def receive(self) -> Any:
-        while (message := self.next_message()) is None:
-            self.turn()
-        return message
+    async def wait_for_message(self) -> None:
+        self.turn()
 
-    async def send(self, message: Any) -> None:
-        while self.must_wait(message):
-            self.turn()
-        if self.send_message(message):
-            while not self.has_room:
-                self.turn()
-            self.core.expect_delivery()
+    async def wait_for_room(self) -> None:
+        self.turn()
+
+    async def give_way(self) -> None:
+        self.begin_turn()  # there is nobody in this thread to give way to
 
     def wake(self) -> None: ...
 
@@ -120,7 +116,10 @@ class Connection(ServerDriver):
     def log_access(self, line: str) -> None:
         logging.getLogger("wscore.access").info("%s", line)
 
-    def log_failure(self, text: str, error: BaseException) -> None:
+    def log_notice(self, text: str) -> None:
+        logging.getLogger("wscore.error").info("%s", text)
+
+    def log_failure(self, text: str, error: BaseException | None) -> None:
         logging.getLogger("wscore.error").error("%s", text, exc_info=error)
 
 

@@ -17,7 +17,7 @@ class ClientDriver(Driver[ClientConnection]):
     A further primitive: `tell`, since tasks wait for more than messages and room.
     """
 
-    __slots__ = ("failure", "pongs")
+    __slots__ = ()
 
     def __init__(self, core: ClientConnection, time: Callable[[], float], channel: Channel | None = None) -> None:
         super().__init__(core, time, channel)
@@ -41,6 +41,23 @@ class ClientDriver(Driver[ClientConnection]):
         if message is None:
             core.expect_message()
         return message
+
+    def send_message(self, message: str | bytes | bytearray | memoryview) -> bool:
+        """Send a message, unless it `must_wait`. True: it is so large that who sends it waits for room behind it.
+
+        Raises as `ClientConnection.send`.
+        """
+        core = self.core
+        before = core.output_size
+        core.send(message, now=self.time())
+        size = core.output_size
+        self.settle()
+        return size - before > self._limit and not self.writable
+
+    @property
+    def must_wait(self) -> bool:
+        """What is sent now has to wait for room; not after the end, since sending then says so."""
+        return not self.writable and self.core.close_info is None
 
     @property
     def handshake_over(self) -> bool:

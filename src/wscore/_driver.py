@@ -44,8 +44,11 @@ class Driver(Generic[Core]):
     monotonic clock.
     """
 
+    # Those of `ServerDriver` and `ClientDriver` among them, which have none, so that a transport's class may be one of
+    # them and have another base with slots.
     __slots__ = (
         "_answering",
+        "_application_over",
         "_armed",
         "_channel",
         "_ending",
@@ -57,10 +60,13 @@ class Driver(Generic[Core]):
         "_reading",
         "_revision",
         "_secured",
+        "_started",
         "_told",
         "_turn_began",
         "core",
+        "failure",
         "gone",
+        "pongs",
         "time",
         "writable",
     )
@@ -235,6 +241,10 @@ class Driver(Generic[Core]):
         if count <= MESSAGES_A_LOOK:
             self._turn_began = self.time()
         return count >= _MESSAGES_A_TURN or self.time() - self._turn_began > _SECONDS_A_TURN
+
+    def begin_turn(self) -> None:
+        """Take note that the application has waited, and others had their turn."""
+        self._in_turn = 0
 
     def changed(self) -> None:
         """See to outputs of this end's core alone."""

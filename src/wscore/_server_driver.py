@@ -25,7 +25,7 @@ class ServerDriver(Driver[ServerConnection]):
     `wait_for_message`, `wait_for_room`, `give_way`, each of which may end early.
     """
 
-    __slots__ = ("_application_over", "_started")
+    __slots__ = ()
 
     def __init__(self, core: ServerConnection, time: Callable[[], float], channel: Channel | None = None) -> None:
         super().__init__(core, time, channel)

@@ -65,12 +65,11 @@ class Link(ClientDriver):
 class WebSocket:
     """An open connection; made by `connect`. Any number of tasks may use it."""
 
-    __slots__ = ("_core", "_limit", "_link", "_streaming")
+    __slots__ = ("_core", "_link", "_streaming")
 
     def __init__(self, link: Link) -> None:
         self._core = link.core
         self._link = link
-        self._limit = link.core.config.max_output_size
         self._streaming = False  # a message is being sent in fragments: others wait
 
     async def send(self, message: Data | AsyncIterable[Data]) -> None:
@@ -87,11 +86,7 @@ class WebSocket:
             await self._turn_to_send()
         # What is neither is for the core to refuse.
         if isinstance(message, _WHOLE) or not isinstance(message, AsyncIterable):  # pyright: ignore[reportUnnecessaryIsInstance]
-            before = link.core.output_size
-            self._core.send(message, now=link.time())
-            size = link.core.output_size
-            link.settle()
-            if size - before > self._limit and not link.writable:
+            if link.send_message(message):
                 await self._delivery()
         else:
             await self._send_fragments(message)

@@ -12,7 +12,7 @@ from wscore.connecting import Call, Pauses
 from wscore.sockets import set_up
 
 from ._dialing import dial
-from ._port import SLOTS, Port
+from ._port import Port
 from ._reconnecting import Connections
 
 __all__ = ["WebSocket", "connect"]
@@ -26,7 +26,7 @@ class WebSocket(ClientWebSocket):
 class Link(Port[ClientConnection], ClientLink, asyncio.Protocol):
     """A client's connection: what a task says goes out at once, or in one piece where a message woke it."""
 
-    __slots__ = (*SLOTS, "_change")
+    __slots__ = ("_change",)
 
     def __init__(self, core: ClientConnection, channel: Channel | None) -> None:
         loop = asyncio.get_running_loop()

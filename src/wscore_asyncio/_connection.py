@@ -13,7 +13,7 @@ from wscore import Application, Channel, Config, Peer, Scope, ServerConnection, 
 
 from wscore.logs import logger
 
-from ._port import SLOTS, Port
+from ._port import Port
 
 __all__ = ["Connection", "Service"]
 
@@ -44,7 +44,7 @@ class Connection(Port[ServerConnection], ServerDriver, asyncio.BufferedProtocol)
     touch the loop.
     """
 
-    __slots__ = (*SLOTS, "__weakref__", "_service", "_sock", "_task")
+    __slots__ = ("__weakref__", "_service", "_sock", "_task")
 
     def __init__(
         self,

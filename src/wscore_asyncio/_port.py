@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Final, TypeVar, cast
+from typing import TypeVar, cast
 
 from wscore import ClientConnection, Driver, ServerConnection
 from wscore.sockets import unacknowledged
 
 from ._wakeup import Wakeup
 
-__all__ = ["SLOTS", "Port"]
+__all__ = ["Port"]
 
 Core = TypeVar("Core", ServerConnection, ClientConnection)
-
-SLOTS: Final = ("_loop", "_message", "_room", "_timer", "_transport")
-"""Of whichever class is a `Port`, beside another base that has its own."""
 
 
 class Port(Driver[Core], asyncio.BaseProtocol):
     """The primitives of a driver over an `asyncio.Transport`; `prepare` is to be called first."""
 
-    __slots__ = ()
+    __slots__ = ("_loop", "_message", "_room", "_timer", "_transport")
 
     _loop: asyncio.AbstractEventLoop
     _transport: asyncio.Transport | None

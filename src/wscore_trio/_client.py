@@ -15,7 +15,7 @@ from wscore.client import WebSocket as ClientWebSocket
 from wscore.connecting import Call, Destination, Pauses
 from wscore.sockets import set_up
 
-from ._port import SLOTS, Port
+from ._port import Port
 from ._reconnecting import Connections
 
 __all__ = ["WebSocket", "connect"]
@@ -29,7 +29,7 @@ class WebSocket(ClientWebSocket):
 class Link(Port[ClientConnection], ClientLink):
     """A client's connection; `run` is its task."""
 
-    __slots__ = (*SLOTS, "_scope")
+    __slots__ = ("_scope",)
 
     def __init__(
         self, core: ClientConnection, channel: Channel | None, sock: socket.socket, spawn: Callable[..., None]

@@ -18,7 +18,7 @@ from wscore import Application, Channel, Config, ReceivedMessage, Scope, ServerC
 from wscore.logs import logger
 from wscore.sockets import peer_of
 
-from ._port import SLOTS, Port
+from ._port import Port
 
 __all__ = ["Connection"]
 
@@ -29,7 +29,7 @@ error_log = logger("wscore.error")
 class Connection(Port[ServerConnection], ServerDriver):
     """A connection and its application; `run` serves it to its end."""
 
-    __slots__ = (*SLOTS, "_app", "_application", "_application_reads")
+    __slots__ = ("_app", "_application", "_application_reads")
 
     def __init__(
         self,

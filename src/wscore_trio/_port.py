@@ -18,12 +18,9 @@ import trio
 from wscore import ClientConnection, Driver, ServerConnection
 from wscore.sockets import unacknowledged
 
-__all__ = ["SLOTS", "Port"]
+__all__ = ["Port"]
 
 Core = TypeVar("Core", ServerConnection, ClientConnection)
-
-SLOTS: Final = ("_attending", "_check_at", "_patience", "_socket", "_spawn", "_unwritten", "_waiting", "_watcher")
-"""Of whichever class is a `Port`, beside another base that has its own."""
 
 _READ_SIZE: Final = 2**16
 
@@ -31,7 +28,7 @@ _READ_SIZE: Final = 2**16
 class Port(Driver[Core]):
     """The primitives of a driver over a non-blocking socket; `prepare` is to be called first, and `watch` is its task."""
 
-    __slots__ = ()
+    __slots__ = ("_attending", "_check_at", "_patience", "_socket", "_spawn", "_unwritten", "_waiting", "_watcher")
 
     _socket: socket.socket
     _spawn: Callable[..., None]

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from tests.core import peer
 from tests.core.port import NEVER, ClientPort, Clock, Port, ServerPort
@@ -70,7 +77,14 @@ class Life(RuleBasedStateMachine):
             self.ended.add(name)
             port.receive_eof()
 
-    @rule(name=ends, data=st.one_of(st.sampled_from([b"\x00", b"\xff\xff", b"HTTP/1.1 200 OK\r\n\r\n"]), st.just(peer.ping(b"?")), st.just(peer.close(3000))))
+    @rule(
+        name=ends,
+        data=st.one_of(
+            st.sampled_from([b"\x00", b"\xff\xff", b"HTTP/1.1 200 OK\r\n\r\n"]),
+            st.just(peer.ping(b"?")),
+            st.just(peer.close(3000)),
+        ),
+    )
     def something_else_arrives(self, name: str, data: bytes) -> None:
         port = self.ports[name]
         if port.reads and not port.gone and name not in self.ended:

@@ -102,7 +102,11 @@ WITHOUT: dict[str, tuple[str, str, str]] = {
         "                    self.receive_eof()\n"
         "                self.receive_data(data)\n",
     ),
-    "connection_lost": ("connection_lost", "                self.lost(error)\n", "                await sleep_forever()\n"),
+    "connection_lost": (
+        "connection_lost",
+        "                self.lost(error)\n",
+        "                await sleep_forever()\n",
+    ),
 }
 
 

@@ -51,7 +51,10 @@ class Call:
             elif end.core.close_info is None or not _says_disconnect(error):
                 self.failure = error
         finally:
-            end.application_ended(raised)
+            if raised is None:
+                end.application_returned()
+            else:
+                end.application_raised(raised)
             self._wire.carry()
             self.over.set()
 

@@ -167,7 +167,7 @@ class AsyncWebSocketTestSession:
             large = end.send_message(data)
             self._wire.carry()
             if large:
-                await self._wait(f"{name}(): no room", lambda: end.has_room or None, timeout)
+                await self._wait(f"{name}(): no room", lambda: end.writable or None, timeout)
                 end.core.expect_delivery()
             return
         except ConnectionClosed as error:

@@ -72,23 +72,31 @@ class Server(End[ServerConnection], ServerDriver):
     async def receive(self) -> ReceivedMessage:
         """As in `ServerDriver`."""
         await anyio.lowlevel.checkpoint()
-        while (message := self.next_message()) is None:
-            self._wire.carry()
-            await self._change("waits in receive()")
+        message = await super().receive()
         self._wire.carry()
         return message
 
     async def send(self, message: Mapping[str, Any]) -> None:
         """As in `ServerDriver`."""
         await anyio.lowlevel.checkpoint()
-        while self.must_wait(message):
-            await self._change("waits in send(), until the test receives")
-        large = self.send_message(message)
+        await super().send(message)
         self._wire.carry()
-        if large:
-            while not self.has_room:
-                await self._change("waits in send(), until the test receives")
-            self.core.expect_delivery()
+
+    async def wait_for_message(self) -> None:
+        """As in `ServerDriver`."""
+        self._wire.carry()
+        if not self.core.has_message:
+            await self._change("waits in receive()")
+
+    async def wait_for_room(self) -> None:
+        """As in `ServerDriver`."""
+        self._wire.carry()
+        if not self.writable:
+            await self._change("waits in send(), until the test receives")
+
+    async def give_way(self) -> None:
+        """As in `ServerDriver`: every call does."""
+        self.begin_turn()
 
     def post(self, message: Prepared) -> bool:
         """As in `ServerDriver`."""
@@ -102,7 +110,10 @@ class Server(End[ServerConnection], ServerDriver):
     def log_access(self, line: str) -> None:
         """As in `ServerDriver`: a test has no log."""
 
-    def log_failure(self, text: str, error: BaseException) -> None:
+    def log_notice(self, text: str) -> None:
+        """As in `ServerDriver`: a test has no log."""
+
+    def log_failure(self, text: str, error: BaseException | None) -> None:
         """As in `ServerDriver`: the test is told."""
 
     async def _change(self, doing: str) -> None:

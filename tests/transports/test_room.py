@@ -1,0 +1,153 @@
+"""Peers that read slowly or not at all, with the default's durations: what waits, what is held, what arrives."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.core import peer as frames
+from wscore import Config
+
+from .connecting import connecting
+from .peer import Peer
+from .serving import serving
+from .steps import ACCEPT
+from .world import VIRTUAL
+
+Send = Callable[[bytes], Awaitable[object]]
+Use = Callable[[Send, Peer], Awaitable[None]]
+
+MEGABYTE = 1_000_000
+
+
+def run(library: str, end: str, config: Config, use: Use, play: Callable[[Peer], Awaitable[None]]) -> Peer:
+    """Let the server's application or the client `use` its connection, while the peer is played; wait for both."""
+    peers: list[Peer] = []
+
+    async def as_server(tasks: Any) -> None:
+        over = anyio.Event()
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            try:
+                await receive()
+                await send(ACCEPT)
+                await use(lambda data: send({"type": "websocket.send", "bytes": data}), peers[0])
+            finally:
+                over.set()
+
+        async with serving(library, app, config) as server:
+            peers.append(server.connect())
+            peers[0].sends(frames.head())
+            await anyio.wait_readable(peers[0].socket)
+            tasks.start_soon(play, peers[0])
+            await over.wait()
+            await anyio.sleep(config.close_timeout + 1)
+
+    async def as_client(tasks: Any) -> None:
+        async with connecting(library, config) as (connect, peer):
+            peers.append(peer)
+            async with connect as ws:
+                tasks.start_soon(play, peer)
+                await use(ws.send, peer)
+
+    async def main() -> None:
+        async with anyio.create_task_group() as tasks:
+            await (as_server if end == "server" else as_client)(tasks)
+
+    VIRTUAL[library].run(main)
+    return peers[0]
+
+
+def sizes(peer: Peer) -> list[int]:
+    return [len(item[1]) for item in peer.written.items if isinstance(item, tuple) and item[0] == 0x82]
+
+
+@pytest.mark.parametrize("end", ["server", "client"])
+def test_sends_that_are_given_up_are_not_held(library: str, end: str) -> None:
+    """A timeout around every send does not make what is held for a peer grow without bound."""
+
+    async def use(send: Send, peer: Peer) -> None:
+        for _ in range(120):
+            with anyio.move_on_after(0.1):
+                await send(bytes(MEGABYTE))
+        while peer.exchange():
+            await VIRTUAL[library].settled()
+
+    async def play(peer: Peer) -> None:
+        pass
+
+    assert len(sizes(run(library, end, Config(), use, play))) <= 3
+
+
+@pytest.mark.parametrize("end", ["server", "client"])
+def test_a_message_that_was_sent_arrives(library: str, end: str) -> None:
+    """`send` waits for a peer that pauses longer than the closing may take, so leaving loses nothing."""
+
+    async def use(send: Send, peer: Peer) -> None:
+        await send(bytes(12 * MEGABYTE))
+
+    async def play(peer: Peer) -> None:
+        await anyio.sleep(15)
+        for _ in range(100):
+            while peer.exchange():
+                await VIRTUAL[library].settled()
+            await anyio.sleep(0.1)
+            if peer.written.items[-1] == (0x88, b"\x03\xe8"):
+                peer.sends(frames.close(1000, mask=frames.MASK if end == "server" else None))
+                peer.ends()
+
+    peer = run(library, end, Config(ping_interval=None), use, play)
+    assert sizes(peer) == [12 * MEGABYTE]
+
+
+@pytest.mark.parametrize("end", ["server", "client"])
+def test_a_task_that_only_sends_gives_way(library: str, end: str) -> None:
+    """Other tasks have their turn while one sends small messages to a peer that reads as fast as it can."""
+    turns: list[int] = []
+
+    async def use(send: Send, peer: Peer) -> None:
+        async def other() -> None:
+            await anyio.lowlevel.checkpoint()
+            turns.append(sent)
+
+        sent = 0
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(other)
+            while not turns and sent < 50_000:
+                await send(b"0123456789")
+                sent += 1
+                peer.exchange()
+
+    async def play(peer: Peer) -> None:
+        pass
+
+    run(library, end, Config(), use, play)
+    assert turns[0] < 50_000
+
+
+@pytest.mark.parametrize("end", ["server", "client"])
+def test_a_transfer_that_makes_progress_goes_on(library: str, end: str) -> None:
+    """A peer that takes a large message slowly, and answers pings as it comes to them, is not taken for dead."""
+    done: list[float] = []
+
+    async def use(send: Send, peer: Peer) -> None:
+        await send(bytes(5 * MEGABYTE))
+        done.append(anyio.current_time())
+        await anyio.sleep(20)
+
+    async def play(peer: Peer) -> None:
+        answered = 0
+        for _ in range(200):
+            await anyio.sleep(1)
+            if not peer.ended:
+                peer.reads(50_000)
+            for payload in peer.written.pings[answered:]:
+                peer.sends(frames.pong(payload, mask=frames.MASK if end == "server" else None))
+            answered = len(peer.written.pings)
+
+    peer = run(library, end, Config(), use, play)
+    assert sizes(peer) == [5 * MEGABYTE]
+    assert done

@@ -6,7 +6,7 @@
     _server       ServerConnection: feeds the table, performs its effects, owns the outputs
     _client       ClientConnection: the other end, with a table of its own
     _closing      what a transport has to do at the end
-    _driver       what a transport owes a connection, all but the waiting; _server_driver and _client_driver: of each end
+    _driver       what a transport owes a connection, all but the waiting; _server_driver, _client_driver: of each end
     _channel      what may lie between socket and connection: TLS, a proxy
     _endpoint     what both ends do alike: messages, pings, the peer's end
     _ends         every way in which a connection ends, and what each side is told
@@ -93,8 +93,8 @@ __all__ = [
     "Backoff",
     "Channel",
     "ClientConnection",
-    "ClientDriver",
     "ClientDisconnected",
+    "ClientDriver",
     "Close",
     "CloseInfo",
     "Closing",

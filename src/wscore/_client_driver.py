@@ -76,7 +76,7 @@ class ClientDriver(Driver[ClientConnection]):
         return True
 
     def pong(self, payload: bytes) -> float | None:
-        """Give the seconds that the ping's pong took; None: wait for it. Raises ConnectionClosed where none can come."""
+        """Give the seconds that a pong took; None: wait for it. Raises ConnectionClosed where none can come."""
         seconds = self.pongs[payload]
         if seconds is None:
             self.core.expect_pong()

@@ -138,7 +138,7 @@ class Driver(Generic[Core]):
         raise NotImplementedError
 
     def plan_flush(self) -> None:
-        """Call `flush`: now, or soon, so that what is said meanwhile goes out in one piece (then set `_flush_planned`)."""
+        """Call `flush`; or set `_flush_planned` and do so soon, so that what is said meanwhile goes out in one piece."""
         self.flush()
 
     # -- inputs

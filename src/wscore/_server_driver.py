@@ -20,9 +20,9 @@ _LOOK: Final = MESSAGES_A_LOOK - 1
 class ServerDriver(Driver[ServerConnection]):
     """A `Driver` for `ServerConnection`: starts the application, takes its steps and its end, and says what to log.
 
-    Further inputs: `application_returned`, `application_raised`, `begin_shutdown`; `receive` and `send` are for the application. Further
-    primitives: `start_application`, `over`, `log_access`, `log_notice`, `log_failure`, and three that wait:
-    `wait_for_message`, `wait_for_room`, `give_way`, each of which may end early.
+    Further inputs: `application_returned`, `application_raised`, `begin_shutdown`; `receive` and `send` are for the
+    application. Further primitives: `start_application`, `over`, `log_access`, `log_notice`, `log_failure`, and three
+    that wait: `wait_for_message`, `wait_for_room`, `give_way`, each of which may end early.
     """
 
     __slots__ = ()
@@ -102,7 +102,7 @@ class ServerDriver(Driver[ServerConnection]):
     # -- the application's side
 
     async def receive(self) -> ReceivedMessage:
-        """Give the application its next message. Raises LocalProtocolError where none can come. Cancelled, it loses none."""
+        """Give the application its next message. Raises LocalProtocolError where none can come; cancelled, loses none."""
         core = self.core
         self._in_turn += 1
         if not self._in_turn & _LOOK and self.turn_is_over():

@@ -1,7 +1,7 @@
 """The way from a client's socket to its server: TLS, a proxy, a proxy spoken to over TLS, and TLS through that.
 
-Not part of the core, which knows no ssl. The way is a list of steps, each taken when the one before it is done; what was
-agreed in TLS stays, one around the other, for all that is said later.
+Not part of the core, which knows no ssl. The way is a list of steps, each taken when the one before it is done. Layers
+of TLS stay, one around the other, for all that is said later.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from ._losses import about_certificate, told
 from ._proxy import Proxy, ProxyHandshake, parse_proxy
 from ._proxy_environment import proxy_of_environment
 from ._tunnel import Step, Tunnel
-from ._uri import URI, parse_uri
+from ._uri import parse_uri
 from ._waiting import Waiting
 from .logs import logger
 from .tls import TLS

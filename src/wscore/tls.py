@@ -8,6 +8,7 @@ of a handshake begun by `start_tls`; and trio's closes without a word.
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from typing import Any, Final
 
@@ -65,10 +66,8 @@ class TLS:
     def close(self) -> None:
         """Say goodbye (RFC 8446 6.1), once; the peer's goodbye is not awaited."""
         if self.ready:
-            try:
+            with contextlib.suppress(ssl.SSLError):  # it would have to be awaited, or has come already
                 self._object.unwrap()
-            except ssl.SSLError:
-                pass  # it would have to be awaited, or has come already
 
     def data_to_send(self) -> bytes:
         """Take what is to be written to the network."""

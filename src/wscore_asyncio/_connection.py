@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 from wscore import Application, Channel, Config, Peer, Scope, ServerConnection, ServerDriver
-
 from wscore.logs import logger
 
 from ._port import Port

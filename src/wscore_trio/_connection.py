@@ -119,7 +119,7 @@ class Connection(Port[ServerConnection], ServerDriver):
     # -- who reads
 
     async def wait_for_message(self) -> None:
-        """As in `ServerDriver`: read, where nobody else does; what was read is in the core before this can be cancelled."""
+        """As in `ServerDriver`: read, where nobody else does; what was read is in the core before a cancellation."""
         self._in_turn = 0
         if self.core.output_size:
             self.flush()

@@ -11,7 +11,7 @@ import contextlib
 import math
 import socket
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import trio
 

@@ -207,15 +207,12 @@ class Model:
                     self.written.feed(data)
                 return True
             match core.closing:
-                case Closing.NOW:
+                case Closing.ABORT | Closing.CLOSE:
                     self._lose()
                     return True
-                case Closing.AFTER_FLUSH:
+                case Closing.SHUT_DOWN_WRITING:
                     self.ended = True
-                    if self._saw_end:
-                        self._lose()
-                        return True
-                case _:
+                case Closing.NO:
                     pass
         if self._application_follows():
             return True

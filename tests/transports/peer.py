@@ -121,7 +121,9 @@ class Peer:
         return moved
 
     def reads(self, limit: int) -> int:
-        """Read so many bytes at most, and tell how many there were."""
+        """Read so many bytes at most, and tell how many there were: none once all is over."""
+        if self._socket.fileno() < 0:
+            return 0
         try:
             data = self._socket.recv(limit)
         except BlockingIOError:

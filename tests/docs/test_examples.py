@@ -139,7 +139,11 @@ def test_the_other_transports_close_when_the_application_ends(example_server: An
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_the_anyio_transport_speaks_tls(backend: str) -> None:
     """Through a channel of wscore's, which says goodbye."""
-    authority, server_side, client_side = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority, server_side, client_side = (
+        trustme.CA(),
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER),
+        ssl.create_default_context(),
+    )
     authority.issue_cert("127.0.0.1").configure_cert(server_side)
     authority.configure_trust(client_side)
 

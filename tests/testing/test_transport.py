@@ -65,12 +65,12 @@ WITHOUT: dict[str, tuple[str, str, str]] = {
     "wants_read": (
         "wants_read",
         "            await self.until(lambda: self.core.wants_read)\n",
-        "            await lowlevel.checkpoint()\n",
+        "            await anyio.lowlevel.checkpoint()\n",
     ),
     "reading again": (
         "look after next_message",
         "            await self.until(lambda: self.core.wants_read)\n",
-        "            if not self.core.wants_read:\n                await sleep_forever()\n",
+        "            if not self.core.wants_read:\n                await anyio.sleep_forever()\n",
     ),
     "waiting for room": ("room", "        await self.until(lambda: not self.must_wait(message))\n", ""),
     "make_room": (
@@ -86,12 +86,16 @@ WITHOUT: dict[str, tuple[str, str, str]] = {
     ),
     "ABORT": ("ABORT", "    close = abort = lost\n", "    close = lost\n\n    def abort(self): ...\n"),
     "application_returned": ("application_returned", "            self.application_ended(None)\n", ""),
-    "receive_eof": ("receive_eof", "                self.receive_eof()\n", "                await sleep_forever()\n"),
+    "receive_eof": (
+        "receive_eof",
+        "                self.receive_eof()\n",
+        "                await anyio.sleep_forever()\n",
+    ),
     "an end of stream told late": (
         "receive_eof",
         "                self.receive_eof()\n",
-        "                with CancelScope(deadline=current_time() + 5):\n"
-        "                    await sleep_forever()\n"
+        "                with anyio.CancelScope(deadline=anyio.current_time() + 5):\n"
+        "                    await anyio.sleep_forever()\n"
         "                self.receive_eof()\n",
     ),
     "an end of stream told early": (
@@ -102,7 +106,11 @@ WITHOUT: dict[str, tuple[str, str, str]] = {
         "                    self.receive_eof()\n"
         "                self.receive_data(data)\n",
     ),
-    "connection_lost": ("connection_lost", "                self.lost(error)\n", "                await sleep_forever()\n"),
+    "connection_lost": (
+        "connection_lost",
+        "                self.lost(error)\n",
+        "                await anyio.sleep_forever()\n",
+    ),
 }
 
 

@@ -76,6 +76,7 @@ class Driver(Generic[Core]):
     """The clock: seconds, monotonic."""
     gone: bool
     """The socket is closed, or about to be; nothing can be read or written."""
+    _limit: int  # of output; from there on senders wait
     writable: bool
     """The library takes bytes, and does not hold too many already."""
 
@@ -138,7 +139,7 @@ class Driver(Generic[Core]):
         raise NotImplementedError
 
     def plan_flush(self) -> None:
-        """Call `flush`; or set `_flush_planned` and do so soon, so that what is said meanwhile goes out in one piece."""
+        """Call `flush`; or set `_flush_planned` and do so soon: what is said meanwhile goes out in one piece."""
         self.flush()
 
     # -- inputs

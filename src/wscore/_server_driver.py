@@ -102,7 +102,10 @@ class ServerDriver(Driver[ServerConnection]):
     # -- the application's side
 
     async def receive(self) -> ReceivedMessage:
-        """Give the application its next message. Raises LocalProtocolError where none can come; cancelled, loses none."""
+        """Give the application its next message; cancelled, none is lost.
+
+        Raises LocalProtocolError where none can come.
+        """
         core = self.core
         self._in_turn += 1
         if not self._in_turn & _LOOK and self.turn_is_over():

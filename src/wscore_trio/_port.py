@@ -26,7 +26,7 @@ _READ_SIZE: Final = 2**16
 
 
 class Port(Driver[Core]):
-    """The primitives of a driver over a non-blocking socket; `prepare` is to be called first, and `watch` is its task."""
+    """The primitives of a driver over a non-blocking socket; `prepare` comes first, and `watch` is its task."""
 
     __slots__ = ("_attending", "_check_at", "_patience", "_socket", "_spawn", "_unwritten", "_waiting", "_watcher")
 

@@ -60,7 +60,7 @@ def test_a_refusal_is_raised_by_who_waits_for_the_opening() -> None:
     port.receive_data(b"no")
     assert port.gone
     with pytest.raises(HandshakeRefused) as refused:
-        port.handshake_over
+        assert port.handshake_over
     assert refused.value.body == b"no"
 
 
@@ -71,7 +71,7 @@ def test_a_server_that_does_not_answer_is_given_up() -> None:
     port.rings()
     assert port.gone
     with pytest.raises(HandshakeTimeout):
-        port.handshake_over
+        assert port.handshake_over
 
 
 def test_why_the_way_to_the_server_failed_is_kept() -> None:
@@ -80,7 +80,7 @@ def test_why_the_way_to_the_server_failed_is_kept() -> None:
     port.start()
     port.receive_data(b"?")
     with pytest.raises(ConnectionResetError, match="as the test asked"):
-        port.handshake_over
+        assert port.handshake_over
 
 
 def test_a_way_that_takes_too_long_is_not_the_servers_fault() -> None:
@@ -89,7 +89,7 @@ def test_a_way_that_takes_too_long_is_not_the_servers_fault() -> None:
     port.start()
     port.rings()
     with pytest.raises(TimeoutError) as late:
-        port.handshake_over
+        assert port.handshake_over
     assert not isinstance(late.value, HandshakeFailed)
 
 

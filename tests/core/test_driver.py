@@ -288,10 +288,10 @@ def test_a_message_wakes() -> None:
 def test_an_application_that_never_waits_gives_way(seconds: float) -> None:
     """After a number of messages, or a few milliseconds, whichever comes first."""
     port = opened()
-    for count in range(1, 1000):
+    count = 1
+    while not port.turn_is_over():
         port.time.now += seconds
-        if port.turn_is_over():
-            break
+        count += 1
     assert count == (256 if seconds == 0 else 32)
     port.begin_turn()
     assert not port.turn_is_over()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from hypothesis import strategies as st
@@ -64,7 +65,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(name=ends, most=st.sampled_from([1, 7, 100, None]))
     def arrives(self, name: str, most: int | None) -> None:
-        """Some of what the other end has written; the end of its stream, where it has and nothing else is on the way."""
+        """Some of what the other end has written; or the end of its stream, with nothing else on the way."""
         port, other = self.ports[name], self.ports["client" if name == "server" else "server"]
         if other._flush_planned:
             other.flush()
@@ -125,18 +126,14 @@ class Life(RuleBasedStateMachine):
     def takes(self, name: str) -> None:
         if name in self.over or (name == "server" and not self.server.scopes):
             return
-        try:
+        with contextlib.suppress(*BY_THE_CORE):
             self.ports[name].next_message()
-        except BY_THE_CORE:
-            pass
 
     def application_sends(self, message: dict[str, Any]) -> None:
         if self.server.scopes and "server" not in self.over:
-            try:
+            with contextlib.suppress(*BY_THE_CORE):
                 if not self.server.must_wait(message):
                     self.server.send_message(message)
-            except BY_THE_CORE:
-                pass
 
     @rule(text=texts)
     def the_server_sends(self, text: str) -> None:
@@ -148,11 +145,9 @@ class Life(RuleBasedStateMachine):
 
     @rule(text=texts)
     def the_client_sends(self, text: str) -> None:
-        try:
+        with contextlib.suppress(*BY_THE_CORE):
             if not self.client.must_wait:
                 self.client.send_message(text)
-        except BY_THE_CORE:
-            pass
 
     @rule()
     def the_client_pings(self) -> None:

@@ -207,5 +207,5 @@ def test_a_proxy_that_ends_tls_behind_its_answer_leads_nowhere() -> None:
 
 def test_a_name_that_no_certificate_can_be_for_is_an_error() -> None:
     """At once, where TLS is the first step; nothing was said then."""
-    with pytest.raises(ValueError, match="idna|server_hostname"):
+    with pytest.raises(ValueError, match=r"idna|server_hostname"):
         way(".a")

@@ -307,10 +307,7 @@ class World(Generic[AnyModel]):
 
     # -- a play
 
-    async UNANSWERED = "the application returned before it sent"
-
-
-def play(self, steps: Sequence[Step]) -> None:
+    async def play(self, steps: Sequence[Step]) -> None:
         async with self.on_stage():
             for name, *details in steps:
                 self.steps.append(f"{anyio.current_time():.3f} {name}{(*details,)!r:.200}")
@@ -546,6 +543,9 @@ def _records() -> Iterator[list[logging.LogRecord]]:
     finally:
         sys.unraisablehook = hook
         root.handlers = handlers
+
+
+UNANSWERED = "the application returned before it sent"
 
 
 def play(world: Server | Client, steps: Sequence[Step]) -> None:

@@ -19,9 +19,10 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from itertools import repeat
 from typing import Any, Final, Self
 
 from wscore import Application, Config, caused_by_disconnect
@@ -49,7 +50,7 @@ def unmet(start: Start, names: Sequence[str] = ()) -> dict[str, str]:
     for name in chosen:
         OBLIGATIONS[name]
     with ThreadPoolExecutor(len(chosen)) as threads:  # each of which mostly waits
-        found = list(threads.map(lambda name: _played(start, name, _SCALE), chosen))
+        found = list(threads.map(_played, repeat(start), chosen, repeat(_SCALE)))
     again = [name for name, seen in zip(chosen, found, strict=True) if seen is not None]
     slowly = {name: _played(start, name, 3 * _SCALE) for name in again}
     return {name: seen for name, seen in slowly.items() if seen is not None}
@@ -177,7 +178,7 @@ class _Stage:
 
     def __init__(self, start: Start, scale: float) -> None:
         self._start = start
-        self.config = {
+        self.config: dict[str, Any] = {
             "handshake_timeout": 10 * scale,
             "accept_timeout": 20 * scale,
             "ping_interval": 20 * scale,
@@ -189,7 +190,7 @@ class _Stage:
         self.prompt = 5 * scale
 
     @contextlib.contextmanager
-    def client(self, app: Application, *, small: bool = False, **config: Any) -> Iterator[_Client]:
+    def client(self, app: Application, *, small: bool = False, **config: Any) -> Generator[_Client]:
         failure: Exception | None = None  # which is not for `start` to hear of: a task group would wrap it
         with self._start(app, Config(**{**self.config, **config})) as address:
             try:

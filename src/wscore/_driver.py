@@ -31,7 +31,7 @@ Core = TypeVar("Core", ServerConnection, ClientConnection)
 # How long an application may go on without waiting, where there is always another message, or always room. Some tenths
 # of a millisecond of small messages; of those that take it longer, few.
 _MESSAGES_A_TURN: Final = 256
-MESSAGES_A_LOOK: Final = 16  # a power of two
+MESSAGES_A_LOOK: Final = 32  # a power of two
 _SECONDS_A_TURN: Final = 0.005
 
 
@@ -228,7 +228,11 @@ class Driver(Generic[Core]):
         if self.gone:
             return
         if core.output_size and self.writable:
-            self._write_output()
+            if self._channel is None:
+                self.write(core.data_to_send())
+            elif self._channel.ready:
+                self._channel.send(core.data_to_send())
+                self._write(self._channel.data_to_send())
         closing = core.closing
         if closing is not self._told:
             self._end(closing)
@@ -278,14 +282,6 @@ class Driver(Generic[Core]):
             self._armed = deadline
             self.set_deadline(deadline)
 
-    def _write_output(self) -> None:
-        channel = self._channel
-        if channel is None:
-            self.write(self.core.data_to_send())
-        elif channel.ready:
-            channel.send(self.core.data_to_send())
-            self._write(channel.data_to_send())
-
     def _write(self, data: bytes) -> None:
         if data and not self.gone:
             self.write(data)
@@ -323,8 +319,6 @@ class Driver(Generic[Core]):
         if channel.ready and not self._secured:
             self._secured = True
             self.secured(channel)
-            if core.output_size:
-                self._write_output()
         self._write(channel.data_to_send())
         if said:
             core.receive_data(said, now=self.time())

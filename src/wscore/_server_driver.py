@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from ._asgi import ReceivedMessage, Scope
@@ -39,16 +39,16 @@ class ServerDriver(Driver[ServerConnection]):
         `application_raised`."""
         raise NotImplementedError
 
-    async def wait_for_message(self) -> None:
-        """Wait for `wake`, and begin a turn (`_in_turn`)."""
+    def wait_for_message(self) -> Awaitable[None]:
+        """Wait for `wake`."""
         raise NotImplementedError
 
-    async def wait_for_room(self) -> None:
-        """Wait for `make_room`, and begin a turn."""
+    def wait_for_room(self) -> Awaitable[None]:
+        """Wait for `make_room`."""
         raise NotImplementedError
 
-    async def give_way(self) -> None:
-        """Let others have their turn, and begin another."""
+    def give_way(self) -> Awaitable[None]:
+        """Let others have their turn."""
         raise NotImplementedError
 
     def over(self) -> None:
@@ -110,11 +110,13 @@ class ServerDriver(Driver[ServerConnection]):
         self._in_turn += 1
         if not self._in_turn & _LOOK and self.turn_is_over():
             await self.give_way()
+            self._in_turn = 0
         while (message := core.next_message(now=self.time())) is None:
             core.expect_message()
             if core.revision != self._revision:
                 self.settle()
             await self.wait_for_message()
+            self._in_turn = 0
         if core.revision != self._revision:
             self.settle()
         return message
@@ -129,8 +131,10 @@ class ServerDriver(Driver[ServerConnection]):
         self._in_turn += 1
         if not self._in_turn & _LOOK and self.turn_is_over():
             await self.give_way()
+            self._in_turn = 0
         while not self.writable and core.wants_room(message):
             await self.wait_for_room()
+            self._in_turn = 0
         core.send(message, now=self.time())
         size = core.output_size
         if not self._answering:  # else `receive_data` sees to it

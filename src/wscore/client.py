@@ -6,7 +6,7 @@ its library's own way.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable
 from typing import Final
 
 from ._client_driver import ClientDriver
@@ -34,20 +34,21 @@ class Link(ClientDriver):
         self._in_turn += 1
         if not self._in_turn & _LOOK and self.turn_is_over():
             await self.give_way()
+            self._in_turn = 0
 
-    async def give_way(self) -> None:
-        """Let others have their turn, and begin another (`_in_turn`)."""
+    def give_way(self) -> Awaitable[None]:
+        """Let others have their turn."""
         raise NotImplementedError
 
-    async def wait_for_message(self) -> None:
-        """Wait for `wake`, and begin a turn."""
+    def wait_for_message(self) -> Awaitable[None]:
+        """Wait for `wake`."""
         raise NotImplementedError
 
-    async def wait_for_room(self) -> None:
-        """Wait for `make_room`, and begin a turn."""
+    def wait_for_room(self) -> Awaitable[None]:
+        """Wait for `make_room`."""
         raise NotImplementedError
 
-    async def wait_for_change(self) -> None:
+    def wait_for_change(self) -> Awaitable[None]:
         """Wait for `tell`."""
         raise NotImplementedError
 
@@ -100,6 +101,7 @@ class WebSocket:
         await link.checkpoint()  # before a message is taken, so that cancelling loses none
         while (message := link.next_message()) is None:
             await link.wait_for_message()
+            link.begin_turn()
         return message
 
     def __aiter__(self) -> AsyncIterator[str | bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable
 from typing import TypeVar, cast
 
 from wscore import ClientConnection, Driver, ServerConnection
@@ -122,16 +123,13 @@ class Port(Driver[Core], asyncio.BaseProtocol):
     async def give_way(self) -> None:
         """As in `ServerDriver` and `Link`."""
         await asyncio.sleep(0)
-        self._in_turn = 0
 
-    async def wait_for_message(self) -> None:
+    def wait_for_message(self) -> Awaitable[None]:
         """As in `ServerDriver` and `Link`."""
-        await self._message.wait()
-        self._in_turn = 0
+        return self._message.wait()
 
     async def wait_for_room(self) -> None:
         """As in `ServerDriver` and `Link`."""
         if self._room is None:
             self._room = asyncio.Event()
         await self._room.wait()
-        self._in_turn = 0

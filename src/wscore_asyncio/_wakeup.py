@@ -11,7 +11,7 @@ like everybody else.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextvars import Context
 from typing import Any
 
@@ -45,11 +45,11 @@ class Wakeup:
         """A task waits, and nobody has woken it."""
         return self._resume is not None
 
-    async def wait(self) -> None:
-        """Wait until woken."""
-        if not self._taken:
-            await self
-            return
+    def wait(self) -> Awaitable[None]:
+        """Wait until woken: to be awaited at once."""
+        return self._wait_beside() if self._taken else self
+
+    async def _wait_beside(self) -> None:
         if self._beside is None:
             self._beside = {}
         beside, wakeup = self._beside, Wakeup(self._loop)

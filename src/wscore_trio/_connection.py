@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import trio
@@ -93,10 +93,12 @@ class Connection(Port[ServerConnection], ServerDriver):
             else:
                 self.application_raised(None)
 
-    async def receive(self) -> ReceivedMessage:
+    def receive(self) -> Coroutine[Any, Any, ReceivedMessage]:
         """As in `ServerDriver`; a cancellation is heeded before a message is taken, so that none is lost."""
-        if self.core.has_message:
-            await trio.lowlevel.checkpoint_if_cancelled()
+        return self._receive_waiting_message() if self.core.has_message else super().receive()
+
+    async def _receive_waiting_message(self) -> ReceivedMessage:
+        await trio.lowlevel.checkpoint_if_cancelled()
         return await super().receive()
 
     async def send(self, message: Mapping[str, Any]) -> None:
@@ -120,10 +122,9 @@ class Connection(Port[ServerConnection], ServerDriver):
 
     async def wait_for_message(self) -> None:
         """As in `ServerDriver`: read, where nobody else does; what was read is in the core before a cancellation."""
-        self._in_turn = 0
-        if self.core.output_size:
+        if self._flush_planned:
             self.flush()
-        if self._attending or self._application_reads or not self.core.wants_read:
+        if self._attending or self._application_reads or not self._reading or self._eof:
             await self._waiting.park()
             return
         self._application_reads = True

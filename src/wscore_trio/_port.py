@@ -62,7 +62,8 @@ class Port(Driver[Core]):
         """Read, where nobody else does, and keep the time, until the socket is closed."""
         try:
             self.start()
-            self.read_now()  # what a peer says first has mostly come with its connection
+            if self.core.wants_read:
+                self.read_now()  # what a peer says first has mostly come with its connection
             while not self.gone:
                 with trio.CancelScope(deadline=self._next_look()) as self._patience:
                     while not self.gone:  # one scope for many waits: `set_deadline` moves its deadline
@@ -98,12 +99,14 @@ class Port(Driver[Core]):
 
     async def wait_for_bytes(self) -> None:
         """Wait until `read_now` may find some; for one task at a time. `interrupt` ends it early."""
-        with contextlib.suppress(trio.ClosedResourceError):
+        try:
             await trio.lowlevel.wait_readable(self._socket)
+        except trio.ClosedResourceError:
+            return
 
     def read_now(self) -> None:
         """Take what has come already."""
-        if self.gone or not self.core.wants_read:
+        if self.gone:
             return
         try:
             data = self._socket.recv(_READ_SIZE)
@@ -129,7 +132,8 @@ class Port(Driver[Core]):
     def _look(self) -> None:
         now = self.time()
         if self._armed is not None and now >= self._armed:
-            self.read_now()  # nobody may have looked for a while, and a pong that has come is in time
+            if self.core.wants_read:
+                self.read_now()  # nobody may have looked for a while, and a pong that has come is in time
             self.timed_out()
         if now >= self._check_at:
             self._check_at = math.inf
@@ -203,9 +207,7 @@ class Port(Driver[Core]):
     async def give_way(self) -> None:
         """As in `ServerDriver` and `Link`."""
         await trio.lowlevel.checkpoint()
-        self._in_turn = 0
 
     async def wait_for_room(self) -> None:
         """Wait for `make_room`, or for anything."""
         await self._waiting.park()
-        self._in_turn = 0

@@ -28,7 +28,7 @@ def method(source: str) -> tuple[str, str]:
 
 def deaf(name: str) -> tuple[str, str]:
     """Give what makes a connection of which one method does nothing."""
-    method = f"{{'{name}': lambda self, **now: None}}"
+    method = f"{{'{name}': lambda self, *_, **now: None}}"
     return "        core = ServerConnection(", f"        core = type('Deaf', (ServerConnection,), {method})("
 
 
@@ -50,23 +50,16 @@ WITHOUT: dict[str, tuple[str, str, str]] = {
     "look after next_message": (
         "look after next_message",
         *method(
-            "def next_message(self):\n"
-            "    message = self.core.next_message(now=self.time())\n"
-            "    if message is None:\n"
+            "async def receive(self):\n"
+            "    await lowlevel.checkpoint()\n"
+            "    while (message := self.core.next_message(now=self.time())) is None:\n"
             "        self.core.expect_message()\n"
+            "        await self.change.wait()\n"
             "    return message\n"
         ),
     ),
     "look before waiting": ("look before waiting", *method("def plan_flush(self):\n    self._flush_planned = True\n")),
-    "expect_message": (
-        "expect_message",
-        *method(
-            "def next_message(self):\n"
-            "    message = self.core.next_message(now=self.time())\n"
-            "    self.settle()\n"
-            "    return message\n"
-        ),
-    ),
+    "expect_message": ("expect_message", *deaf("expect_message")),
     "expect_delivery": ("expect_delivery", *deaf("expect_delivery")),
     "wants_read": (
         "wants_read",
@@ -78,7 +71,15 @@ WITHOUT: dict[str, tuple[str, str, str]] = {
         "            await self.until(lambda: self.core.wants_read)\n",
         "            if not self.core.wants_read:\n                await sleep_forever()\n",
     ),
-    "waiting for room": ("room", *method("def must_wait(self, message):\n    return False\n")),
+    "waiting for room": (
+        "room",
+        *method(
+            "async def send(self, message):\n"
+            "    await lowlevel.checkpoint()\n"
+            "    self.core.send(message, now=self.time())\n"
+            "    self.settle()\n"
+        ),
+    ),
     "make_room": (
         "room",
         "    make_room = set_reading = wake\n",

@@ -6,35 +6,31 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from anyio import (
-    BrokenResourceError,
-    CancelScope,
-    ClosedResourceError,
-    EndOfStream,
-    Event,
-    abc,
-    create_task_group,
-    current_time,
-    get_cancelled_exc_class,
-    lowlevel,
-    sleep_forever,
-)
+import anyio
+import anyio.abc
+import anyio.lowlevel
 
 from wscore import Application, Channel, Config, Scope, ServerConnection, ServerDriver
 from wscore.sockets import peer_of
 
 
 class Connection(ServerDriver):
-    def __init__(self, stream: abc.SocketStream, app: Application, config: Config, channel: Channel | None) -> None:
-        peer = peer_of(stream.extra(abc.SocketAttribute.raw_socket))
-        core = ServerConnection(config, peer=peer, now=current_time(), access_log=False)
-        super().__init__(core, current_time, channel)
+    def __init__(
+        self, stream: anyio.abc.SocketStream, app: Application, config: Config, channel: Channel | None
+    ) -> None:
+        peer = peer_of(stream.extra(anyio.abc.SocketAttribute.raw_socket))
+        core = ServerConnection(config, peer=peer, now=anyio.current_time(), access_log=False)
+        super().__init__(core, anyio.current_time, channel)
         self.stream, self.app = stream, app
         self.rest, self.half_closes = b"", False
-        self.change, self.patience = Event(), CancelScope()
+        self.change, self.patience = anyio.Event(), anyio.CancelScope()
 
     async def run(self) -> None:
-        async with create_task_group() as self.application_task, self.stream, create_task_group() as self.tasks:
+        async with (
+            anyio.create_task_group() as self.application_task,
+            self.stream,
+            anyio.create_task_group() as self.tasks,
+        ):
             self.tasks.start_soon(self.keep_time)
             self.tasks.start_soon(self.write_rest)
             self.start()
@@ -45,13 +41,13 @@ class Connection(ServerDriver):
             await self.until(lambda: self.core.wants_read)
             try:
                 self.receive_data(await self.stream.receive())
-            except EndOfStream:
+            except anyio.EndOfStream:
                 self.receive_eof()
-            except (BrokenResourceError, ClosedResourceError) as error:
+            except (anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
                 self.lost(error)
 
     async def write_rest(self) -> None:
-        with contextlib.suppress(BrokenResourceError, ClosedResourceError):  # the next read says so
+        with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):  # the next read says so
             while not self.half_closes:
                 await self.until(lambda: not self.writable or self.half_closes)
                 while self.rest:
@@ -63,13 +59,13 @@ class Connection(ServerDriver):
     async def keep_time(self) -> None:
         while True:
             with self.patience:
-                await sleep_forever()
-            self.patience = CancelScope()
-            await lowlevel.checkpoint()  # what has come by then is read before
+                await anyio.sleep_forever()
+            self.patience = anyio.CancelScope()
+            await anyio.lowlevel.checkpoint()  # what has come by then is read before
             self.timed_out()
 
     async def until(self, ready: Callable[[], Any]) -> Any:
-        await lowlevel.checkpoint()
+        await anyio.lowlevel.checkpoint()
         while not (given := ready()):
             await self.change.wait()
         return given
@@ -80,7 +76,7 @@ class Connection(ServerDriver):
         try:
             await self.app(scope, self.receive, self.send)
             self.application_returned()
-        except get_cancelled_exc_class() as error:
+        except anyio.get_cancelled_exc_class() as error:
             self.application_raised(error, type(error))
             raise
         except BaseException as error:
@@ -93,14 +89,14 @@ class Connection(ServerDriver):
     wait_for_room = wait_for_message
 
     async def give_way(self) -> None:
-        await lowlevel.checkpoint()
+        await anyio.lowlevel.checkpoint()
         self.begin_turn()
 
     # What the driver asks for.
 
     def wake(self, *_: object) -> None:
         self.change.set()
-        self.change = Event()
+        self.change = anyio.Event()
 
     make_room = set_reading = wake
 
@@ -134,14 +130,14 @@ class Connection(ServerDriver):
 
 async def serve(
     app: Application,
-    listener: abc.Listener[abc.SocketStream],
+    listener: anyio.abc.Listener[anyio.abc.SocketStream],
     config: Config | None = None,
     tls: Callable[[], Channel] | None = None,
 ) -> None:
     """Serve `app` on what `anyio.create_tcp_listener` gave, until cancelled; over TLS with
     `tls=partial(wscore.tls.TLS, context, server_side=True)`."""
 
-    async def connected(stream: abc.SocketStream) -> None:
+    async def connected(stream: anyio.abc.SocketStream) -> None:
         await Connection(stream, app, config or Config(), tls() if tls else None).run()
 
     await listener.serve(connected)

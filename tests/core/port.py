@@ -6,7 +6,7 @@ Nothing happens but what a test does: it is the network, the library, the clock 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
 from tests.core.peer import head
@@ -109,6 +109,23 @@ class Port(Driver[Any]):
         return written
 
 
+class _Waiting:
+    """What a coroutine waits for that nobody will wake."""
+
+    def __await__(self) -> Generator[None]:
+        yield
+
+
+def _run(coroutine: Coroutine[Any, Any, Any]) -> tuple[Any, bool]:
+    """Run `coroutine` until it ends, or waits; give what it returned, and whether it waits."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        return done.value, False
+    coroutine.close()
+    return None, True
+
+
 class ServerPort(Port, ServerDriver):
     """A server's; `scopes` has what the application was started with, `lines` the access log, `failures` the other."""
 
@@ -126,18 +143,24 @@ class ServerPort(Port, ServerDriver):
         self.scopes: list[Scope] = []
         self.lines: list[str] = []
         self.notices: list[str] = []
-        self.failures: list[tuple[str, BaseException]] = []
+        self.failures: list[tuple[str, BaseException | None]] = []
         self.overs = 0
 
     def start_application(self, scope: Scope) -> None:
         self.told.append(("start",))
         self.scopes.append(scope)
 
-    async def receive(self) -> Any:
-        raise NotImplementedError
+    async def wait_for_message(self) -> None:
+        self.told.append(("waits for a message",))
+        await _Waiting()
 
-    async def send(self, message: Mapping[str, Any]) -> None:
-        raise NotImplementedError
+    async def wait_for_room(self) -> None:
+        self.told.append(("waits for room",))
+        await _Waiting()
+
+    async def give_way(self) -> None:
+        self.told.append(("gives way",))
+        self.begin_turn()
 
     def over(self) -> None:
         self.overs += 1
@@ -148,10 +171,20 @@ class ServerPort(Port, ServerDriver):
     def log_notice(self, text: str) -> None:
         self.notices.append(text)
 
-    def log_failure(self, text: str, error: BaseException) -> None:
+    def log_failure(self, text: str, error: BaseException | None) -> None:
         self.failures.append((text, error))
 
-    # -- the application
+    # -- the application, which is cancelled wherever it would wait
+
+    def next_message(self) -> Any:
+        """What `receive` gives; None where it waits."""
+        message, _ = _run(self.receive())
+        return message
+
+    def send_message(self, message: Any) -> bool:
+        """True: `send` waits, before the message or behind it."""
+        _, waits = _run(self.send(message))
+        return waits
 
     def opens(self, request: bytes | None = None) -> None:
         """Have the opening handshake, and forget what was told of it."""

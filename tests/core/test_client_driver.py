@@ -7,7 +7,7 @@ import hashlib
 
 import pytest
 
-from tests.core.peer import CLOSE, PING, close, frame, pong, text
+from tests.core.peer import CLOSE, PING, close, pong, text
 from tests.core.port import ClientPort, FakeChannel, turned
 from wscore import Config, ConnectionClosed, HandshakeFailed, HandshakeRefused, HandshakeTimeout, LocalProtocolError
 
@@ -183,11 +183,16 @@ def test_pongs_are_kept_for_who_waits() -> None:
     port.receive_data(pong(payload, mask=None))
     assert ("tell",) in port.hears()
     assert port.pong(payload) == 0.5
-    port.rings()
-    port.rings()
-    assert port.written[-10] & 0xF == PING
-    port.receive_data(frame(0xA, port.written[-4:], mask=None))
+    port.reads_written()
+    while not port.written:
+        port.rings()
+    kind, length, mask = port.written[0] & 0xF, port.written[1] & 0x7F, port.written[2:6]
+    assert kind == PING
+    keepalive = bytes(byte ^ mask[index % 4] for index, byte in enumerate(port.written[6:]))
+    assert len(keepalive) == length
+    port.receive_data(pong(keepalive, mask=None))
     assert list(port.pongs) == [payload]
+    assert port.core.stats.latency == 0.0
 
 
 def test_a_pong_that_cannot_come_is_an_error() -> None:

@@ -132,8 +132,7 @@ class Life(RuleBasedStateMachine):
     def application_sends(self, message: dict[str, Any]) -> None:
         if self.server.scopes and "server" not in self.over:
             with contextlib.suppress(*BY_THE_CORE):
-                if not self.server.must_wait(message):
-                    self.server.send_message(message)
+                self.server.send_message(message)
 
     @rule(text=texts)
     def the_server_sends(self, text: str) -> None:
@@ -166,7 +165,10 @@ class Life(RuleBasedStateMachine):
     def the_application_ends(self, error: BaseException | None, cancelled: bool) -> None:
         if self.server.scopes and "server" not in self.over:
             self.over.add("server")
-            self.server.application_ended(error, cancelled=cancelled)
+            if error is None and not cancelled:
+                self.server.application_returned()
+            else:
+                self.server.application_raised(error, ValueError if cancelled else None)
 
     @precondition(lambda self: self.clock.now > 20)
     @rule()

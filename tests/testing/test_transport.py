@@ -28,7 +28,7 @@ def method(source: str) -> tuple[str, str]:
 
 def deaf(name: str) -> tuple[str, str]:
     """Give what makes a connection of which one method does nothing."""
-    method = f"{{'{name}': lambda self, **now: None}}"
+    method = f"{{'{name}': lambda self, *_, **now: None}}"
     return "        core = ServerConnection(", f"        core = type('Deaf', (ServerConnection,), {method})("
 
 
@@ -50,35 +50,36 @@ WITHOUT: dict[str, tuple[str, str, str]] = {
     "look after next_message": (
         "look after next_message",
         *method(
-            "def next_message(self):\n"
-            "    message = self.core.next_message(now=self.time())\n"
-            "    if message is None:\n"
+            "async def receive(self):\n"
+            "    await anyio.lowlevel.checkpoint()\n"
+            "    while (message := self.core.next_message(now=self.time())) is None:\n"
             "        self.core.expect_message()\n"
+            "        await self.change.wait()\n"
             "    return message\n"
         ),
     ),
     "look before waiting": ("look before waiting", *method("def plan_flush(self):\n    self._flush_planned = True\n")),
-    "expect_message": (
-        "expect_message",
-        *method(
-            "def next_message(self):\n"
-            "    message = self.core.next_message(now=self.time())\n"
-            "    self.settle()\n"
-            "    return message\n"
-        ),
-    ),
+    "expect_message": ("expect_message", *deaf("expect_message")),
     "expect_delivery": ("expect_delivery", *deaf("expect_delivery")),
     "wants_read": (
         "wants_read",
         "            await self.until(lambda: self.core.wants_read)\n",
-        "            await lowlevel.checkpoint()\n",
+        "            await anyio.lowlevel.checkpoint()\n",
     ),
     "reading again": (
         "look after next_message",
         "            await self.until(lambda: self.core.wants_read)\n",
-        "            if not self.core.wants_read:\n                await sleep_forever()\n",
+        "            if not self.core.wants_read:\n                await anyio.sleep_forever()\n",
     ),
-    "waiting for room": ("room", *method("def must_wait(self, message):\n    return False\n")),
+    "waiting for room": (
+        "room",
+        *method(
+            "async def send(self, message):\n"
+            "    await anyio.lowlevel.checkpoint()\n"
+            "    self.core.send(message, now=self.time())\n"
+            "    self.settle()\n"
+        ),
+    ),
     "make_room": (
         "room",
         "    make_room = set_reading = wake\n",
@@ -92,12 +93,16 @@ WITHOUT: dict[str, tuple[str, str, str]] = {
     ),
     "ABORT": ("ABORT", "    close = abort = lost\n", "    close = lost\n\n    def abort(self): ...\n"),
     "application_returned": ("application_returned", *deaf("application_returned")),
-    "receive_eof": ("receive_eof", "                self.receive_eof()\n", "                await sleep_forever()\n"),
+    "receive_eof": (
+        "receive_eof",
+        "                self.receive_eof()\n",
+        "                await anyio.sleep_forever()\n",
+    ),
     "an end of stream told late": (
         "receive_eof",
         "                self.receive_eof()\n",
-        "                with CancelScope(deadline=current_time() + 5):\n"
-        "                    await sleep_forever()\n"
+        "                with anyio.CancelScope(deadline=anyio.current_time() + 5):\n"
+        "                    await anyio.sleep_forever()\n"
         "                self.receive_eof()\n",
     ),
     "an end of stream told early": (
@@ -111,7 +116,7 @@ WITHOUT: dict[str, tuple[str, str, str]] = {
     "connection_lost": (
         "connection_lost",
         "                self.lost(error)\n",
-        "                await sleep_forever()\n",
+        "                await anyio.sleep_forever()\n",
     ),
 }
 

@@ -200,4 +200,5 @@ class ServerDriver(Driver[ServerConnection]):
 
     def _check_over(self) -> None:
         if self.gone and self._application_over:
+            self.core.forget_scope()
             self.over()

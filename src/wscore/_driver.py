@@ -231,8 +231,7 @@ class Driver(Generic[Core]):
             if self._channel is None:
                 self.write(core.data_to_send())
             elif self._channel.ready:
-                self._channel.send(core.data_to_send())
-                self._write(self._channel.data_to_send())
+                self._say(self._channel, core.data_to_send())
         closing = core.closing
         if closing is not self._told:
             self._end(closing)
@@ -291,8 +290,7 @@ class Driver(Generic[Core]):
         if closing is not Closing.ABORT:
             if self._channel is not None and not self._goodbye_said:
                 self._goodbye_said = True
-                self._channel.close()
-                self._write(self._channel.data_to_send())
+                self._say(self._channel, None)
             if not self.writable or self.gone:
                 return  # `output_drained` comes back to it
         self._told = closing
@@ -324,6 +322,17 @@ class Driver(Generic[Core]):
             core.receive_data(said, now=self.time())
         if channel.ended:
             core.receive_eof(now=self.time())
+
+    def _say(self, channel: Channel, data: bytes | None) -> None:
+        """Say `data` through the channel, or with None that there is nothing more to say."""
+        try:
+            if data is None:
+                channel.close()
+            else:
+                channel.send(data)
+        except OSError as error:
+            self.channel_failed(error)
+        self._write(channel.data_to_send())
 
     def secured(self, channel: Channel) -> None:
         """Take the news that the peer can be spoken to."""

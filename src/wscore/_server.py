@@ -339,6 +339,7 @@ class ServerConnection(Endpoint[FrameCodec]):
 
         Such a circle is freed by the garbage collector alone, which took a tenth of what a connection costs.
         """
+        self.revision += 1
         self._scope = None
 
     # -- outputs: levels, to be read after any input, in any order

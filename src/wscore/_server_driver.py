@@ -115,6 +115,8 @@ class ServerDriver(Driver[ServerConnection]):
             core.expect_message()
             if core.revision != self._revision:
                 self.settle()
+                if core.has_message:
+                    continue  # writing found out that the socket is gone
             await self.wait_for_message()
             self._in_turn = 0
         if core.revision != self._revision:

@@ -38,10 +38,9 @@ class TLS:
 
     def receive(self, data: bytes) -> bytes:
         """Decrypt what came from the network; b"" is its end. Raises ssl.SSLError, an OSError."""
-        if data:
-            self._incoming.write(data)
-        else:
-            self._incoming.write_eof()
+        if not data:
+            return self._network_ended()
+        self._incoming.write(data)
         if not self.ready:
             self._shake()
         if not self.ready:
@@ -53,11 +52,21 @@ class TLS:
             self.ended = True  # an empty read is the peer's goodbye
         except ssl.SSLWantReadError:
             pass
-        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
-            # A network that ends without a goodbye may have been cut by a third party (RFC 8446 6.1). Here that can cut
-            # off no message: a WebSocket that ends without a close frame says so itself, with 1006.
+        except ssl.SSLZeroReturnError:
             self.ended = True
         return bytes(said)
+
+    def _network_ended(self) -> bytes:
+        """Take the network's end for the peer's.
+
+        A network that ends without a goodbye may have been cut by a third party (RFC 8446 6.1). Here that can cut off
+        no message: a WebSocket that ends without a close frame says so itself, with 1006. OpenSSL is not told, since it
+        would not let us speak any more.
+        """
+        if not self.ready:
+            raise ConnectionResetError("the connection ended within the TLS handshake")
+        self.ended = True
+        return b""
 
     def send(self, data: bytes) -> None:
         """Encrypt, once `ready`."""
@@ -83,5 +92,3 @@ class TLS:
             self.ready = True
         except ssl.SSLWantReadError:
             return
-        except ssl.SSLEOFError:
-            raise ConnectionResetError("the connection ended within the TLS handshake") from None

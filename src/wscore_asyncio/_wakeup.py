@@ -108,4 +108,7 @@ class Wakeup:
         self._taken = False
         if self._cancelled is not None:
             cancelled, self._cancelled = self._cancelled, None
-            raise cancelled
+            try:
+                raise cancelled
+            finally:
+                del cancelled  # whose traceback holds this frame: a circle, for every poll that was in vain

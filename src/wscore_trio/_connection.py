@@ -124,6 +124,8 @@ class Connection(Port[ServerConnection], ServerDriver):
         """As in `ServerDriver`: read, where nobody else does; what was read is in the core before a cancellation."""
         if self._flush_planned:
             self.flush()
+            if self.gone:
+                return  # found out by writing: the last message waits
         if self._attending or self._application_reads or not self._reading or self._eof:
             await self._waiting.park()
             return

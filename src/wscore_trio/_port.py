@@ -42,8 +42,8 @@ class Port(Driver[Core]):
     """The watcher reads."""
     _check_at: float
     """When to call `check`."""
-    _unwritten: int
-    """Bytes that the writing task holds."""
+    _unwritten: memoryview
+    """What the writing task holds."""
 
     def prepare(self, sock: socket.socket, spawn: Callable[..., None]) -> None:
         """Set up what stands beside the driver's own."""
@@ -54,7 +54,7 @@ class Port(Driver[Core]):
         self._patience = trio.CancelScope()
         self._attending = True
         self._check_at = math.inf
-        self._unwritten = 0
+        self._unwritten = memoryview(b"")
 
     # -- the tasks
 
@@ -79,20 +79,19 @@ class Port(Driver[Core]):
         finally:
             self.lost()
 
-    async def _write_rest(self, data: memoryview) -> None:
-        while data:
+    async def _write_rest(self) -> None:
+        while self._unwritten:
             with contextlib.suppress(trio.ClosedResourceError):  # somebody was interrupted, or the socket is closed
                 await trio.lowlevel.wait_writable(self._socket)
             if self.gone:
                 return
             try:
-                data = data[self._socket.send(data) :]
+                self._unwritten = self._unwritten[self._socket.send(self._unwritten) :]
             except BlockingIOError:
                 continue
             except OSError as error:
                 self.lost(error)
                 return
-            self._unwritten = len(data)
         self.output_drained()
 
     # -- reading
@@ -151,6 +150,9 @@ class Port(Driver[Core]):
 
     def write(self, data: bytes) -> None:
         """As in `Driver`."""
+        if self._unwritten:  # TLS has a word of its own to say
+            self._unwritten = memoryview(bytes(self._unwritten) + data)
+            return
         try:
             sent = self._socket.send(data)
         except BlockingIOError:
@@ -160,12 +162,12 @@ class Port(Driver[Core]):
             return
         if sent < len(data):
             self.writable = False
-            self._unwritten = len(data) - sent
-            self._spawn(self._write_rest, memoryview(data)[sent:])
+            self._unwritten = memoryview(data)[sent:]
+            self._spawn(self._write_rest)
 
     def unsent(self) -> int:
         """As in `Driver`."""
-        return self._unwritten + unacknowledged(self._socket)
+        return len(self._unwritten) + unacknowledged(self._socket)
 
     def set_deadline(self, at: float | None) -> None:
         """As in `Driver`."""

@@ -231,7 +231,11 @@ def test_who_looks_for_waiting_tasks_is_told(run: Callable[[Case], None]):
 
     async def case(loop: asyncio.AbstractEventLoop) -> None:
         wakeup = Wakeup(loop)
-        task = loop.create_task(wakeup.wait())
+
+        async def wait() -> None:
+            await wakeup.wait()
+
+        task = loop.create_task(wait())
         await asyncio.sleep(0)
         assert not wakeup.done()
         await in_a_callback(loop, wakeup.wake)

@@ -84,7 +84,11 @@ def test_messages_come_above_the_line_and_its_cursor(typist, size):
         user.types("l")
         user.sees("> half a line")
         if size == (100, 24):
-            assert user.screen.rows[2:5] == ["< text, 3 bytes: one", "< text, 9 bytes: two", "lines"]
+            assert user.screen.rows[2:5] == [
+                "< text, 3 bytes: one",
+                r"< text, 9 bytes: two\nlines",
+                "< text, 80 bytes: " + "\xe9" * 40,
+            ]
         user.process.kill()
 
 

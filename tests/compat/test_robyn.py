@@ -731,7 +731,11 @@ def test_the_newer_form_is_told_of_its_end_once(backend: str, end: str, caplog: 
             client.send(end)
             assert client.ends() == ([], 1011 if end == "crash" else 1000)
         until(lambda: closed and len(app.registry) == 0)
-    expected = {"client": (4001, "bye"), "reset": (1006, "connection lost"), "disconnect": (1000, "")}
+    expected = {
+        "client": (4001, "bye"),
+        "reset": (1006, "connection lost: Connection reset by peer"),
+        "disconnect": (1000, ""),
+    }
     assert ends == [expected[end] for _ in range(end != "crash")]
     assert closed == ["closed"]
     assert ("LookupError: on purpose" in caplog.text) is (end == "crash")

@@ -200,7 +200,7 @@ def test_a7_reason_before_the_accept(serve: Any) -> None:
     assert wire.read_refusal().status == 403
 
 
-def test_a8_denial_without_body(serve: Any) -> None:
+def test_a8_denial_without_body(serve: Any, errors: Any) -> None:
     """A8: an application that starts a denial and returns before its body gives 500."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -209,6 +209,7 @@ def test_a8_denial_without_body(serve: Any) -> None:
     wire = serve(app).connect()
     wire.send(request())
     assert wire.read_refusal().status == 500
+    assert "returned before" in errors.take_one().getMessage()
 
 
 START, BODY = "websocket.http.response.start", "websocket.http.response.body"
@@ -455,7 +456,7 @@ def test_raises_after_the_accept(serve: Any, errors: Any) -> None:
 
 @pytest.mark.parametrize("answer", ["returns", "raises"])
 def test_ends_without_an_answer(answer: str, serve: Any, errors: Any) -> None:
-    """An application that returns or raises before it answers gives 500."""
+    """An application that returns or raises before it answers gives 500, and the log says why."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if answer == "raises":
@@ -464,8 +465,7 @@ def test_ends_without_an_answer(answer: str, serve: Any, errors: Any) -> None:
     wire = serve(app).connect()
     wire.send(request())
     assert wire.read_refusal().status == 500
-    if answer == "raises":
-        errors.take_one()
+    assert ("failed" if answer == "raises" else "returned before") in errors.take_one().getMessage()
 
 
 def test_a16_cancelled_by_itself(serve: Any) -> None:

@@ -200,7 +200,7 @@ class Life(RuleBasedStateMachine):
                 assert port.deadline is not None, "a closing without an end"
         server = getattr(self, "server", None)
         if server is not None:
-            assert len(server.scopes) == (server.core.scope is not None)
+            assert len(server.scopes) == (server.core.scope is not None) or (server.gone and server._application_over)
             assert server.core.access_lines == []
             assert server.overs == (server.gone and ("server" in self.over or not server.scopes))
 

@@ -58,7 +58,7 @@ def test_a_server_tells_what_came(engine: Engine, compressed: bool, how: Ends, c
     assert info is not None
     assert (info.cause, info.code, info.received) == ("peer", 4003, Close(4003, "bye"))
     if "loss" in how:
-        assert (client.connection.state, client.connection.closing) == (State.CLOSED, Closing.NOW)
+        assert (client.connection.state, client.connection.closing) == (State.CLOSED, Closing.ABORT)
 
 
 @pytest.mark.parametrize("engine", ENGINES)

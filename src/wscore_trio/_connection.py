@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import os
 import socket
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
+from types import CoroutineType
 from typing import Any
 
 import trio
@@ -93,7 +94,7 @@ class Connection(Port[ServerConnection], ServerDriver):
             else:
                 self.application_raised(None)
 
-    def receive(self) -> Coroutine[Any, Any, ReceivedMessage]:
+    def receive(self) -> CoroutineType[Any, Any, ReceivedMessage]:
         """As in `ServerDriver`; a cancellation is heeded before a message is taken, so that none is lost."""
         return self._receive_waiting_message() if self.core.has_message else super().receive()
 

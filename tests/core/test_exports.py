@@ -75,6 +75,7 @@ CONNECTION = [
     "data_to_send",
     "expect_delivery",
     "expect_message",
+    "forget_scope",
     "from_request",
     "handle_timeout",
     "has_message",

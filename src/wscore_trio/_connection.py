@@ -10,7 +10,6 @@ import math
 import os
 import socket
 from collections.abc import Callable, Mapping
-from types import CoroutineType
 from typing import Any
 
 import trio
@@ -94,12 +93,10 @@ class Connection(Port[ServerConnection], ServerDriver):
             else:
                 self.application_raised(None)
 
-    def receive(self) -> CoroutineType[Any, Any, ReceivedMessage]:
+    async def receive(self) -> ReceivedMessage:
         """As in `ServerDriver`; a cancellation is heeded before a message is taken, so that none is lost."""
-        return self._receive_waiting_message() if self.core.has_message else super().receive()
-
-    async def _receive_waiting_message(self) -> ReceivedMessage:
-        await trio.lowlevel.checkpoint_if_cancelled()
+        if self.core.has_message:
+            await trio.lowlevel.checkpoint_if_cancelled()
         return await super().receive()
 
     async def send(self, message: Mapping[str, Any]) -> None:

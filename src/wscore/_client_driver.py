@@ -57,7 +57,8 @@ class ClientDriver(Driver[ClientConnection]):
     @property
     def must_wait(self) -> bool:
         """What is sent now has to wait for room; not after the end, since sending then says so."""
-        return not self.writable and self.core.close_info is None
+        core = self.core
+        return (not self.writable or core.output_size >= self._limit) and core.close_info is None
 
     @property
     def handshake_over(self) -> bool:

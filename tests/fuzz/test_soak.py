@@ -15,15 +15,12 @@ ROOT = Path(__file__).parents[2]
 
 pytestmark = [pytest.mark.realtime, pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")]
 
-# What it finds there today: a deadline that moves later than a timer that is set already is not kept.
-DEADLINES = pytest.mark.xfail(reason="on asyncio and uvloop pings and cuts that are due are forgotten", strict=False)
-
 
 @pytest.mark.parametrize(
     "arguments",
     [
-        pytest.param(["--backend", "asyncio"], marks=DEADLINES),
-        pytest.param(["--backend", "uvloop", "--tls"], marks=[DEADLINES, pytest.mark.long]),
+        ["--backend", "asyncio"],
+        pytest.param(["--backend", "uvloop", "--tls"], marks=pytest.mark.long),
         ["--backend", "trio", "--tls"],
     ],
     ids=lambda arguments: arguments[1],

@@ -102,9 +102,8 @@ class Driver(Generic[Core]):
 
     # -- primitives: what a library gives, in its own idiom. None of them waits, and none raises
 
-    def write(self, data: bytes) -> None:
-        """Take all of `data`; with `writable` set to False where it holds much, until `output_drained`."""
-        raise NotImplementedError
+    write: Callable[[bytes], None]
+    """Take all of the bytes; with `writable` set to False where it holds much, until `output_drained`. Likewise."""
 
     def unsent(self) -> int:
         """Tell how many of the bytes written the peer's system has not taken, as far as can be told."""
@@ -130,9 +129,8 @@ class Driver(Generic[Core]):
         """Close the socket at once, and call `lost`."""
         raise NotImplementedError
 
-    def wake(self) -> None:
-        """Let who waits for a message look again."""
-        raise NotImplementedError
+    wake: Callable[[], None]
+    """Let who waits for a message look again. A method, or whatever a library has that can be called."""
 
     def make_room(self) -> None:
         """Let who waits for room look again."""

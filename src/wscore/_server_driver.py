@@ -39,9 +39,11 @@ class ServerDriver(Driver[ServerConnection]):
         `application_raised`."""
         raise NotImplementedError
 
-    def wait_for_message(self) -> Awaitable[None]:
-        """Wait for `wake`."""
-        raise NotImplementedError
+    wait_for_message: Callable[[], Awaitable[None]]
+    """Wait for `wake`."""
+
+    heed_cancellation: Callable[[], Awaitable[None]] | None = None
+    """What an application that does not wait calls before it takes or sends a message, so that it can be cancelled."""
 
     def wait_for_room(self) -> Awaitable[None]:
         """Wait for `make_room`."""
@@ -111,6 +113,8 @@ class ServerDriver(Driver[ServerConnection]):
         if not self._in_turn & _LOOK and self.turn_is_over():
             await self.give_way()
             self._in_turn = 0
+        if self.heed_cancellation is not None and core.has_message:
+            await self.heed_cancellation()  # before a message is taken
         while (message := core.next_message(now=self.time())) is None:
             core.expect_message()
             if core.revision != self._revision:
@@ -119,7 +123,7 @@ class ServerDriver(Driver[ServerConnection]):
                     continue  # writing found out that the socket is gone
             await self.wait_for_message()
             self._in_turn = 0
-        if core.revision != self._revision:
+        if core.revision != self._revision and not self._answering:
             self.settle()
         return message
 
@@ -134,6 +138,8 @@ class ServerDriver(Driver[ServerConnection]):
         if not self._in_turn & _LOOK and self.turn_is_over():
             await self.give_way()
             self._in_turn = 0
+        if self.heed_cancellation is not None:
+            await self.heed_cancellation()
         while not self.writable and core.wants_room(message):
             await self.wait_for_room()
             self._in_turn = 0

@@ -6,7 +6,7 @@ its library's own way.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from typing import Final
 
 from ._client_driver import ClientDriver
@@ -40,9 +40,8 @@ class Link(ClientDriver):
         """Let others have their turn."""
         raise NotImplementedError
 
-    def wait_for_message(self) -> Awaitable[None]:
-        """Wait for `wake`."""
-        raise NotImplementedError
+    wait_for_message: Callable[[], Awaitable[None]]
+    """Wait for `wake`."""
 
     def wait_for_room(self) -> Awaitable[None]:
         """Wait for `make_room`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar, cast
 
 from wscore import ClientConnection, Driver, ServerConnection
@@ -20,11 +20,11 @@ Core = TypeVar("Core", ServerConnection, ClientConnection)
 class Port(Driver[Core], asyncio.BaseProtocol):
     """The primitives of a driver over an `asyncio.Transport`; `prepare` is to be called first."""
 
-    __slots__ = ("_loop", "_message", "_room", "_timer", "_transport")
+    __slots__ = ("_loop", "_room", "_timer", "_transport", "wait_for_message", "wake", "write")
 
     _loop: asyncio.AbstractEventLoop
     _transport: asyncio.Transport | None
-    _message: Wakeup
+    wait_for_message: Callable[[], Awaitable[None]]
     _room: asyncio.Event | None
     _timer: asyncio.TimerHandle | None
 
@@ -32,7 +32,8 @@ class Port(Driver[Core], asyncio.BaseProtocol):
         """Set up what stands beside the driver's own."""
         self._loop = loop
         self._transport = None
-        self._message = Wakeup(loop)
+        message = Wakeup(loop)
+        self.wake, self.wait_for_message = message.wake, message.wait  # without a call between, since each message pays
         self._room = None  # made by who waits for room, which is seldom
         self._timer = None
 
@@ -41,6 +42,7 @@ class Port(Driver[Core], asyncio.BaseProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self._transport = cast("asyncio.Transport", transport)
+        self.write = self._transport.write
         self._transport.set_write_buffer_limits(high=self._limit)
         self.start()
 
@@ -62,11 +64,6 @@ class Port(Driver[Core], asyncio.BaseProtocol):
         self.lost(exc)
 
     # -- primitives
-
-    def write(self, data: bytes) -> None:
-        """As in `Driver`."""
-        assert self._transport is not None
-        self._transport.write(data)
 
     def unsent(self) -> int:
         """As in `Driver`."""
@@ -104,10 +101,6 @@ class Port(Driver[Core], asyncio.BaseProtocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def wake(self) -> None:
-        """As in `Driver`."""
-        self._message.wake()
-
     def make_room(self) -> None:
         """As in `Driver`."""
         if self._room is not None:
@@ -123,10 +116,6 @@ class Port(Driver[Core], asyncio.BaseProtocol):
     async def give_way(self) -> None:
         """As in `ServerDriver` and `Link`."""
         await asyncio.sleep(0)
-
-    def wait_for_message(self) -> Awaitable[None]:
-        """As in `ServerDriver` and `Link`."""
-        return self._message.wait()
 
     async def wait_for_room(self) -> None:
         """As in `ServerDriver` and `Link`."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import trio
 
-from wscore import Application, Channel, Config, ReceivedMessage, Scope, ServerConnection, ServerDriver
+from wscore import Application, Channel, Config, Scope, ServerConnection, ServerDriver
 from wscore.logs import logger
 from wscore.sockets import peer_of
 
@@ -93,16 +93,7 @@ class Connection(Port[ServerConnection], ServerDriver):
             else:
                 self.application_raised(None)
 
-    async def receive(self) -> ReceivedMessage:
-        """As in `ServerDriver`; a cancellation is heeded before a message is taken, so that none is lost."""
-        if self.core.has_message:
-            await trio.lowlevel.checkpoint_if_cancelled()
-        return await super().receive()
-
-    async def send(self, message: Mapping[str, Any]) -> None:
-        """As in `ServerDriver`; a cancellation is heeded before anything is sent."""
-        await trio.lowlevel.checkpoint_if_cancelled()
-        await super().send(message)
+    heed_cancellation = staticmethod(trio.lowlevel.checkpoint_if_cancelled)
 
     def plan_flush(self) -> None:
         """As in `Driver`: where there is more to answer, that may go out in one piece."""

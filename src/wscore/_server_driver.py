@@ -110,6 +110,9 @@ class ServerDriver(Driver[ServerConnection]):
         self._in_turn += 1
         if not self._in_turn & _LOOK and self.turn_is_over():
             await self.give_way()
+        if self.gone:
+            while self.work_is_left():
+                await self.give_way()
         while (message := core.next_message(now=self.time())) is None:
             core.expect_message()
             if core.revision != self._revision:

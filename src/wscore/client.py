@@ -35,6 +35,11 @@ class Link(ClientDriver):
         if not self._in_turn & _LOOK and self.turn_is_over():
             await self.give_way()
 
+    async def catch_up(self) -> None:
+        """Have parsed what a connection that is gone left behind, turn by turn."""
+        while self.work_is_left():
+            await self.give_way()
+
     async def give_way(self) -> None:
         """Let others have their turn, and begin another (`_in_turn`)."""
         raise NotImplementedError
@@ -98,6 +103,8 @@ class WebSocket:
         """
         link = self._link
         await link.checkpoint()  # before a message is taken, so that cancelling loses none
+        if link.gone:
+            await link.catch_up()
         while (message := link.next_message()) is None:
             await link.wait_for_message()
         return message

@@ -20,9 +20,9 @@ from typing import ClassVar, Final
 from .._close import INVALID_PAYLOAD, PROTOCOL_ERROR, Close, MalformedClose, close_payload, read_close_payload
 from .._config import Config
 from .._deflate import Deflate
-from . import Event, Ping, Pong, Violation
+from . import MORE, Event, Ping, Pong, Violation
 from ._mask import ACCELERATED, mask, unmask
-from ._messages import Failure, Messages
+from ._messages import SLICE, Failure, Messages
 from ._scan import Scan, scan, scan_unmasked
 from ._write import frame
 
@@ -130,24 +130,36 @@ class NativeCodec:
         except Failure as failure:
             return self._fail(failure.code)
 
+    def begin_turn(self) -> None:
+        """Count the work from here on."""
+        self._messages.begin_turn()
+
     def _fail(self, code: int) -> Violation:
         self._over = True
         self._between = False
         return Violation(code)
 
     def _read(self) -> Event | None:
+        messages = self._messages
         while True:
+            if messages.work_left <= 0:
+                messages.begin_turn()
+                return MORE
             if not self._key:
                 control = self._read_header()
                 if control is not None:
+                    messages.work_left -= 1
                     return control
                 if not self._key:
                     break
             self._read_payload()
             if self._left:
+                if self._at < len(self._buffer):
+                    continue
                 break
             self._key = b""
-            rest = self._messages.finish_frame(final=self._final)
+            messages.work_left -= 1
+            rest = messages.finish_frame(final=self._final)
             if self._final:
                 return self._end_message(rest)
         self._buffer, self._at = bytes(self._buffer[self._at :]), 0
@@ -236,8 +248,9 @@ class NativeCodec:
     # -- payload
 
     def _read_payload(self) -> None:
-        """Take what is here of the data frame's payload."""
-        piece = _VIEW(self._buffer)[self._at : self._at + self._left]  # of which `_piece` makes the only copy
+        """Take what is here of the data frame's payload, or a slice of it that may inflate to much."""
+        most = min(self._left, SLICE) if self._messages.compressed else self._left
+        piece = _VIEW(self._buffer)[self._at : self._at + most]  # of which `_piece` makes the only copy
         if not piece:
             return
         self._at += len(piece)

@@ -375,8 +375,8 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
 
     # -- frames
 
-    def _meet_eof(self, now: float) -> None:
-        self._meet(Trigger.PEER_EOF, END_OF_STREAM if self._opened else CUT_OFF, now)
+    def _meet_eof(self, now: float, *, answering: bool = False) -> None:
+        self._meet(Trigger.PEER_EOF, END_OF_STREAM if self._opened else CUT_OFF, now, answering=answering)
 
     def _take_pong(self, payload: bytes, now: float) -> None:
         """Take a pong: it answers the first ping with its payload, and those that went out before it."""

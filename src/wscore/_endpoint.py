@@ -99,7 +99,7 @@ class Endpoint(Generic[Codec]):
         """Take a pong, asked for or not, of an open connection."""
         raise NotImplementedError
 
-    def _meet_eof(self, now: float) -> None:
+    def _meet_eof(self, now: float, *, answering: bool = False) -> None:
         """Meet the end of the peer's stream, all that came before it being parsed, or held back by a full inbox."""
         raise NotImplementedError
 
@@ -272,7 +272,7 @@ class Endpoint(Generic[Codec]):
         self._parse(now, answering=self._in_hand)
         if self._behind is None:
             if self._eof_is_owed:
-                self._meet_eof(now)
+                self._meet_eof(now, answering=self._in_hand)
             if self._state is _CLOSE_SENT:
                 self._reach_end(now)
 

@@ -509,10 +509,10 @@ class ServerConnection(Endpoint[FrameCodec]):
 
     # -- the end
 
-    def _meet_eof(self, now: float) -> None:
-        # Some clients end their half when they have asked (`printf ... | client`), and read on: whoever has a message in
-        # its hands may answer it. A close frame says more, that nobody reads on, and has no such delay.
-        answering = not self._asking and self.stats.messages_received > 0
+    def _meet_eof(self, now: float, *, answering: bool = False) -> None:
+        # Some clients end their half when they have asked (`printf ... | client`), and read on: whoever has a message
+        # in its hands may answer it. A close frame says more, that nobody reads on, and has no such delay.
+        answering = answering or (not self._asking and self.stats.messages_received > 0)
         self._meet(Trigger.PEER_EOF, END_OF_STREAM, now, answering=answering)
 
     def _end_corrected(self, end: End) -> None:

@@ -6,19 +6,18 @@ code to the same fault. The limits act on a header, before any of its payload is
 
 from __future__ import annotations
 
+import sys
 from typing import Final
 
 from .._close import INVALID_PAYLOAD, PROTOCOL_ERROR, TOO_BIG
 from .._config import Config
 from .._deflate import CorruptDeflate, Deflate, Deflater, Inflater, TooLarge
 
-__all__ = ["SLICE", "WORK_A_TURN", "Failure", "Messages"]
+__all__ = ["WORK_A_TURN", "Failure", "Messages"]
 
 # Some tenths of a millisecond of frames; a few milliseconds of inflating.
 WORK_A_TURN: Final = 256
 """How much an engine does at a time: a frame counts as one, and so do 4 KiB inflated, or read to be."""
-SLICE: Final = 4096
-"""How many bytes an engine inflates at a time: deflate makes at most 1,032 of one, so that it is 4 MiB at the worst."""
 _UNIT: Final = 12  # as a shift: 4 KiB
 
 
@@ -110,7 +109,15 @@ class Messages:
         """Give what a piece of payload means: itself, or what it inflates to. Raises Failure."""
         if not self.compressed:
             return piece
-        return self._inflate(piece)
+        return self._inflate(piece, sys.maxsize)
+
+    def some_content(self, piece: bytes) -> tuple[bytes, bytes]:
+        """Likewise, of no more of the piece than there is work left for; give the rest of the piece, too."""
+        if not self.compressed:
+            return piece, b""
+        content = self._inflate(piece, self.work_left << _UNIT)
+        assert self._inflater is not None
+        return content, self._inflater.unread
 
     def finish_frame(self, *, final: bool) -> bytes:
         """End the frame, and with a final one the message; give what was left of that. Raises Failure."""
@@ -123,12 +130,14 @@ class Messages:
         self.compressed = False
         return rest
 
-    def _inflate(self, piece: bytes | None) -> bytes:
-        """Inflate a piece of the message, or with None its end."""
+    def _inflate(self, piece: bytes | None, enough: int = 0) -> bytes:
+        """Inflate a piece of the message until that is `enough`, or with None its end."""
         assert self._inflater is not None  # else no message is taken for compressed
         room = self._limit - self._size
         try:
-            inflated = self._inflater.end_message(room) if piece is None else self._inflater.inflate(piece, room)
+            inflated = (
+                self._inflater.end_message(room) if piece is None else self._inflater.inflate(piece, room, enough)
+            )
         except TooLarge:
             raise Failure(TOO_BIG) from None
         except CorruptDeflate:

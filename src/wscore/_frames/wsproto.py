@@ -9,6 +9,7 @@ survives a ping between two fragments, is plugged in as an extension of wsproto'
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from wsproto.extensions import Extension
 from wsproto.frame_protocol import (
@@ -26,10 +27,12 @@ from .._config import Config
 from .._deflate import Deflate
 from . import MORE, Event, Ping, Pong, Violation
 from ._mask import mask
-from ._messages import SLICE, Failure, Messages
+from ._messages import Failure, Messages
 
 __all__ = ["WsprotoCodec"]
 
+# It inflates all that it was given, and deflate makes up to 1,032 bytes of one: this is 2 MiB at the worst.
+_SLICE: Final = 2048
 _NO_RSV = RsvBits(False, False, False)
 
 
@@ -109,7 +112,7 @@ class WsprotoCodec:
         if at == len(self._waiting):
             self._waiting, self._at = b"", 0
             return False
-        self._at = min(at + SLICE, len(self._waiting))
+        self._at = min(at + _SLICE, len(self._waiting))
         self._decoder.receive_bytes(self._waiting[at : self._at])
         return True
 

@@ -222,7 +222,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         if self._behind is not None:
             self._ask_while_behind(now)
         message = self._inbox.take_payload()
-        if self._paused and self._inbox.roomy:
+        if self._paused and self._inbox.roomy and self._behind is None:
             self._resume(now)
         if message is None and self._waiting_end is not None and self._behind is None:
             self._reach_end(now)
@@ -285,7 +285,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
     @property
     def wants_read(self) -> bool:
         """False: stop reading from the socket, until it is True again."""
-        return not self._eof and not self._paused and self._behind is None and self._state is not _CLOSED
+        return not self._eof and not self._paused and self._state is not _CLOSED
 
     @property
     def _awaits_peers_close(self) -> bool:

@@ -75,8 +75,8 @@ class Endpoint(Generic[Codec]):
         self._keepalive = Keepalive(self._timers, self.stats, self._output)
         self._ping = (b"", b"")  # keepalive's payload on the wire, and the one that it counts with
         self._codec: Codec | None = None
-        self._paused = False  # the inbox is full: no parsing, no reading
-        self._behind: float | None = None  # since when the rest of what came waits for another turn: no reading either
+        self._paused = False  # no parsing, no reading: the inbox is full, or we are behind
+        self._behind: float | None = None  # since when the rest of what came waits for another turn
         self._in_hand = False  # while behind: the application has a message that came before that rest
         self._discards = False  # our close frame is out: messages are thrown away
         # the end
@@ -211,7 +211,7 @@ class Endpoint(Generic[Codec]):
         if not self._input_over and self._state in _READING_FRAMES:
             assert self._codec is not None
             self._codec.receive_data(data)
-            if not self._paused and self._behind is None:
+            if not self._paused:
                 self._parse(now)
             if self._codec.unread:
                 self._codec.keep()
@@ -225,7 +225,7 @@ class Endpoint(Generic[Codec]):
         """
         codec, inbox = self._codec, self._inbox
         assert codec is not None
-        slow, left = False, _MESSAGES_A_TURN
+        begun, left = False, _MESSAGES_A_TURN
         while not self._input_over:
             keeping = not self._discards
             if keeping:
@@ -244,8 +244,8 @@ class Endpoint(Generic[Codec]):
                 if left <= 0:
                     self._fall_behind(now, answering=answering)
                     return
-            if not slow:
-                slow = True
+            if not begun:
+                begun = True
                 codec.begin_turn()
             event = codec.next_event()
             if isinstance(event, (str, bytes)):
@@ -262,13 +262,13 @@ class Endpoint(Generic[Codec]):
     def _fall_behind(self, now: float, *, answering: bool) -> None:
         """Leave the rest for another turn."""
         self.revision += 1
-        self._behind = now
+        self._paused, self._behind = True, now
         self._in_hand = answering
 
     def _go_on(self, now: float) -> None:
         """Do another turn's work, and what waited for the last of it."""
         self.revision += 1
-        self._behind = None
+        self._paused, self._behind = False, None
         self._parse(now, answering=self._in_hand)
         if self._behind is None:
             if self._eof_is_owed:
@@ -366,7 +366,7 @@ class Endpoint(Generic[Codec]):
             self._end, self._loss = end, None
             self._end_corrected(end)
             return
-        behind_messages = bool(self._inbox.messages) or self._paused or self._behind is not None or answering
+        behind_messages = bool(self._inbox.messages) or self._paused or answering
         if self._state is _OPEN and behind_messages:
             self.revision += 1
             self._waiting_end = (trigger, end)  # of a paused connection, a close frame replaces an end of stream
@@ -388,7 +388,6 @@ class Endpoint(Generic[Codec]):
         """Having sent our close frame first, look for the peer's in what was left unread, and meet its end."""
         if self._state is _CLOSE_SENT:
             self._discards = True
-            self._paused = False
             self._go_on(now)
 
     def _write_close(self) -> None:

@@ -276,7 +276,7 @@ class ServerConnection(Endpoint[FrameCodec]):
         if self._behind is not None:
             self._ask_while_behind(now)
         message = self._inbox.take()
-        if self._paused and self._inbox.roomy:
+        if self._paused and self._inbox.roomy and self._behind is None:
             self._resume(now)
         if message is None and self._waiting_end is not None and self._behind is None:
             self._reach_end(now)
@@ -357,7 +357,7 @@ class ServerConnection(Endpoint[FrameCodec]):
     @property
     def wants_read(self) -> bool:
         """False: stop reading from the socket, until it is True again."""
-        if self._eof or self._paused or self._behind is not None:
+        if self._eof or self._paused:
             return False
         if self._state is _DECIDING:
             return self._early is None or len(self._early) < self.config.max_early_data

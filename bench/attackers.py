@@ -32,6 +32,10 @@ def _pings() -> bytes:
     return frame(b"", 0x89, masked=True) * 16_384
 
 
+def _fragments() -> bytes:
+    return frame(b"", 0x01, masked=True) + frame(b"", 0x00, masked=True) * 60_000 + frame(b"", 0x80, masked=True)
+
+
 def _bomb() -> bytes:
     deflater = zlib.compressobj(wbits=-9)
     return frame((deflater.compress(bytes(2**24)) + deflater.flush(zlib.Z_SYNC_FLUSH))[:-4], 0xC2, masked=True)
@@ -57,6 +61,7 @@ ATTACKS: Final = (
     Attack("none", "nobody else", "/take", _nothing, attackers=0),
     Attack("tiny", "messages of a byte, without end, to an application that only receives", "/take", _tiny),
     Attack("pings", "empty pings without end", "/take", _pings),
+    Attack("fragments", "messages of 60,000 empty fragments", "/take", _fragments),
     Attack("bombs", "messages of 16 MiB that are 16 KiB compressed", "/take", _bomb),
     Attack("pour", "applications that send a byte in a loop, to clients that read all of it", "/pour", _nothing),
 )

@@ -118,9 +118,10 @@ def engine(name: str) -> Callable[[bytes], bytes]:
     from wscore._frames.wsproto import WsprotoCodec
 
     codec = (NativeCodec if name == "native" else WsprotoCodec)(Config(), None)
-    receive, run, next_event, text, binary = (
+    receive, run, begin_turn, next_event, text, binary = (
         codec.receive_data,
         codec.messages,
+        codec.begin_turn,
         codec.next_event,
         codec.text,
         codec.binary,
@@ -130,6 +131,7 @@ def engine(name: str) -> Callable[[bytes], bytes]:
         receive(data)
         messages, _ = run(1000, 1 << 30)
         if codec.unread:
+            begin_turn()
             while (event := next_event()) is not None:
                 messages.append(event)  # type: ignore[arg-type]
         return b"".join([text(each) if isinstance(each, str) else binary(each) for each in messages])

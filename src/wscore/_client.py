@@ -117,8 +117,8 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
             return
         self.revision += 1
         self._eof = True
-        if self._waiting_end is None and not self._input_over:
-            self._meet(Trigger.PEER_EOF, END_OF_STREAM if self._opened else CUT_OFF, now)
+        if self._waiting_end is None and not self._input_over and self._behind is None:
+            self._meet_eof(now)
 
     # -- the application
 
@@ -219,10 +219,12 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         Asking is an input: it makes room, so that `wants_read` may change, and with no message left, a server's end
         that waited behind them takes effect (F32). After None, `expect_message` says whether any can still come.
         """
+        if self._behind is not None:
+            self._ask_while_behind(now)
         message = self._inbox.take_payload()
-        if self._paused and self._inbox.roomy:
+        if self._paused and self._inbox.roomy and self._behind is None:
             self._resume(now)
-        if message is None and self._waiting_end is not None:
+        if message is None and self._waiting_end is not None and self._behind is None:
             self._reach_end(now)
             message = self._inbox.take_payload()
         return message
@@ -250,6 +252,8 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
 
     def handle_timeout(self, *, now: float) -> None:
         """Do what is due. Early, late or repeated calls are harmless; read `next_timeout` afterwards."""
+        if self._behind is not None:
+            self._go_on(now)
         while (timer := self._timers.take_expired(now)) is not None:
             if not self._excuse(timer, now):
                 self._feed(timer.value, now, UNANSWERED if timer is Timer.HANDSHAKE else TIMED_OUT.get(timer))
@@ -261,7 +265,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
     def has_message(self) -> bool:
         """`next_message` would give one, or `expect_message` raise: who waits for a message should look."""
         over = self._end is not None and self._state is not _CLOSE_SENT
-        return bool(self._inbox) or self._waiting_end is not None or over
+        return bool(self._inbox) or (self._waiting_end is not None and self._behind is None) or over
 
     @property
     def opened(self) -> bool:
@@ -370,6 +374,9 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         return engine(self.config, deflate, _keys(self._random).__next__)
 
     # -- frames
+
+    def _meet_eof(self, now: float, *, answering: bool = False) -> None:
+        self._meet(Trigger.PEER_EOF, END_OF_STREAM if self._opened else CUT_OFF, now, answering=answering)
 
     def _take_pong(self, payload: bytes, now: float) -> None:
         """Take a pong: it answers the first ping with its payload, and those that went out before it."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import functools
 import re
+import sys
 import zlib
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -257,7 +258,10 @@ class Inflater:
     object is of no use: the connection is to be failed.
     """
 
-    __slots__ = ("_begun", "_chunk", "_context_takeover", "_stream", "_streams_ended", "_window_bits")
+    __slots__ = ("_begun", "_chunk", "_context_takeover", "_stream", "_streams_ended", "_window_bits", "unread")
+
+    unread: bytes
+    """What the last call to `inflate` left of its data, having inflated enough: the next call's data begins with it."""
 
     def __init__(self, *, window_bits: int, context_takeover: bool) -> None:
         """Inflate what is compressed with the agreed `window_bits`, 8-15, with or without context takeover."""
@@ -268,14 +272,21 @@ class Inflater:
         self._stream: zlib._Decompress | None = None  # pyright: ignore[reportPrivateUsage]  # zlib publishes no name
         self._begun = False
         self._streams_ended = 0  # in this message
+        self.unread = b""
 
-    def inflate(self, data: bytes, room: int) -> bytes:
+    def inflate(self, data: bytes, room: int, enough: int = sys.maxsize) -> bytes:
         """Give what a piece of a message's payload inflates to, at most `room` bytes (0 or more).
+
+        Where it comes to `enough` bytes, the rest of the piece is `unread`.
 
         Raises TooLarge, with never more than `room` + 1 bytes inflated; CorruptDeflate.
         """
         inflated = bytearray()  # not a list of pieces: a peer could make those very small, and each has its overhead
+        self.unread = b""
         for start in range(0, len(data), _SLICE):
+            if len(inflated) >= enough:
+                self.unread = data[start:]
+                break
             self._begun = True
             rest = data[start : start + _SLICE]
             more = True
@@ -303,6 +314,9 @@ class Inflater:
                     # All read is not all written: a full chunk may leave more inside zlib.
                     rest = self._stream.unconsumed_tail
                     more = bool(rest) or len(piece) == most
+                if rest and len(inflated) >= enough:
+                    self.unread = rest + data[start + _SLICE :]
+                    return bytes(inflated)
         return bytes(inflated)
 
     def end_message(self, room: int) -> bytes:

@@ -244,6 +244,16 @@ class Driver(Generic[Core]):
             self._turn_began = self.time()
         return count >= _MESSAGES_A_TURN or self.time() - self._turn_began > _SECONDS_A_TURN
 
+    def work_is_left(self) -> bool:
+        """Do a turn's work on what a connection that is gone left behind; tell whether there is more.
+
+        Nothing is waited for there any more, so that no deadline does it.
+        """
+        core = self.core
+        if core.behind:
+            core.handle_timeout(now=self.time())
+        return core.behind
+
     def begin_turn(self) -> None:
         """Take note that the application has waited, and others had their turn."""
         self._in_turn = 0

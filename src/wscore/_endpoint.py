@@ -14,7 +14,7 @@ from ._close import Close
 from ._closing import Closing
 from ._config import Config
 from ._ends import LOST, CloseInfo, End, lost, peer_closed, violated, was_presumed
-from ._frames import FrameCodec, Ping, Pong, Violation
+from ._frames import FrameCodec, More, Ping, Pong, Violation
 from ._inbox import Inbox, payload_size
 from ._keepalive import Keepalive
 from ._lifecycle import State, Timer, Trigger
@@ -26,6 +26,7 @@ __all__ = ["Endpoint"]
 Codec = TypeVar("Codec", bound=FrameCodec)
 
 _READING_FRAMES: Final = frozenset({State.OPEN, State.CLOSE_SENT})
+_MESSAGES_A_TURN: Final = 256  # of those that are parsed many at once; what else is in the bytes, the codec counts
 
 
 class Endpoint(Generic[Codec]):
@@ -33,12 +34,15 @@ class Endpoint(Generic[Codec]):
 
     __slots__ = (
         "__weakref__",
+        "_behind",
         "_close_received",
         "_close_sent",
         "_codec",
+        "_discards",
         "_end",
         "_eof",
         "_half_close",
+        "_in_hand",
         "_inbox",
         "_input_over",
         "_keepalive",
@@ -71,7 +75,10 @@ class Endpoint(Generic[Codec]):
         self._keepalive = Keepalive(self._timers, self.stats, self._output)
         self._ping = (b"", b"")  # keepalive's payload on the wire, and the one that it counts with
         self._codec: Codec | None = None
-        self._paused = False  # the inbox is full: no parsing, no reading
+        self._paused = False  # no parsing, no reading: the inbox is full, or we are behind
+        self._behind: float | None = None  # since when the rest of what came waits for another turn
+        self._in_hand = False  # while behind: the application has a message that came before that rest
+        self._discards = False  # our close frame is out: messages are thrown away
         # the end
         self._eof = False
         self._input_over = False  # a close frame or a violation was parsed: nothing after it counts
@@ -92,6 +99,10 @@ class Endpoint(Generic[Codec]):
         """Take a pong, asked for or not, of an open connection."""
         raise NotImplementedError
 
+    def _meet_eof(self, now: float, *, answering: bool = False) -> None:
+        """Meet the end of the peer's stream, all that came before it being parsed, or held back by a full inbox."""
+        raise NotImplementedError
+
     def _end_corrected(self, end: End) -> None:
         """Take note that the connection has ended otherwise than it seemed."""
 
@@ -103,9 +114,12 @@ class Endpoint(Generic[Codec]):
         `error` is what the transport was told of it: where the loss is how the connection ended, it stands in the
         reason, and is the `__cause__` of what the application's next call raises.
 
-        It does not wait behind messages, as an end of stream does, but those can still be read; where a full inbox held
-        back what had come, that too, and with it a close frame, which then is how it all ended (RFC 6455 7.1.5).
+        It does not wait behind messages, as an end of stream does, but those can still be read; where a full inbox, or
+        the end of a turn, held back what had come, that too, and with it a close frame, which then is how it all ended
+        (RFC 6455 7.1.5).
         """
+        if self._eof_is_owed:
+            self._meet_eof(now)
         self._eof = True
         self._reach_end(now)
         ended = self._end is not None
@@ -161,7 +175,19 @@ class Endpoint(Generic[Codec]):
 
     def next_timeout(self) -> float | None:
         """When to call `handle_timeout`, in the caller's clock; None while nothing is waited for."""
-        return self._timers.next
+        behind, timer = self._behind, self._timers.next
+        if behind is None or self._state is _CLOSED:  # of a lost connection the rest is parsed when somebody asks
+            return timer
+        return behind if timer is None else min(behind, timer)
+
+    @property
+    def behind(self) -> bool:
+        """More has come than is done in one turn, lest other connections wait for it: it is not parsed yet.
+
+        Meanwhile `wants_read` is False, and `next_timeout` due: `handle_timeout` does another turn's work. Of a lost
+        connection, which has no deadline, the next message's asking does all of it, where `handle_timeout` has not.
+        """
+        return self._behind is not None
 
     @property
     def state(self) -> State:
@@ -191,34 +217,71 @@ class Endpoint(Generic[Codec]):
                 self._codec.keep()
 
     def _parse(self, now: float, *, answering: bool = False) -> None:
-        """Turn the bytes that the codec holds into messages and answers, until it needs more or the inbox is full.
+        """Turn the bytes that the codec holds into messages and answers, until it needs more, the inbox is full, or
+        a turn's work was done.
 
         While the application is `answering`, with a message in its hands that came before those bytes, an end waits
         until it asks for the next (F32).
         """
         codec, inbox = self._codec, self._inbox
         assert codec is not None
+        begun, left = False, _MESSAGES_A_TURN
         while not self._input_over:
-            keeping = self._state is not _CLOSE_SENT  # what comes after our close frame is thrown away
+            keeping = not self._discards
             if keeping:
                 if inbox.full:
                     self._pause()
                     return
-                messages, size = codec.messages(inbox.free_count, inbox.free_size)
+                room = inbox.free_count
+                messages, size = codec.messages(room if room < left else left, inbox.free_size)
                 if messages:
                     self._keep(messages, size)
                     if inbox.full:
                         continue
                 if not codec.unread:
                     return
+                left -= len(messages)
+                if left <= 0:
+                    self._fall_behind(now, answering=answering)
+                    return
+            if not begun:
+                begun = True
+                codec.begin_turn()
             event = codec.next_event()
             if isinstance(event, (str, bytes)):
                 if keeping:
                     self._keep([event], payload_size(event))
-            elif event is not None:
-                self._take(event, now, answering=answering)
-            else:
+            elif event is None:
                 return
+            elif isinstance(event, More):
+                self._fall_behind(now, answering=answering)
+                return
+            else:
+                self._take(event, now, answering=answering)
+
+    def _fall_behind(self, now: float, *, answering: bool) -> None:
+        """Leave the rest for another turn."""
+        self.revision += 1
+        self._paused, self._behind = True, now
+        self._in_hand = answering
+
+    def _go_on(self, now: float) -> None:
+        """Do another turn's work, and what waited for the last of it."""
+        self.revision += 1
+        self._paused, self._behind = False, None
+        self._parse(now, answering=self._in_hand)
+        if self._behind is None:
+            if self._eof_is_owed:
+                self._meet_eof(now, answering=self._in_hand)
+            if self._state is _CLOSE_SENT:
+                self._reach_end(now)
+
+    def _ask_while_behind(self, now: float) -> None:
+        """Prepare for the application's asking for its next message; the last must not overtake those not parsed."""
+        if self._end is not None and self._state is not _CLOSE_SENT:
+            while self._behind is not None and not self._inbox.messages:
+                self._go_on(now)
+        self._in_hand = bool(self._inbox.messages)
 
     def _keepalive_ping(self, now: float, random: Callable[[int], bytes] | None) -> bytes:
         """Begin to await keepalive's pong, and give its ping's payload.
@@ -271,7 +334,13 @@ class Endpoint(Generic[Codec]):
         self._parse(now, answering=True)
 
     def _excuse(self, timer: Timer, now: float) -> bool:
-        """Tell whether what `timer` waited for need not have come: no pong can be read while reading is paused."""
+        """Tell whether what `timer` waited for need not have come: no pong can be read while reading is paused.
+
+        What is behind is a matter of turns: a pong may be in it, and before an end has waited for the application all
+        that it may ask for has to be there.
+        """
+        if self._behind is not None and (timer is Timer.PONG or timer is Timer.END):
+            return self._timers.start(timer, now)
         return timer is Timer.PONG and self._paused and self._keepalive.excused(now)
 
     def _hurry(self, timer: Timer, now: float) -> None:
@@ -283,6 +352,12 @@ class Endpoint(Generic[Codec]):
             self._timers.shorten(Timer.CLOSE, now + 1.0)
 
     # -- ends
+
+    @property
+    def _eof_is_owed(self) -> bool:
+        """The stream has ended, and nothing was made of that yet, since not all that came before it was parsed."""
+        reading = self._state in _READING_FRAMES and not self._input_over
+        return self._eof and reading and self._waiting_end is None
 
     def _meet(self, trigger: Trigger, end: End, now: float, *, answering: bool = False) -> None:
         """Feed a peer's close, violation or end of stream, now or when the messages before it were taken (F32)."""
@@ -312,9 +387,8 @@ class Endpoint(Generic[Codec]):
     def _after_our_close(self, now: float) -> None:
         """Having sent our close frame first, look for the peer's in what was left unread, and meet its end."""
         if self._state is _CLOSE_SENT:
-            self._paused = False
-            self._parse(now)
-            self._reach_end(now)
+            self._discards = True
+            self._go_on(now)
 
     def _write_close(self) -> None:
         """Write the close frame of the end that was met."""

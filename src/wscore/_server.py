@@ -193,11 +193,8 @@ class ServerConnection(Endpoint[FrameCodec]):
             return
         self.revision += 1
         self._eof = True
-        if self._waiting_end is None and not self._input_over:
-            # Some clients end their half when they have asked (`printf ... | client`), and read on: whoever has a
-            # message in its hands may answer it. A close frame says more, that nobody reads on, and has no such delay.
-            answering = not self._asking and self.stats.messages_received > 0
-            self._meet(Trigger.PEER_EOF, END_OF_STREAM, now, answering=answering)
+        if self._waiting_end is None and not self._input_over and self._behind is None:
+            self._meet_eof(now)
 
     # -- the application
 
@@ -276,10 +273,12 @@ class ServerConnection(Endpoint[FrameCodec]):
         Asking is an input: it makes room, so that `wants_read` may change, and with no message left, a peer's end
         that waited behind them takes effect (F32). After `websocket.disconnect` there is nothing more.
         """
+        if self._behind is not None:
+            self._ask_while_behind(now)
         message = self._inbox.take()
-        if self._paused and self._inbox.roomy:
+        if self._paused and self._inbox.roomy and self._behind is None:
             self._resume(now)
-        if message is None and self._waiting_end is not None:
+        if message is None and self._waiting_end is not None and self._behind is None:
             self._reach_end(now)
             message = self._inbox.take()
         self._asking = message is None
@@ -308,6 +307,8 @@ class ServerConnection(Endpoint[FrameCodec]):
 
     def handle_timeout(self, *, now: float) -> None:
         """Do what is due. Early, late or repeated calls are harmless; read `next_timeout` afterwards."""
+        if self._behind is not None:
+            self._go_on(now)
         while (timer := self._timers.take_expired(now)) is not None:
             if not self._excuse(timer, now):
                 self._feed(timer.value, now, TIMED_OUT.get(timer))
@@ -348,7 +349,8 @@ class ServerConnection(Endpoint[FrameCodec]):
     def has_message(self) -> bool:
         """`next_message` would give one."""
         inbox = self._inbox
-        return bool(inbox.messages or inbox or self._waiting_end)  # the first is the common case, and no call
+        # The first is the common case, and no call.
+        return bool(inbox.messages or inbox or (self._waiting_end and self._behind is None))
 
     @property
     def scope(self) -> Scope | None:
@@ -515,12 +517,19 @@ class ServerConnection(Endpoint[FrameCodec]):
 
     # -- the end
 
+    def _meet_eof(self, now: float, *, answering: bool = False) -> None:
+        # Some clients end their half when they have asked (`printf ... | client`), and read on: whoever has a message
+        # in its hands may answer it. A close frame says more, that nobody reads on, and has no such delay.
+        answering = answering or (not self._asking and self.stats.messages_received > 0)
+        self._meet(Trigger.PEER_EOF, END_OF_STREAM, now, answering=answering)
+
     def _end_corrected(self, end: End) -> None:
         self._inbox.correct_disconnect(_disconnect(end))
 
     def _application_over(self, trigger: Trigger, opened: End, unanswered: End, now: float) -> None:
         self._inbox.drop_messages()
-        self._paused = False  # what a full inbox held back is dropped as well: nothing may come after the disconnect
+        # What was held back is dropped as well: nothing may come after the disconnect.
+        self._paused, self._behind = False, None
         self._feed(trigger, now, opened if self._state is _OPEN else unanswered)
         self._after_our_close(now)
 

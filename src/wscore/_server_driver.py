@@ -115,6 +115,9 @@ class ServerDriver(Driver[ServerConnection]):
             self._in_turn = 0
         if self.heed_cancellation is not None and core.has_message:
             await self.heed_cancellation()  # before a message is taken
+        if self.gone:
+            while self.work_is_left():
+                await self.give_way()
         while (message := core.next_message(now=self.time())) is None:
             core.expect_message()
             if core.revision != self._revision:

@@ -36,6 +36,11 @@ class Link(ClientDriver):
             await self.give_way()
             self._in_turn = 0
 
+    async def catch_up(self) -> None:
+        """Have parsed what a connection that is gone left behind, turn by turn."""
+        while self.work_is_left():
+            await self.give_way()
+
     def give_way(self) -> Awaitable[None]:
         """Let others have their turn."""
         raise NotImplementedError
@@ -98,6 +103,8 @@ class WebSocket:
         """
         link = self._link
         await link.checkpoint()  # before a message is taken, so that cancelling loses none
+        if link.gone:
+            await link.catch_up()
         while (message := link.next_message()) is None:
             await link.wait_for_message()
             link.begin_turn()

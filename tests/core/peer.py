@@ -236,6 +236,13 @@ class Client:
             self.connection.receive_data(memoryview(buffer), now=self.now)
             buffer[:] = b"\xaa" * len(buffer)
             self.take_output()
+            self.goes_on()
+
+    def goes_on(self) -> None:
+        """Let the connection do what is due at once, as a transport does before it reads again."""
+        while self.connection.behind and self.connection.next_timeout() is not None:
+            self.connection.handle_timeout(now=self.now)
+            self.take_output()
 
     def ends_its_stream(self) -> None:
         self.connection.receive_eof(now=self.now)

@@ -68,6 +68,7 @@ CONNECTION = [
     "application_raised",
     "application_returned",
     "begin_shutdown",
+    "behind",
     "close_info",
     "closing",
     "config",
@@ -102,6 +103,7 @@ CONNECTION = [
 # Likewise ClientConnection's.
 CLIENT_CONNECTION = [
     "abandon_message",
+    "behind",
     "close",
     "close_info",
     "closing",

@@ -6,11 +6,19 @@ code to the same fault. The limits act on a header, before any of its payload is
 
 from __future__ import annotations
 
+import sys
+from typing import Final
+
 from .._close import INVALID_PAYLOAD, PROTOCOL_ERROR, TOO_BIG
 from .._config import Config
 from .._deflate import CorruptDeflate, Deflate, Deflater, Inflater, TooLarge
 
-__all__ = ["Failure", "Messages"]
+__all__ = ["WORK_A_TURN", "Failure", "Messages"]
+
+# Some tenths of a millisecond of frames; a few milliseconds of inflating.
+WORK_A_TURN: Final = 256
+"""How much an engine does at a time: a frame counts as one, and so do 4 KiB inflated, or read to be."""
+_UNIT: Final = 12  # as a shift: 4 KiB
 
 
 class Failure(Exception):
@@ -29,7 +37,6 @@ class Messages:
     """
 
     __slots__ = (
-        "_compressed",
         "_deflater",
         "_fragments",
         "_frame_size",
@@ -39,7 +46,14 @@ class Messages:
         "_min_compressed",
         "_size",
         "_wire_size",
+        "compressed",
+        "work_left",
     )
+
+    compressed: bool
+    """The message being read is."""
+    work_left: int
+    """Of this turn; what is inflated is counted here, frames by the engine."""
 
     def __init__(self, config: Config, deflate: Deflate | None, *, client: bool = False) -> None:
         """Keep the limits, and the two halves of permessage-deflate where that was agreed on; we are the `client`'s end
@@ -62,13 +76,18 @@ class Messages:
                     level=config.compression_level,
                     mem_level=config.compression_mem_level,
                 )
-        self._compressed = False  # the message being read is
+        self.compressed = False
+        self.work_left = WORK_A_TURN
         self._frame_size = 0  # announced by the header of the frame being read
         self._wire_size = 0  # of the message's finished frames
         self._size = 0  # what the message has come to
         self._fragments = 0  # finished; no message is being read while there is none
 
     # -- reading
+
+    def begin_turn(self) -> None:
+        """Count the work from here on."""
+        self.work_left = WORK_A_TURN
 
     def open_frame(self, *, continues: bool, rsv1: bool, size: int) -> bool:
         """Judge a data frame by its header; tell whether its RSV1 means something. Raises Failure.
@@ -78,19 +97,27 @@ class Messages:
         if continues is (self._fragments == 0):  # RFC 6455 5.4
             raise Failure(PROTOCOL_ERROR)
         if not continues:
-            self._compressed = rsv1 and self._inflater is not None
+            self.compressed = rsv1 and self._inflater is not None
         self._frame_size = size
         # Incompressible data grows a little; what it inflates to is what counts.
-        limit = self._limit + self._limit // 8 + 1024 if self._compressed else self._limit
+        limit = self._limit + self._limit // 8 + 1024 if self.compressed else self._limit
         if self._wire_size + size > limit or self._fragments >= self._max_fragments:
             raise Failure(TOO_BIG)
-        return self._compressed and not continues
+        return self.compressed and not continues
 
     def content(self, piece: bytes) -> bytes:
         """Give what a piece of payload means: itself, or what it inflates to. Raises Failure."""
-        if not self._compressed:
+        if not self.compressed:
             return piece
-        return self._inflate(piece)
+        return self._inflate(piece, sys.maxsize)
+
+    def some_content(self, piece: bytes) -> tuple[bytes, bytes]:
+        """Likewise, of no more of the piece than there is work left for; give the rest of the piece, too."""
+        if not self.compressed:
+            return piece, b""
+        content = self._inflate(piece, self.work_left << _UNIT)
+        assert self._inflater is not None
+        return content, self._inflater.unread
 
     def finish_frame(self, *, final: bool) -> bytes:
         """End the frame, and with a final one the message; give what was left of that. Raises Failure."""
@@ -98,22 +125,26 @@ class Messages:
             self._wire_size += self._frame_size
             self._fragments += 1
             return b""
-        rest = self._inflate(None) if self._compressed else b""
+        rest = self._inflate(None) if self.compressed else b""
         self._wire_size = self._size = self._fragments = 0
-        self._compressed = False
+        self.compressed = False
         return rest
 
-    def _inflate(self, piece: bytes | None) -> bytes:
-        """Inflate a piece of the message, or with None its end."""
+    def _inflate(self, piece: bytes | None, enough: int = 0) -> bytes:
+        """Inflate a piece of the message until that is `enough`, or with None its end."""
         assert self._inflater is not None  # else no message is taken for compressed
         room = self._limit - self._size
         try:
-            inflated = self._inflater.end_message(room) if piece is None else self._inflater.inflate(piece, room)
+            inflated = (
+                self._inflater.end_message(room) if piece is None else self._inflater.inflate(piece, room, enough)
+            )
         except TooLarge:
             raise Failure(TOO_BIG) from None
         except CorruptDeflate:
             raise Failure(INVALID_PAYLOAD) from None
-        self._size += len(inflated)
+        size = len(inflated)
+        self._size += size
+        self.work_left -= (size if piece is None else max(size, len(piece))) >> _UNIT
         return inflated
 
     # -- writing

@@ -20,7 +20,7 @@ from typing import ClassVar, Final
 from .._close import INVALID_PAYLOAD, PROTOCOL_ERROR, Close, MalformedClose, close_payload, read_close_payload
 from .._config import Config
 from .._deflate import Deflate
-from . import Event, Ping, Pong, Violation
+from . import MORE, Event, Ping, Pong, Violation
 from ._mask import ACCELERATED, mask, unmask
 from ._messages import Failure, Messages
 from ._scan import Scan, scan, scan_unmasked
@@ -66,6 +66,7 @@ class NativeCodec:
         "_limit",
         "_messages",
         "_over",
+        "_rest",
         "_scan",
         "_tail",
         "unread",
@@ -85,6 +86,7 @@ class NativeCodec:
         self._key = b""  # turned as the payload comes; empty between frames
         self._left: int = 0
         self._final = False
+        self._rest = b""  # of its payload, unmasked: what was left to be inflated in another turn
         # The message being read, of one frame or more.
         self._is_text = False
         self._content = BytesIO()  # which grows in place where it can, and gives what it holds without copying it
@@ -122,7 +124,7 @@ class NativeCodec:
         """Take the slow path, to the next message, control frame or failure."""
         if self._over:
             return None
-        if self._at == len(self._buffer):
+        if self._at == len(self._buffer) and not self._rest:
             self._buffer, self._at = b"", 0  # an idle connection holds no read that was used up
             return None
         try:
@@ -130,24 +132,36 @@ class NativeCodec:
         except Failure as failure:
             return self._fail(failure.code)
 
+    def begin_turn(self) -> None:
+        """Count the work from here on."""
+        self._messages.begin_turn()
+
     def _fail(self, code: int) -> Violation:
         self._over = True
         self._between = False
         return Violation(code)
 
     def _read(self) -> Event | None:
+        messages = self._messages
         while True:
+            if messages.work_left <= 0:
+                messages.begin_turn()
+                return MORE
             if not self._key:
                 control = self._read_header()
                 if control is not None:
+                    messages.work_left -= 1
                     return control
                 if not self._key:
                     break
             self._read_payload()
+            if self._rest:
+                continue
             if self._left:
                 break
             self._key = b""
-            rest = self._messages.finish_frame(final=self._final)
+            messages.work_left -= 1
+            rest = messages.finish_frame(final=self._final)
             if self._final:
                 return self._end_message(rest)
         self._buffer, self._at = bytes(self._buffer[self._at :]), 0
@@ -236,13 +250,17 @@ class NativeCodec:
     # -- payload
 
     def _read_payload(self) -> None:
-        """Take what is here of the data frame's payload."""
-        piece = _VIEW(self._buffer)[self._at : self._at + self._left]  # of which `_piece` makes the only copy
-        if not piece:
-            return
-        self._at += len(piece)
-        self._left -= len(piece)
-        self._keep(self._messages.content(self._piece(piece)))
+        """Take what is here of the data frame's payload; of one that inflates to much, as far as a turn goes."""
+        payload = self._rest
+        if not payload:
+            piece = _VIEW(self._buffer)[self._at : self._at + self._left]  # of which `_piece` makes the only copy
+            if not piece:
+                return
+            self._at += len(piece)
+            self._left -= len(piece)
+            payload = self._piece(piece)
+        content, self._rest = self._messages.some_content(payload)
+        self._keep(content)
 
     def _keep(self, piece: bytes, *, last: bool = False) -> None:
         """Keep a piece of the message, and judge its UTF-8 (RFC 6455 8.1)."""

@@ -9,6 +9,7 @@ survives a ping between two fragments, is plugged in as an extension of wsproto'
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from wsproto.extensions import Extension
 from wsproto.frame_protocol import (
@@ -24,12 +25,14 @@ from wsproto.frame_protocol import (
 from .._close import NO_CODE, Close, MalformedClose, read_close_payload
 from .._config import Config
 from .._deflate import Deflate
-from . import Event, Ping, Pong, Violation
+from . import MORE, Event, Ping, Pong, Violation
 from ._mask import mask
 from ._messages import Failure, Messages
 
 __all__ = ["WsprotoCodec"]
 
+# It inflates all that it was given, and deflate makes up to 1,032 bytes of one: this is 2 MiB at the worst.
+_SLICE: Final = 2048
 _NO_RSV = RsvBits(False, False, False)
 
 
@@ -38,7 +41,11 @@ class WsprotoCodec:
 
     def __init__(self, config: Config, deflate: Deflate | None, key: Callable[[], bytes] | None = None) -> None:
         client = key is not None
-        rules = _MessageRules(Messages(config, deflate, client=client))
+        self._rules = Messages(config, deflate, client=client)
+        rules = _MessageRules(self._rules)
+        self._slices = deflate is not None  # wsproto inflates all that it was given of a frame
+        self._waiting = b""  # what it was not given yet
+        self._at = 0
         self._key = key
         self._decoder = FrameDecoder(client=client, extensions=[rules])
         self._messages = MessageDecoder()
@@ -49,7 +56,10 @@ class WsprotoCodec:
 
     def receive_data(self, data: bytes | bytearray | memoryview) -> None:
         """Take bytes from the peer."""
-        self._decoder.receive_bytes(bytes(data))
+        if not self._slices:
+            self._decoder.receive_bytes(bytes(data))
+        else:
+            self._waiting, self._at = self._waiting[self._at :] + bytes(data), 0
 
     def keep(self) -> None:
         """Do nothing: they were copied."""
@@ -61,11 +71,18 @@ class WsprotoCodec:
 
     def next_event(self) -> Event | None:
         """Give the next message, control frame or failure."""
+        rules = self._rules
         while not self._over:
+            if rules.work_left <= 0:
+                rules.begin_turn()
+                return MORE
             try:
                 frame = self._decoder.process_buffer()
                 if frame is None:
-                    return None
+                    if not self._feed():
+                        return None
+                    continue
+                rules.work_left -= 1
                 if frame.opcode.iscontrol():
                     assert isinstance(frame.payload, bytes)
                     return self._control(frame.opcode, frame.payload)
@@ -84,6 +101,20 @@ class WsprotoCodec:
                 parts, self._parts = self._parts, []
                 return _join(parts)
         return None
+
+    def begin_turn(self) -> None:
+        """Count the work from here on."""
+        self._rules.begin_turn()
+
+    def _feed(self) -> bool:
+        """Give wsproto the next slice, if there is one."""
+        at = self._at
+        if at == len(self._waiting):
+            self._waiting, self._at = b"", 0
+            return False
+        self._at = min(at + _SLICE, len(self._waiting))
+        self._decoder.receive_bytes(self._waiting[at : self._at])
+        return True
 
     def _control(self, opcode: Opcode, payload: bytes) -> Event:
         if opcode is Opcode.PING:

@@ -16,7 +16,7 @@ The rules of this file: it waits for nothing and has no clock but the one it is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, Generic, TypeVar
 
 from ._channel import Channel
@@ -24,14 +24,14 @@ from ._client import ClientConnection
 from ._closing import Closing
 from ._server import ServerConnection
 
-__all__ = ["MESSAGES_A_LOOK", "Driver"]
+__all__ = ["Driver"]
 
 Core = TypeVar("Core", ServerConnection, ClientConnection)
 
-# How long an application may go on without waiting, where there is always another message, or always room. Some tenths
-# of a millisecond of small messages; of those that take it longer, few.
-_MESSAGES_A_TURN: Final = 256
-MESSAGES_A_LOOK: Final = 32  # a power of two
+# How long an application may go on without waiting, where there is always another message, or always room: 256
+# messages, which are some tenths of a millisecond where they are small, and of those that take it longer, fewer.
+_MESSAGES_A_LOOK: Final = 32
+_LOOKS_A_TURN: Final = 8
 _SECONDS_A_TURN: Final = 0.005
 
 
@@ -51,12 +51,14 @@ class Driver(Generic[Core]):
         "_application_over",
         "_armed",
         "_channel",
+        "_credit",
         "_ending",
         "_eof",
         "_flush_planned",
+        "_fresh_credit",
         "_goodbye_said",
-        "_in_turn",
         "_limit",
+        "_looks",
         "_reading",
         "_revision",
         "_secured",
@@ -97,7 +99,9 @@ class Driver(Generic[Core]):
         self._told = Closing.NO
         self._answering = False  # a step of the application is part of `receive_data`
         self._flush_planned = False
-        self._in_turn = 0  # messages that the application took or sent since it last waited
+        self._fresh_credit = _MESSAGES_A_LOOK
+        self._credit = _MESSAGES_A_LOOK  # messages that the application may take or send before `checkpoint`
+        self._looks = 0  # at the clock, since the application last waited
         self._turn_began = 0.0  # or a little later: known once it is long
 
     # -- primitives: what a library gives, in its own idiom. None of them waits, and none raises
@@ -134,6 +138,10 @@ class Driver(Generic[Core]):
 
     def make_room(self) -> None:
         """Let who waits for room look again."""
+        raise NotImplementedError
+
+    def give_way(self) -> Awaitable[None]:
+        """Let others have their turn. The one primitive here that waits."""
         raise NotImplementedError
 
     def plan_flush(self) -> None:
@@ -234,15 +242,29 @@ class Driver(Generic[Core]):
         if closing is not self._told:
             self._end(closing)
 
-    def turn_is_over(self) -> bool:
-        """Look at the clock, once in `MESSAGES_A_LOOK` messages: whether the application has to give way to others.
+    async def checkpoint(self) -> None:
+        """Begin the next step of an application that has used its credit up: where its turn is over, give way.
 
         One that never waits, since there is always a message or always room, would have the loop to itself.
         """
-        count = self._in_turn
-        if count <= MESSAGES_A_LOOK:
-            self._turn_began = self.time()
-        return count >= _MESSAGES_A_TURN or self.time() - self._turn_began > _SECONDS_A_TURN
+        if self.turn_is_over():
+            await self.give_way()
+            self.begin_turn()
+        else:
+            self._credit = _MESSAGES_A_LOOK
+
+    def turn_is_over(self) -> bool:
+        """Look at the clock, once in some messages, and count how often."""
+        now = self.time()
+        self._looks += 1
+        if self._looks == 1:
+            self._turn_began = now
+        return self._looks >= _LOOKS_A_TURN or now - self._turn_began > _SECONDS_A_TURN
+
+    def begin_turn(self) -> None:
+        """Take note that the application has waited, and others had their turn."""
+        self._credit = self._fresh_credit
+        self._looks = 0
 
     def work_is_left(self) -> bool:
         """Do a turn's work on what a connection that is gone left behind; tell whether there is more.
@@ -253,10 +275,6 @@ class Driver(Generic[Core]):
         if core.behind:
             core.handle_timeout(now=self.time())
         return core.behind
-
-    def begin_turn(self) -> None:
-        """Take note that the application has waited, and others had their turn."""
-        self._in_turn = 0
 
     def changed(self) -> None:
         """See to outputs of this end's core alone."""

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from typing import Any
 
 from ._asgi import ReceivedMessage, Scope
 from ._channel import Channel
-from ._driver import MESSAGES_A_LOOK, Driver
+from ._driver import Driver
 from ._failures import Report, interrupts, why_logged
 from ._prepared import Prepared, post_extension
 from ._server import ServerConnection
 
 __all__ = ["ServerDriver"]
-
-_LOOK: Final = MESSAGES_A_LOOK - 1
 
 
 class ServerDriver(Driver[ServerConnection]):
@@ -42,15 +40,8 @@ class ServerDriver(Driver[ServerConnection]):
     wait_for_message: Callable[[], Awaitable[None]]
     """Wait for `wake`."""
 
-    heed_cancellation: Callable[[], Awaitable[None]] | None = None
-    """What an application that does not wait calls before it takes or sends a message, so that it can be cancelled."""
-
     def wait_for_room(self) -> Awaitable[None]:
         """Wait for `make_room`."""
-        raise NotImplementedError
-
-    def give_way(self) -> Awaitable[None]:
-        """Let others have their turn."""
         raise NotImplementedError
 
     def over(self) -> None:
@@ -109,12 +100,9 @@ class ServerDriver(Driver[ServerConnection]):
         Raises LocalProtocolError where none can come.
         """
         core = self.core
-        self._in_turn += 1
-        if not self._in_turn & _LOOK and self.turn_is_over():
-            await self.give_way()
-            self._in_turn = 0
-        if self.heed_cancellation is not None and core.has_message:
-            await self.heed_cancellation()  # before a message is taken
+        self._credit -= 1
+        if self._credit < 0 and core.has_message:
+            await self.checkpoint()
         if self.gone:
             while self.work_is_left():
                 await self.give_way()
@@ -125,7 +113,7 @@ class ServerDriver(Driver[ServerConnection]):
                 if core.has_message:
                     continue  # writing found out that the socket is gone
             await self.wait_for_message()
-            self._in_turn = 0
+            self._credit, self._looks = self._fresh_credit, 0
         if core.revision != self._revision and not self._answering:
             self.settle()
         return message
@@ -137,15 +125,12 @@ class ServerDriver(Driver[ServerConnection]):
         once more, until most of it is written: cancelled then, it is on its way whole.
         """
         core = self.core
-        self._in_turn += 1
-        if not self._in_turn & _LOOK and self.turn_is_over():
-            await self.give_way()
-            self._in_turn = 0
-        if self.heed_cancellation is not None:
-            await self.heed_cancellation()
+        self._credit -= 1
+        if self._credit < 0:
+            await self.checkpoint()
         while not self.writable and core.wants_room(message):
             await self.wait_for_room()
-            self._in_turn = 0
+            self._credit, self._looks = self._fresh_credit, 0
         core.send(message, now=self.time())
         size = core.output_size
         if not self._answering:  # else `receive_data` sees to it

@@ -11,7 +11,6 @@ from typing import Final
 
 from ._client_driver import ClientDriver
 from ._close import NORMAL
-from ._driver import MESSAGES_A_LOOK
 from ._errors import ConnectionClosed
 from ._handshake import Response
 from ._uri import URI
@@ -21,7 +20,6 @@ __all__ = ["Data", "Link", "WebSocket"]
 Data = str | bytes | bytearray | memoryview
 
 _WHOLE: Final = (str, bytes, bytearray, memoryview)
-_LOOK: Final = MESSAGES_A_LOOK - 1
 
 
 class Link(ClientDriver):
@@ -29,21 +27,16 @@ class Link(ClientDriver):
 
     __slots__ = ()
 
-    async def checkpoint(self) -> None:
-        """Begin a call of a task's: give way to others, where its turn is over."""
-        self._in_turn += 1
-        if not self._in_turn & _LOOK and self.turn_is_over():
-            await self.give_way()
-            self._in_turn = 0
+    async def checkpoint_if_due(self) -> None:
+        """Begin a step of a task's."""
+        self._credit -= 1
+        if self._credit < 0:
+            await self.checkpoint()
 
     async def catch_up(self) -> None:
         """Have parsed what a connection that is gone left behind, turn by turn."""
         while self.work_is_left():
             await self.give_way()
-
-    def give_way(self) -> Awaitable[None]:
-        """Let others have their turn."""
-        raise NotImplementedError
 
     wait_for_message: Callable[[], Awaitable[None]]
     """Wait for `wake`."""
@@ -86,7 +79,7 @@ class WebSocket:
         cannot be finished, and closes the connection (1011), as does an iterable that raises.
         """
         link = self._link
-        await link.checkpoint()
+        await link.checkpoint_if_due()
         if self._streaming or not link.writable:
             await self._turn_to_send()
         # What is neither is for the core to refuse.
@@ -102,7 +95,7 @@ class WebSocket:
         Cancelled, it loses none.
         """
         link = self._link
-        await link.checkpoint()  # before a message is taken, so that cancelling loses none
+        await link.checkpoint_if_due()  # before a message is taken, so that cancelling loses none
         if link.gone:
             await link.catch_up()
         while (message := link.next_message()) is None:
@@ -130,7 +123,7 @@ class WebSocket:
         flight already. Cancelled, the connection goes on.
         """
         link = self._link
-        await link.checkpoint()
+        await link.checkpoint_if_due()
         payload = self._core.ping(payload, now=link.time())
         link.pongs[payload] = None
         try:

@@ -58,11 +58,6 @@ class Link(Port[ClientConnection], ClientLink):
         self._waiting.unpark_all()
         self._watcher.unpark_all()
 
-    async def checkpoint(self) -> None:
-        """As in `Link`; a cancellation is heeded at every call."""
-        await trio.lowlevel.checkpoint_if_cancelled()
-        await super().checkpoint()
-
     async def wait_for_message(self) -> None:
         """As in `Link`."""
         await self.wait_for_room()

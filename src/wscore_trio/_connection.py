@@ -93,8 +93,6 @@ class Connection(Port[ServerConnection], ServerDriver):
             else:
                 self.application_raised(None)
 
-    heed_cancellation = staticmethod(trio.lowlevel.checkpoint_if_cancelled)
-
     def plan_flush(self) -> None:
         """As in `Driver`: where there is more to answer, that may go out in one piece."""
         if self.core.has_message and self._watcher:

@@ -23,6 +23,7 @@ __all__ = ["Port"]
 Core = TypeVar("Core", ServerConnection, ClientConnection)
 
 _READ_SIZE: Final = 2**16
+_MESSAGES_A_LOOK: Final = 16
 
 
 class Port(Driver[Core]):
@@ -47,6 +48,7 @@ class Port(Driver[Core]):
 
     def prepare(self, sock: socket.socket, spawn: Callable[..., None]) -> None:
         """Set up what stands beside the driver's own."""
+        self._fresh_credit = self._credit = 0
         self._socket = sock
         self._spawn = spawn
         self._waiting = trio.lowlevel.ParkingLot()
@@ -205,6 +207,14 @@ class Port(Driver[Core]):
         self._watcher.unpark_all()
 
     # -- waiting
+
+    async def checkpoint(self) -> None:
+        """As in `Driver`; without credit, so that every step comes here, and heeds a cancellation."""
+        if not self._credit % _MESSAGES_A_LOOK and self.turn_is_over():
+            await trio.lowlevel.checkpoint()
+            self.begin_turn()
+        else:
+            await trio.lowlevel.checkpoint_if_cancelled()
 
     async def give_way(self) -> None:
         """As in `ServerDriver` and `Link`."""

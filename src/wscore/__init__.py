@@ -35,8 +35,10 @@
     _errors       the exceptions
     cli           the `wscore` command
 
-Beside the core, each loaded by who asks for it: `app`, the application's side; `compat`, the names of other frameworks;
-`testing`, clients for tests.
+Beside the core, each loaded by who asks for it. What knows sockets, TLS or the log, and no event loop: `connecting`
+(with `_tunnel` and `_proxy_environment`), `client`, `listening` (with `_claim`), `serving` (with `_interface`,
+`_lifespan_task` and `_waiting`), `sockets`, `tls`, `logs`, `memory`. What is for people: `app`, the application's side;
+`compat`, the names of other frameworks; `testing`, clients for tests.
 
 Nothing that this module imports imports asyncio, trio, anyio, socket, ssl, threading or random.
 """

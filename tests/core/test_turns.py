@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple
 
@@ -27,10 +27,11 @@ from tests.core.peer import (
     frame,
     pieces,
 )
-from wscore import ClientConnection, Close, Config, ConnectionClosed, ServerConnection, State
+from wscore import ClientConnection, Close, Config, ConnectionClosed, ServerConnection, ServerDriver, State
 from wscore import _endpoint as endpoint
 from wscore._frames import _messages as messages
 from wscore._frames import native, wsproto
+from wscore.client import Link, WebSocket
 
 EXAMPLES = int(os.environ.get("WSCORE_EXAMPLES", "150"))
 
@@ -287,6 +288,76 @@ def test_an_end_does_not_overtake_what_lies_behind(side: Side, engine: Engine) -
     told = ask(core)
     assert isinstance(told, Told)
     assert told.code == 1006
+
+
+class Ended:
+    """A transport whose connection is lost: nothing is left to wait for, so that waiting would be for ever."""
+
+    turns = 0
+
+    async def give_way(self) -> None:
+        self.turns += 1
+
+    async def wait_for_message(self) -> None:
+        raise AssertionError("waits for what will not come")
+
+    def write(self, data: bytes) -> None:
+        del data
+
+    def set_deadline(self, at: float | None) -> None:
+        del at
+
+    def set_reading(self, on: bool) -> None:
+        del on
+
+    def wake(self) -> None:
+        pass
+
+    def make_room(self) -> None:
+        pass
+
+    def tell(self) -> None:
+        pass
+
+    def changed(self) -> None:
+        pass
+
+    def over(self) -> None:
+        pass
+
+
+class EndedServer(Ended, ServerDriver):
+    pass
+
+
+class EndedLink(Ended, Link):
+    pass
+
+
+def result_of(step: Coroutine[Any, Any, Any]) -> Any:
+    """Run what waits for nothing."""
+    try:
+        step.send(None)
+    except StopIteration as returned:
+        return returned.value
+    raise AssertionError("waits")
+
+
+@on_both_engines
+def test_others_have_their_turn_while_a_lost_connections_rest_is_parsed(engine: Engine) -> None:
+    """Who asks for the next message gives way between two turns, at either end."""
+    for side in SIDES:
+        core = opened(side, engine)
+        ended = EndedServer(core, lambda: 0.0) if isinstance(core, ServerConnection) else EndedLink(core, lambda: 0.0)
+        ended.start()
+        ended.receive_data(frame_to(side, PING) * 8 * TURN + frame_to(side, TEXT, b"x"))
+        core.data_to_send()
+        ended.lost()
+        if isinstance(ended, EndedServer):
+            assert result_of(ended.receive()) == {"type": "websocket.receive", "text": "x"}
+        else:
+            assert result_of(WebSocket(ended).recv()) == "x"
+        assert 6 <= ended.turns <= 8
 
 
 @on_both_engines

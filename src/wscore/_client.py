@@ -7,7 +7,7 @@ peer did. Its messages are `str` and `bytes`; of ASGI it knows nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Final
+from typing import Any, ClassVar, Final
 
 from ._client_handshake import Agreement, BadResponse, ClientHandshake
 from ._close import MAX_REASON_BYTES, NORMAL, Close, is_sendable
@@ -110,15 +110,6 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
             self._take_frames(data, now)
         elif self._handshake is not None:
             self._read_response(self._handshake, data, now)
-
-    def receive_eof(self, *, now: float) -> None:
-        """Take the end of the server's stream. A second one is nothing new."""
-        if self._eof:
-            return
-        self.revision += 1
-        self._eof = True
-        if self._waiting_end is None and not self._input_over and self._behind is None:
-            self._meet_eof(now)
 
     # -- the application
 
@@ -242,23 +233,6 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         if self._state is _CLOSED and not self._opened:
             raise self._ended()
 
-    def expect_delivery(self) -> None:
-        """Raise ConnectionClosed where what `send` took can no longer go out, after a wait for room to write."""
-        end = self._end
-        if self._state is _CLOSED and end is not None and end.cause != "application":
-            raise self._ended()
-
-    # -- the clock
-
-    def handle_timeout(self, *, now: float) -> None:
-        """Do what is due. Early, late or repeated calls are harmless; read `next_timeout` afterwards."""
-        if self._behind is not None:
-            self._go_on(now)
-        while (timer := self._timers.take_expired(now)) is not None:
-            if not self._excuse(timer, now):
-                self._feed(timer.value, now, UNANSWERED if timer is Timer.HANDSHAKE else TIMED_OUT.get(timer))
-                self._hurry(timer, now)
-
     # -- outputs: levels, to be read after any input, in any order
 
     @property
@@ -298,32 +272,26 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
 
     # -- the machine
 
-    def _feed(self, trigger: Trigger, now: float, end: End | None = None) -> None:
-        """Follow the table: change the state, move the timers, perform the effects in order.
+    _TABLE = CLIENT_TRANSITIONS
+    _TIMED_OUT: ClassVar[Mapping[Timer, End]] = {**TIMED_OUT, Timer.HANDSHAKE: UNANSWERED}
 
-        `end` is how the connection ends, should the step end it; the first one stays.
-        """
-        step = CLIENT_TRANSITIONS[self._state].get(trigger)
-        if step is None:
-            return
-        self.revision += 1
-        if self._state is State.READING_REFUSAL:
-            assert self._handshake is not None
-            self._response = self._handshake.cut_short()
-            assert self._response is not None
-            end = answered_otherwise(self._response)  # whatever ends the body, the refusal stands
-        if self._end is None and step.state in _ENDING:
-            self._end = end
-        if step.state is not self._state:
-            self._state = step.state
-            self._timers.enter(step.state, now)
-        for effect in step.effects:
-            self._perform(effect, now)
-        if step.state is _CLOSED:
-            self._output.drop()
-            self._handshake = None
+    def _settled_end(self, end: End | None) -> End | None:
+        """Whatever ends the body of a refusal, the refusal stands."""
+        if self._state is not State.READING_REFUSAL:
+            return end
+        assert self._handshake is not None
+        self._response = self._handshake.cut_short()
+        assert self._response is not None
+        return answered_otherwise(self._response)
 
-    def _perform(self, effect: Effect, now: float) -> None:
+    def _finish(self, now: float) -> None:
+        """Let go of what an open connection needs."""
+        del now
+        self._output.drop()
+        self._handshake = None
+
+    def _perform(self, effect: Effect, carried: Any, now: float) -> None:
+        del carried
         match effect:
             case Effect.READ_FRAMES:
                 self._opened = True
@@ -400,14 +368,16 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         return LocalProtocolError(f"{what}() before the connection is open: {self._state.value}")
 
     def _ended(self) -> ConnectionClosed | HandshakeFailed:
-        """Make the error for an application that asks for something after the end."""
-        error = self._told_end()
+        assert self._end is not None
+        return self._ended_error(self._end)
+
+    def _ended_error(self, end: End) -> ConnectionClosed | HandshakeFailed:
+        error = self._told_end(end)
         error.__cause__ = self._loss
         return error
 
-    def _told_end(self) -> ConnectionClosed | HandshakeFailed:
-        end, address = self._end, str(self.uri)
-        assert end is not None
+    def _told_end(self, end: End) -> ConnectionClosed | HandshakeFailed:
+        address = str(self.uri)
         if self._opened:
             return ConnectionClosed(end.code, end.reason, self._close_sent, self._close_received, address)
         response = self._response
@@ -477,7 +447,6 @@ def _close(code: object, reason: object) -> Close:
     return Close(int(code), reason)
 
 
-_ENDING: Final = frozenset({State.CLOSE_SENT, State.DRAINING, State.CLOSED})
 # For what is asked on every message: looking a member up in its class takes Python 3.11 as long as unmasking a word.
 _OPEN: Final = State.OPEN
 _CLOSE_SENT: Final = State.CLOSE_SENT

@@ -1,13 +1,13 @@
 """What both ends of a connection do alike: read messages, answer pings, meet the peer's end, give output.
 
-The rules of this file: it knows no handshake, no role and no table. `ServerConnection` and `ClientConnection` are each
-an `Endpoint` with a table of its own; what they feed it is theirs to say.
+The rules of this file: it knows no handshake and no role. `ServerConnection` and `ClientConnection` are each an
+`Endpoint` with a table of its own, which `_feed` follows; what is fed and what the effects are is theirs to say.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, Generic, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from ._access import Stats
 from ._close import Close
@@ -17,7 +17,7 @@ from ._ends import LOST, CloseInfo, End, lost, peer_closed, violated, was_presum
 from ._frames import FrameCodec, More, Ping, Pong, Violation
 from ._inbox import Inbox, payload_size
 from ._keepalive import Keepalive
-from ._lifecycle import State, Timer, Trigger
+from ._lifecycle import Effect, State, Step, Timer, Trigger
 from ._output import Output
 from ._timers import Timers
 
@@ -25,6 +25,7 @@ __all__ = ["Endpoint"]
 
 Codec = TypeVar("Codec", bound=FrameCodec)
 
+_ENDING: Final = frozenset({State.CLOSE_SENT, State.DRAINING, State.CLOSED})
 _READING_FRAMES: Final = frozenset({State.OPEN, State.CLOSE_SENT})
 _MESSAGES_A_TURN: Final = 256  # of those that are parsed many at once; what else is in the bytes, the codec counts
 
@@ -91,8 +92,25 @@ class Endpoint(Generic[Codec]):
 
     # -- what the two ends say for themselves
 
-    def _feed(self, trigger: Trigger, now: float, end: End | None = None) -> None:
-        """Follow the end's table."""
+    _TABLE: ClassVar[Mapping[State, Mapping[Trigger, Step]]]
+    """The end's own."""
+    _TIMED_OUT: ClassVar[Mapping[Timer, End]]
+    """How the connection ends where what a timer waits for does not come; the other timers end nothing."""
+
+    def _perform(self, effect: Effect, carried: Any, now: float) -> None:
+        """Perform an effect of a step; `carried` is what rides beside its trigger."""
+        raise NotImplementedError
+
+    def _settled_end(self, end: End | None) -> End | None:
+        """Give how the connection ends, of a step that ends it with `end`."""
+        return end
+
+    def _finish(self, now: float) -> None:
+        """Say the last word on a connection that is closed."""
+        raise NotImplementedError
+
+    def _ended_error(self, end: End) -> Exception:
+        """Make the error for an application that asks for something after `end`."""
         raise NotImplementedError
 
     def _take_pong(self, payload: bytes, now: float) -> None:
@@ -106,7 +124,55 @@ class Endpoint(Generic[Codec]):
     def _end_corrected(self, end: End) -> None:
         """Take note that the connection has ended otherwise than it seemed."""
 
+    # -- the machine
+
+    def _feed(self, trigger: Trigger, now: float, end: End | None = None, *, carried: Any = None) -> None:
+        """Follow the table: change the state, move the timers, perform the effects in order.
+
+        `end` is how the connection ends, should the step end it; the first one stays.
+        """
+        step = self._TABLE[self._state].get(trigger)
+        if step is None:
+            return
+        self.revision += 1
+        if self._end is None and step.state in _ENDING:
+            self._end = self._settled_end(end)
+        if step.state is not self._state:
+            self._state = step.state
+            self._timers.enter(step.state, now)
+        for effect in step.effects:
+            self._perform(effect, carried, now)
+        if step.state is _CLOSED:
+            self._finish(now)
+
+    def handle_timeout(self, *, now: float) -> None:
+        """Do what is due. Early, late or repeated calls are harmless; read `next_timeout` afterwards."""
+        if self._behind is not None:
+            self._go_on(now)
+        while (timer := self._timers.take_expired(now)) is not None:
+            if not self._excuse(timer, now):
+                self._feed(timer.value, now, self._TIMED_OUT.get(timer))
+                self._hurry(timer, now)
+
+    def expect_delivery(self) -> None:
+        """Raise where what `send` took can no longer go out, after a wait for room to write.
+
+        ClientDisconnected at a server's end, ConnectionClosed at a client's.
+        """
+        end = self._end
+        if self._state is _CLOSED and end is not None and end.cause != "application":
+            raise self._ended_error(end)
+
     # -- the network
+
+    def receive_eof(self, *, now: float) -> None:
+        """Take the end of the peer's stream. A second one is nothing new."""
+        if self._eof:
+            return
+        self.revision += 1
+        self._eof = True
+        if self._waiting_end is None and not self._input_over and self._behind is None:
+            self._meet_eof(now)
 
     def connection_lost(self, *, now: float, error: BaseException | None = None) -> None:
         """Take the news that the socket is gone, for whatever reason. A second time is nothing new.

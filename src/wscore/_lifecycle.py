@@ -269,7 +269,7 @@ LATER: Final = frozenset({Timer.PONG, Timer.END})  # a pong is awaited once ping
 def follow(state: State, trigger: Trigger) -> Step | None:
     """Look up what `trigger` leads to in `state`; None for a missing cell.
 
-    The interpreter of the table is this look-up and `ServerConnection._feed`, which changes the state, moves the
+    The interpreter of the table is this look-up and `Endpoint._feed`, which changes the state, moves the
     timers as ARMED says, and then performs the effects in order.
     """
     return TRANSITIONS[state].get(trigger)

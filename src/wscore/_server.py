@@ -187,15 +187,6 @@ class ServerConnection(Endpoint[FrameCodec]):
                 self._early = bytearray()
             self._early += data
 
-    def receive_eof(self, *, now: float) -> None:
-        """Take the end of the peer's stream. A second one is nothing new."""
-        if self._eof:
-            return
-        self.revision += 1
-        self._eof = True
-        if self._waiting_end is None and not self._input_over and self._behind is None:
-            self._meet_eof(now)
-
     # -- the application
 
     def send(self, message: Mapping[str, Any], *, now: float) -> None:
@@ -289,12 +280,6 @@ class ServerConnection(Endpoint[FrameCodec]):
         if self._end is not None and self._scope is not None and not self._inbox:
             raise LocalProtocolError("receive() after websocket.disconnect: it was the last message; return instead")
 
-    def expect_delivery(self) -> None:
-        """Raise ClientDisconnected where what `send` took can no longer go out, after a wait for room to write."""
-        end = self._end
-        if self._state is State.CLOSED and end is not None and end.cause != "application":
-            raise self._disconnected(end)
-
     def application_returned(self, *, now: float) -> None:
         """Take the news that the application returned: 500 without an answer, 1000 when open; unread messages go."""
         self._application_over(Trigger.TASK_RETURNED, RETURNED, RETURNED_UNANSWERED, now)
@@ -303,16 +288,7 @@ class ServerConnection(Endpoint[FrameCodec]):
         """Take the news that the application raised, or was cancelled: 500 without an answer, 1011 when open."""
         self._application_over(Trigger.TASK_RAISED, RAISED, RAISED_UNANSWERED, now)
 
-    # -- the clock and the operator
-
-    def handle_timeout(self, *, now: float) -> None:
-        """Do what is due. Early, late or repeated calls are harmless; read `next_timeout` afterwards."""
-        if self._behind is not None:
-            self._go_on(now)
-        while (timer := self._timers.take_expired(now)) is not None:
-            if not self._excuse(timer, now):
-                self._feed(timer.value, now, TIMED_OUT.get(timer))
-                self._hurry(timer, now)
+    # -- the operator
 
     def begin_shutdown(self, *, now: float, code: int | None = None, reason: str = "") -> None:
         """End the connection because the server stops: 503 before an answer, a close frame with `code` when open.
@@ -377,24 +353,11 @@ class ServerConnection(Endpoint[FrameCodec]):
 
     # -- the machine
 
-    def _feed(self, trigger: Trigger, now: float, end: End | None = None, *, carried: _Carried = None) -> None:
-        """Follow the table: change the state, move the timers, perform the effects in order.
+    _TABLE = TRANSITIONS
+    _TIMED_OUT = TIMED_OUT
 
-        `end` is how the connection ends, should the step end it; the first one stays.
-        """
-        step = follow(self._state, trigger)
-        if step is None:
-            return
-        self.revision += 1
-        if self._end is None and step.state in _ENDING:
-            self._end = end
-        if step.state is not self._state:
-            self._state = step.state
-            self._timers.enter(step.state, now)
-        for effect in step.effects:
-            self._PERFORM[effect](self, carried, now)
-        if step.state is _CLOSED:
-            self._finish(now)
+    def _perform(self, effect: Effect, carried: Any, now: float) -> None:
+        self._PERFORM[effect](self, carried, now)
 
     # -- the effects. The assertions hold by the table: they say which trigger brings what
 
@@ -542,7 +505,7 @@ class ServerConnection(Endpoint[FrameCodec]):
             seconds = now - self._opened_at
             self.access_lines.append(closed_line(self._peer, self._scope, end, self.stats, seconds))
 
-    def _disconnected(self, end: End) -> ClientDisconnected:
+    def _ended_error(self, end: End) -> ClientDisconnected:
         error = ClientDisconnected(end.code, end.reason)
         error.__cause__ = self._loss
         return error
@@ -550,7 +513,7 @@ class ServerConnection(Endpoint[FrameCodec]):
     def _refused_message(self, kind: str) -> LocalProtocolError | ClientDisconnected:
         end = self._end
         if end is not None and end.cause != "application":
-            return self._disconnected(end)
+            return self._ended_error(end)
         allowed = [name for name, trigger in TRIGGERS.items() if trigger in TRANSITIONS[self._state]]
         return LocalProtocolError(
             f"{kind} while {self._state.name}: {self._state.value} (allowed: {', '.join(allowed) or 'nothing'})"
@@ -574,7 +537,6 @@ def _nothing(key: str) -> None:
 
 
 _WITH_PAYLOAD: Final = frozenset({"websocket.send", "websocket.http.response.body"})
-_ENDING: Final = frozenset({State.CLOSE_SENT, State.DRAINING, State.CLOSED})
 # For what is asked on every message: looking a member up in its class takes Python 3.11 as long as unmasking a word.
 _AWAITING_REQUEST: Final = State.AWAITING_REQUEST
 _DECIDING: Final = State.DECIDING

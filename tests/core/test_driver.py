@@ -275,7 +275,7 @@ def test_a_message_wakes() -> None:
     assert ("wake",) in port.hears()
 
 
-@pytest.mark.parametrize(("seconds", "most"), [(0.0, 257), (0.001, 65)])
+@pytest.mark.parametrize(("seconds", "most"), [(0.0, 264), (0.001, 66)])
 def test_an_application_that_never_waits_gives_way(seconds: float, most: int) -> None:
     """After a number of messages, or a few milliseconds, whichever comes first."""
     port = opened(Config(max_queue=2000, compression=False))

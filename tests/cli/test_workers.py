@@ -353,7 +353,7 @@ def test_it_ends_with_its_terminal(command, arguments, nohup):
     """A hangup is a SIGHUP as well, but nobody asks for new workers with it; `nohup` is for those who mean to go on."""
     (command.folder / "workers.py").write_text(APPLICATION)
     terminal, inner = pty.openpty()
-    ignored = "signal.signal(signal.SIGHUP, signal.SIG_IGN); " if nohup else ""
+    ignored = f"signal.signal(signal.SIGHUP, signal.SIG_{'IGN' if nohup else 'DFL'}); "  # whatever we were started with
     code = f"import os, signal, sys; os.login_tty({inner}); {ignored}os.execv(sys.executable, sys.argv[1:])"
     run = [sys.executable, "-m", "wscore", "run", "workers:tells", "--port", "0", *arguments]
     with (

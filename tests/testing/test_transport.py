@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from functools import partial
 
 import pytest
@@ -16,8 +17,12 @@ METHODS = "    # What the driver asks for.\n"
 
 
 @pytest.fixture(autouse=True)
-def quiet() -> None:
-    logging.getLogger("wscore").setLevel(logging.CRITICAL)
+def quiet() -> Iterator[None]:
+    ours = logging.getLogger("wscore")
+    level = ours.level
+    ours.setLevel(logging.CRITICAL)
+    yield
+    ours.setLevel(level)
 
 
 def method(source: str) -> tuple[str, str]:

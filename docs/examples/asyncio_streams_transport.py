@@ -46,25 +46,13 @@ class Connection(ServerDriver):
 
     # What the application calls.
 
-    async def run_application(self, scope: Scope) -> None:
-        try:
-            await self.app(scope, self.receive, self.send)
-            self.application_returned()
-        except asyncio.CancelledError as error:
-            self.application_raised(error, asyncio.CancelledError)
-            raise
-        except BaseException as error:
-            self.application_raised(error)
-
     async def wait_for_message(self) -> None:
         await self.change.wait()
-        self.begin_turn()
 
     wait_for_room = wait_for_message
 
     async def give_way(self) -> None:
         await asyncio.sleep(0)
-        self.begin_turn()
 
     # What the driver asks for.
 
@@ -115,9 +103,11 @@ class Connection(ServerDriver):
         self.wake()
 
     def start_application(self, scope: Scope) -> None:
-        self.spawn(self.run_application(scope))
+        self.spawn(self.run_application(self.app, scope))
 
-    def over(self) -> None: ...
+    def cancelled(self) -> type[BaseException] | None:
+        task = asyncio.current_task()
+        return asyncio.CancelledError if task is not None and task.cancelling() else None
 
     def log_access(self, line: str) -> None:
         logging.getLogger("wscore.access").info("%s", line)

@@ -25,19 +25,16 @@ class Connection(ServerDriver):
         while self.scope is None and not self.gone:
             self.turn()
         if self.scope is not None:
-            self.run_application()
+            self.call_application()
         while not self.gone:
             self.turn()
         self.sock.close()
 
-    def run_application(self) -> None:
-        try:
-            self.app(self.scope, self.receive, self.send).__await__().send(None)
-            raise RuntimeError("the application waits for something that is neither receive nor send")
-        except StopIteration:
-            self.application_returned()
-        except BaseException as error:
-            self.application_raised(error)
+    def call_application(self) -> None:
+        call = self.run_application(self.app, self.scope)
+        with contextlib.suppress(StopIteration):  # it has returned
+            call.send(None)
+            call.throw(RuntimeError("the application waits for something that is neither receive nor send"))
 
     def turn(self) -> None:
         """Wait until the socket can be read or written, or the deadline has come; tell the driver what happened."""
@@ -71,7 +68,7 @@ class Connection(ServerDriver):
         self.turn()
 
     async def give_way(self) -> None:
-        self.begin_turn()  # there is nobody in this thread to give way to
+        """There is nobody in this thread to give way to."""
 
     def wake(self) -> None: ...
 
@@ -110,8 +107,6 @@ class Connection(ServerDriver):
 
     def start_application(self, scope: Scope) -> None:
         self.scope = scope
-
-    def over(self) -> None: ...
 
     def log_access(self, line: str) -> None:
         logging.getLogger("wscore.access").info("%s", line)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from ._asgi import ReceivedMessage, Scope
+from ._asgi import Application, ReceivedMessage, Scope
 from ._channel import Channel
 from ._driver import Driver
 from ._failures import Report, interrupts, why_logged
@@ -33,9 +33,12 @@ class ServerDriver(Driver[ServerConnection]):
     # -- primitives
 
     def start_application(self, scope: Scope) -> None:
-        """Call the application with `scope`, `receive` and `send`, in a task of its own; then `application_returned` or
-        `application_raised`."""
+        """Let a task of its own do `run_application`."""
         raise NotImplementedError
+
+    def cancelled(self) -> type[BaseException] | None:
+        """Give the library's exception for a cancelled task, where somebody has asked the running one to end."""
+        return None
 
     wait_for_message: Callable[[], Awaitable[None]]
     """Wait for `wake`."""
@@ -46,15 +49,12 @@ class ServerDriver(Driver[ServerConnection]):
 
     def over(self) -> None:
         """Take note that the connection is over: the socket is closed, and the application has ended."""
-        raise NotImplementedError
 
     def log_access(self, line: str) -> None:
-        """Write a line into the access log."""
-        raise NotImplementedError
+        """Write a line into the access log, where there is one."""
 
     def log_notice(self, text: str) -> None:
-        """Write into the error log what is nobody's mistake."""
-        raise NotImplementedError
+        """Write into the log what is nobody's mistake."""
 
     def log_failure(self, text: str, error: BaseException | None) -> None:
         """Write what went wrong with the application into the error log, with what it raised."""
@@ -93,6 +93,15 @@ class ServerDriver(Driver[ServerConnection]):
             self._check_over()
 
     # -- the application's side
+
+    async def run_application(self, app: Application, scope: Scope) -> None:
+        """Call the application, and take its end: what the task that `start_application` starts has to do."""
+        try:
+            await app(scope, self.receive, self.send)
+        except BaseException as error:
+            self.application_raised(error, self.cancelled())
+        else:
+            self.application_returned()
 
     async def receive(self) -> ReceivedMessage:
         """Give the application its next message; cancelled, none is lost.

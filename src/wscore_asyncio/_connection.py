@@ -100,19 +100,12 @@ class Connection(Port[ServerConnection], ServerDriver, asyncio.BufferedProtocol)
 
     def start_application(self, scope: Scope) -> None:
         """As in `ServerDriver`. An eager task may be over before it is known."""
-        self._task = self._loop.create_task(self._run(scope))
+        self._task = self._loop.create_task(self.run_application(self._service.app, scope))
 
-    async def _run(self, scope: Scope) -> None:
-        try:
-            await self._service.app(scope, self.receive, self.send)
-        except BaseException as error:
-            # asyncio itself would let SystemExit end the loop. A task that somebody asked to end says CancelledError
-            # without fault; one that awaits another that was cancelled does not.
-            task = asyncio.current_task()
-            asked = task is not None and task.cancelling() > 0
-            self.application_raised(error, asyncio.CancelledError if asked else None)
-        else:
-            self.application_returned()
+    def cancelled(self) -> type[BaseException] | None:
+        """As in `ServerDriver`: one that awaits another task that was cancelled was asked nothing."""
+        task = asyncio.current_task()
+        return asyncio.CancelledError if task is not None and task.cancelling() > 0 else None
 
     def over(self) -> None:
         """As in `ServerDriver`."""

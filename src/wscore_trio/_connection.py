@@ -74,24 +74,16 @@ class Connection(Port[ServerConnection], ServerDriver):
 
     def start_application(self, scope: Scope) -> None:
         """As in `ServerDriver`."""
-        self._spawn(self._run_application, scope)
+        self._spawn(self._run, scope)
         self._check_later()
 
-    async def _run_application(self, scope: Scope) -> None:
-        returned = False
-        try:
-            with self._application:
-                await self._app(scope, self.receive, self.send)
-                returned = True
-        except BaseException as error:
-            # A Cancelled is nobody's failure where the server itself was cancelled, and else was kept from elsewhere.
-            ending = trio.current_effective_deadline() == -math.inf
-            self.application_raised(error, trio.Cancelled if ending else None)
-        else:
-            if returned:
-                self.application_returned()
-            else:
-                self.application_raised(None)
+    async def _run(self, scope: Scope) -> None:
+        with self._application:
+            await self.run_application(self._app, scope)
+
+    def cancelled(self) -> type[BaseException] | None:
+        """As in `ServerDriver`: a Cancelled that comes where nothing is cancelled was kept from elsewhere."""
+        return trio.Cancelled if trio.current_effective_deadline() == -math.inf else None
 
     def plan_flush(self) -> None:
         """As in `Driver`: where there is more to answer, that may go out in one piece."""

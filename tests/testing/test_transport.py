@@ -56,7 +56,7 @@ WITHOUT: dict[str, tuple[str, str, str]] = {
         "look after next_message",
         *method(
             "async def receive(self):\n"
-            "    await anyio.lowlevel.checkpoint()\n"
+            "    await lowlevel.checkpoint()\n"
             "    while (message := self.core.next_message(now=self.time())) is None:\n"
             "        self.core.expect_message()\n"
             "        await self.change.wait()\n"
@@ -68,19 +68,19 @@ WITHOUT: dict[str, tuple[str, str, str]] = {
     "expect_delivery": ("expect_delivery", *deaf("expect_delivery")),
     "wants_read": (
         "wants_read",
-        "            await self.until(lambda: self.core.wants_read)\n",
-        "            await anyio.lowlevel.checkpoint()\n",
+        "                await self.until(lambda: self.core.wants_read)\n",
+        "                await lowlevel.checkpoint()\n",
     ),
     "reading again": (
         "look after next_message",
-        "            await self.until(lambda: self.core.wants_read)\n",
-        "            if not self.core.wants_read:\n                await anyio.sleep_forever()\n",
+        "                await self.until(lambda: self.core.wants_read)\n",
+        "                if not self.core.wants_read:\n                    await anyio.sleep_forever()\n",
     ),
     "waiting for room": (
         "room",
         *method(
             "async def send(self, message):\n"
-            "    await anyio.lowlevel.checkpoint()\n"
+            "    await lowlevel.checkpoint()\n"
             "    self.core.send(message, now=self.time())\n"
             "    self.settle()\n"
         ),
@@ -100,28 +100,28 @@ WITHOUT: dict[str, tuple[str, str, str]] = {
     "application_returned": ("application_returned", *deaf("application_returned")),
     "receive_eof": (
         "receive_eof",
-        "                self.receive_eof()\n",
-        "                await anyio.sleep_forever()\n",
+        "                    self.receive_eof()\n",
+        "                    await anyio.sleep_forever()\n",
     ),
     "an end of stream told late": (
         "receive_eof",
-        "                self.receive_eof()\n",
-        "                with anyio.CancelScope(deadline=anyio.current_time() + 5):\n"
-        "                    await anyio.sleep_forever()\n"
-        "                self.receive_eof()\n",
+        "                    self.receive_eof()\n",
+        "                    with anyio.CancelScope(deadline=anyio.current_time() + 5):\n"
+        "                        await anyio.sleep_forever()\n"
+        "                    self.receive_eof()\n",
     ),
     "an end of stream told early": (
         "end behind messages",
-        "                self.receive_data(await self.stream.receive())\n",
-        "                data = await self.stream.receive()\n"
-        "                if data.endswith(b'\\x0f\\xa0'):\n"
-        "                    self.receive_eof()\n"
-        "                self.receive_data(data)\n",
+        "                    self.receive_data(await self.stream.receive())\n",
+        "                    data = await self.stream.receive()\n"
+        "                    if data.endswith(b'\\x0f\\xa0'):\n"
+        "                        self.receive_eof()\n"
+        "                    self.receive_data(data)\n",
     ),
     "connection_lost": (
         "connection_lost",
-        "                self.lost(error)\n",
-        "                await anyio.sleep_forever()\n",
+        "                    self.lost(error)\n",
+        "                    await anyio.sleep_forever()\n",
     ),
 }
 

@@ -4,7 +4,7 @@ A core says what it wants in levels: bytes, a deadline, whether to read, how TCP
 them after every input, and to do what has changed. Which look belongs to which input is easily forgotten, and a
 forgotten one is seldom noticed: so it is written here, once, for both ends and every library.
 
-The rules of this file: it waits for nothing and has no clock but the one it is given. What it has told its library
+The rules of this file: it waits for nothing by itself and has no clock but the one it is given. What it has told its library
 (*armed*, *reading*, *told*) it keeps, and compares with what the core wants; it never asks the library.
 
 - The armed deadline is a function of the core's. A timer that fires is forgotten first, and set anew from what the core
@@ -33,6 +33,7 @@ Core = TypeVar("Core", ServerConnection, ClientConnection)
 _MESSAGES_A_LOOK: Final = 32
 _LOOKS_A_TURN: Final = 8
 _SECONDS_A_TURN: Final = 0.005
+_COARSE: Final = 0.05  # seconds by which a loop may call early; a call that comes sooner finds nothing due
 
 
 class Driver(Generic[Core]):
@@ -107,7 +108,10 @@ class Driver(Generic[Core]):
     # -- primitives: what a library gives, in its own idiom. None of them waits, and none raises
 
     write: Callable[[bytes], None]
-    """Take all of the bytes; with `writable` set to False where it holds much, until `output_drained`. Likewise."""
+    """Take all of the bytes; with `writable` set to False where it holds much, until `output_drained`.
+
+    This and `wake` may be methods, or whatever a library has that can be called, since each message pays for a call.
+    """
 
     def unsent(self) -> int:
         """Tell how many of the bytes written the peer's system has not taken, as far as can be told."""
@@ -134,7 +138,7 @@ class Driver(Generic[Core]):
         raise NotImplementedError
 
     wake: Callable[[], None]
-    """Let who waits for a message look again. A method, or whatever a library has that can be called."""
+    """Let who waits for a message look again."""
 
     def make_room(self) -> None:
         """Let who waits for room look again."""
@@ -193,7 +197,7 @@ class Driver(Generic[Core]):
         """Take the news that the deadline has come. What had arrived by then is to be read before."""
         armed, self._armed = self._armed, None
         now = self.time()
-        if armed is not None and now < armed:
+        if armed is not None and now < armed <= now + _COARSE:
             now = armed  # a loop whose clock is coarse calls a little early (uvloop counts milliseconds)
         core = self.core
         core.report_unsent(self.unsent(), now=now)

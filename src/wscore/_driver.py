@@ -4,8 +4,8 @@ A core says what it wants in levels: bytes, a deadline, whether to read, how TCP
 them after every input, and to do what has changed. Which look belongs to which input is easily forgotten, and a
 forgotten one is seldom noticed: so it is written here, once, for both ends and every library.
 
-The rules of this file: it waits for nothing by itself and has no clock but the one it is given. What it has told its library
-(*armed*, *reading*, *told*) it keeps, and compares with what the core wants; it never asks the library.
+The rules of this file: it waits for nothing by itself, and has no clock but the one it is given. What it has told its
+library (*armed*, *reading*, *told*) it keeps, and compares with what the core wants; it never asks the library.
 
 - The armed deadline is a function of the core's. A timer that fires is forgotten first, and set anew from what the core
   says then, whether that changed or not. It may be set too early, which costs one look, and never too late.

@@ -119,11 +119,13 @@ class WebSocket:
     async def ping(self, payload: bytes | None = None) -> float:
         """Send a ping, wait for its pong, and give the seconds between them.
 
-        Raises ConnectionClosed, InvalidMessage for more than 125 bytes, LocalProtocolError for a payload that is in
-        flight already. Cancelled, the connection goes on.
+        Waits for room first, as `send` does; cancelled meanwhile, it has sent nothing. Raises ConnectionClosed,
+        InvalidMessage for more than 125 bytes, LocalProtocolError for a payload that is in flight already. Cancelled
+        later, the connection goes on.
         """
         link = self._link
         await link.checkpoint_if_due()
+        await self._room()
         payload = self._core.ping(payload, now=link.time())
         link.pongs[payload] = None
         try:
@@ -146,14 +148,18 @@ class WebSocket:
 
     async def _turn_to_send(self) -> None:
         """Wait until no other message is being sent, and there is room; or until nothing can be sent any more."""
-        link = self._link
         while self._core.close_info is None:
             if self._streaming:
-                await link.wait_for_change()
-                continue
-            if link.writable:
+                await self._link.wait_for_change()
+            elif self._link.writable:
                 return
-            await link.wait_for_room()
+            else:
+                await self._room()
+
+    async def _room(self) -> None:
+        """Wait until there is room, or nothing can be sent any more."""
+        while not self._link.writable and self._core.close_info is None:
+            await self._link.wait_for_room()
 
     async def _delivery(self) -> None:
         """Wait until most of what was sent is written. Raises ConnectionClosed where that can no longer be."""
@@ -168,6 +174,7 @@ class WebSocket:
         last: str | bytes | None = None
         try:
             async for fragment in message:
+                await link.checkpoint_if_due()  # an iterable may always have more
                 core.send_fragment(fragment, final=False, now=link.time())
                 last = "" if isinstance(fragment, str) else b""
                 link.settle()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import anyio
@@ -12,7 +12,7 @@ from tests.core import peer as frames
 from wscore import Config
 
 from .connecting import connecting
-from .peer import Peer
+from .peer import OURS, Peer
 from .serving import serving
 from .steps import ACCEPT
 from .world import VIRTUAL
@@ -151,3 +151,74 @@ def test_a_transfer_that_makes_progress_goes_on(library: str, end: str) -> None:
     peer = run(library, end, Config(), use, play)
     assert sizes(peer) == [5 * MEGABYTE]
     assert done
+
+
+def test_a_message_that_answers_another_is_waited_for(library: str) -> None:
+    """A client that answers at once with a large message waits for a slow server as one does that speaks by itself."""
+    done: list[float] = []
+
+    async def play(peer: Peer) -> None:
+        peer.sends(frames.text("go", mask=None))
+        await anyio.sleep(3)
+        while not peer.ended:
+            peer.exchange()
+            await anyio.sleep(0.1)
+
+    async def main() -> None:
+        async with connecting(library, Config(ping_interval=None)) as (connect, peer), connect as ws:
+            began = anyio.current_time()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(play, peer)
+                assert await ws.recv() == "go"
+                await ws.send(bytes(12 * MEGABYTE))
+                done.append(anyio.current_time() - began)
+                tasks.cancel_scope.cancel()
+
+    VIRTUAL[library].run(main)
+    assert done[0] >= 3
+
+
+def test_pings_that_are_given_up_are_not_held(library: str) -> None:
+    """A timeout around every ping does not make what is held for a server that reads nothing grow without bound."""
+    written: list[object] = []
+
+    async def main() -> None:
+        async with connecting(library, Config(close_timeout=0.1, ping_interval=None)) as (connect, peer):
+            async with connect as ws:
+                with anyio.move_on_after(0.1):
+                    await ws.send(bytes(MEGABYTE))  # there is no room left
+                for number in range(100):
+                    with anyio.move_on_after(0.1):
+                        await ws.ping(OURS + number.to_bytes(4))
+                while peer.exchange():
+                    await VIRTUAL[library].settled()
+                written.extend(peer.written.items)
+
+    VIRTUAL[library].run(main)
+    assert sum(isinstance(item, tuple) and item[0] == 0x89 for item in written) <= 1
+
+
+def test_a_message_in_many_fragments_gives_way(library: str) -> None:
+    """Other tasks have their turn while a message goes out whose iterable always has another small fragment."""
+    turns: list[int] = []
+    sent = 0
+
+    async def other() -> None:
+        await anyio.lowlevel.checkpoint()
+        turns.append(sent)
+
+    async def main() -> None:
+        async def fragments() -> AsyncIterator[bytes]:
+            nonlocal sent
+            while not turns and sent < 50_000:
+                yield b"0123456789"
+                sent += 1
+                peer.exchange()
+
+        async with connecting(library, Config(close_timeout=0.1)) as (connect, peer), connect as ws:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(other)
+                await ws.send(fragments())
+
+    VIRTUAL[library].run(main)
+    assert turns[0] < 50_000

@@ -183,16 +183,16 @@ def test_pings_that_are_given_up_are_not_held(library: str) -> None:
     written: list[object] = []
 
     async def main() -> None:
-        async with connecting(library, Config(close_timeout=0.1, ping_interval=None)) as (connect, peer):
-            async with connect as ws:
+        config = Config(close_timeout=0.1, ping_interval=None)
+        async with connecting(library, config) as (connect, peer), connect as ws:
+            with anyio.move_on_after(0.1):
+                await ws.send(bytes(MEGABYTE))  # there is no room left
+            for number in range(100):
                 with anyio.move_on_after(0.1):
-                    await ws.send(bytes(MEGABYTE))  # there is no room left
-                for number in range(100):
-                    with anyio.move_on_after(0.1):
-                        await ws.ping(OURS + number.to_bytes(4))
-                while peer.exchange():
-                    await VIRTUAL[library].settled()
-                written.extend(peer.written.items)
+                    await ws.ping(OURS + number.to_bytes(4))
+            while peer.exchange():
+                await VIRTUAL[library].settled()
+            written.extend(peer.written.items)
 
     VIRTUAL[library].run(main)
     assert sum(isinstance(item, tuple) and item[0] == 0x89 for item in written) <= 1
@@ -215,10 +215,13 @@ def test_a_message_in_many_fragments_gives_way(library: str) -> None:
                 sent += 1
                 peer.exchange()
 
-        async with connecting(library, Config(close_timeout=0.1)) as (connect, peer), connect as ws:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(other)
-                await ws.send(fragments())
+        async with (
+            connecting(library, Config(close_timeout=0.1)) as (connect, peer),
+            connect as ws,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(other)
+            await ws.send(fragments())
 
     VIRTUAL[library].run(main)
     assert turns[0] < 50_000

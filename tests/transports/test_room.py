@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import anyio
@@ -153,6 +154,32 @@ def test_a_transfer_that_makes_progress_goes_on(library: str, end: str) -> None:
     assert done
 
 
+def test_a_large_message_is_written_to_its_end(library: str) -> None:
+    """A server that reads nothing more once `send` has returned gets all of it, though the closing takes too long."""
+    sizes_sent = [MEGABYTE + extra for extra in range(0, 200_000, 12_000)]
+
+    async def main(size: int, received: list[int]) -> None:
+        async with connecting(library, Config(ping_interval=None)) as (connect, peer):
+
+            async def play() -> None:
+                while True:
+                    peer.reads(8192)
+                    await anyio.sleep(0.1)
+
+            async with connect as ws, anyio.create_task_group() as tasks:
+                tasks.start_soon(play)
+                await ws.send(bytes(size))
+                tasks.cancel_scope.cancel()
+            while not peer.ended:
+                peer.exchange()
+            received.extend(sizes(peer))
+
+    for size in sizes_sent:
+        received: list[int] = []
+        VIRTUAL[library].run(partial(main, size, received))
+        assert received == [size]
+
+
 def test_a_message_that_answers_another_is_waited_for(library: str) -> None:
     """A client that answers at once with a large message waits for a slow server as one does that speaks by itself."""
     done: list[float] = []
@@ -183,16 +210,16 @@ def test_pings_that_are_given_up_are_not_held(library: str) -> None:
     written: list[object] = []
 
     async def main() -> None:
-        async with connecting(library, Config(close_timeout=0.1, ping_interval=None)) as (connect, peer):
-            async with connect as ws:
+        config = Config(close_timeout=0.1, ping_interval=None)
+        async with connecting(library, config) as (connect, peer), connect as ws:
+            with anyio.move_on_after(0.1):
+                await ws.send(bytes(MEGABYTE))  # there is no room left
+            for number in range(100):
                 with anyio.move_on_after(0.1):
-                    await ws.send(bytes(MEGABYTE))  # there is no room left
-                for number in range(100):
-                    with anyio.move_on_after(0.1):
-                        await ws.ping(OURS + number.to_bytes(4))
-                while peer.exchange():
-                    await VIRTUAL[library].settled()
-                written.extend(peer.written.items)
+                    await ws.ping(OURS + number.to_bytes(4))
+            while peer.exchange():
+                await VIRTUAL[library].settled()
+            written.extend(peer.written.items)
 
     VIRTUAL[library].run(main)
     assert sum(isinstance(item, tuple) and item[0] == 0x89 for item in written) <= 1
@@ -215,10 +242,10 @@ def test_a_message_in_many_fragments_gives_way(library: str) -> None:
                 sent += 1
                 peer.exchange()
 
-        async with connecting(library, Config(close_timeout=0.1)) as (connect, peer), connect as ws:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(other)
-                await ws.send(fragments())
+        config = Config(close_timeout=0.1)
+        async with connecting(library, config) as (connect, peer), connect as ws, anyio.create_task_group() as tasks:
+            tasks.start_soon(other)
+            await ws.send(fragments())
 
     VIRTUAL[library].run(main)
     assert turns[0] < 50_000

@@ -317,12 +317,11 @@ class Driver(Generic[Core]):
 
     def _end(self, closing: Closing) -> None:
         """End TCP as far as `closing` says."""
-        if closing is not Closing.ABORT:
-            if self._channel is not None and not self._goodbye_said:
-                self._goodbye_said = True
-                self._say(self._channel, None)
-            if not self.writable or self.gone:
-                return  # `output_drained` comes back to it
+        if self._channel is not None and not self._goodbye_said:
+            self._goodbye_said = True
+            self._say(self._channel, None)
+        if closing is not Closing.ABORT and (not self.writable or self.gone):
+            return  # `output_drained` comes back to it
         self._told = closing
         if closing is Closing.SHUT_DOWN_WRITING:
             self.shut_down_writing()
@@ -347,6 +346,8 @@ class Driver(Generic[Core]):
         if channel.ready and not self._secured:
             self._secured = True
             self.secured(channel)
+            if core.output_size and self.writable:
+                channel.send(core.data_to_send())  # in one piece with the handshake's end
         self._write(channel.data_to_send())
         if said:
             core.receive_data(said, now=self.time())

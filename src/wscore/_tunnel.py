@@ -46,9 +46,11 @@ class Tunnel:
             if data and self._proxy.feed(data):
                 self._proxy = None
                 self._step()
+                if not ended:
+                    return b""
             elif ended:
                 self._proxy.feed(b"")  # which says that there was no answer
-            return b""
+            return self.receive(b"") if ended else b""
         if not self.ready and self._layers[-1].ready:
             self._step()
         if not self.ready:

@@ -90,7 +90,8 @@ class Destination:
         elif proxy_tls is not None:
             raise ValueError("proxy_ssl is for a proxy with https://")
         way = self.proxy or self.uri
-        self.host, self.port = way.host, way.port
+        # Not every resolver knows `localhost.` for this machine (RFC 6761 6.3).
+        self.host, self.port = "localhost" if way.host == "localhost." else way.host, way.port
         """Of the TCP connection."""
         self.proxy_hostname = None if self.proxy is None else _tls_name(self.proxy.host)
         """Whose certificate is expected of the proxy, where it is spoken to over TLS."""
@@ -101,7 +102,7 @@ class Destination:
             if context is not None:
                 try:
                     context.wrap_bio(ssl_module.MemoryBIO(), ssl_module.MemoryBIO(), server_hostname=name)
-                except (ValueError, OSError) as error:  # from IDNA, and for a context that is a server's
+                except (ValueError, TypeError, OSError) as error:  # from IDNA, for a null byte, a server's context
                     raise HandshakeFailed(str(self.uri), f"TLS cannot ask for {name!r}: {told(error)}") from error
 
     def address(self) -> list[tuple[Any, Any, Any, Any, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Awaitable, Callable
 from typing import TypeVar, cast
 
@@ -43,7 +44,8 @@ class Port(Driver[Core], asyncio.BaseProtocol):
         """Begin."""
         self._transport = cast("asyncio.Transport", transport)
         self.write = self._transport.write
-        self._transport.set_write_buffer_limits(high=self._limit)
+        # What is left below a low-water mark would be lost where closing takes too long, and who has sent it not told.
+        self._transport.set_write_buffer_limits(high=self._limit, low=0)
         self.start()
 
     def eof_received(self) -> bool:
@@ -61,6 +63,8 @@ class Port(Driver[Core], asyncio.BaseProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take the news that the socket is closed, by whomever."""
+        if exc is not None:
+            self._read_rest()
         self.lost(exc)
 
     # -- primitives
@@ -106,6 +110,14 @@ class Port(Driver[Core], asyncio.BaseProtocol):
         if self._room is not None:
             self._room.set()
             self._room = None
+
+    def _read_rest(self) -> None:
+        """Take what had come before a loss that was found out by writing: a close frame perhaps, or an alert of TLS."""
+        assert self._transport is not None
+        sock = self._transport.get_extra_info("socket")
+        with contextlib.suppress(OSError):  # there is no more
+            while not self.gone and not self._eof and self.core.wants_read and (data := os.read(sock.fileno(), 2**16)):
+                self.receive_data(data)
 
     def _time_out(self) -> None:
         self._timer = None

@@ -29,7 +29,17 @@ _MESSAGES_A_LOOK: Final = 16
 class Port(Driver[Core]):
     """The primitives of a driver over a non-blocking socket; `prepare` comes first, and `watch` is its task."""
 
-    __slots__ = ("_attending", "_check_at", "_patience", "_socket", "_spawn", "_unwritten", "_waiting", "_watcher")
+    __slots__ = (
+        "_attending",
+        "_broken",
+        "_check_at",
+        "_patience",
+        "_socket",
+        "_spawn",
+        "_unwritten",
+        "_waiting",
+        "_watcher",
+    )
 
     _socket: socket.socket
     _spawn: Callable[..., None]
@@ -45,6 +55,8 @@ class Port(Driver[Core]):
     """When to call `check`."""
     _unwritten: memoryview
     """What the writing task holds."""
+    _broken: bool
+    """Writing has failed; what has come is still read."""
 
     def prepare(self, sock: socket.socket, spawn: Callable[..., None]) -> None:
         """Set up what stands beside the driver's own."""
@@ -57,6 +69,7 @@ class Port(Driver[Core]):
         self._attending = True
         self._check_at = math.inf
         self._unwritten = memoryview(b"")
+        self._broken = False
 
     # -- the tasks
 
@@ -82,19 +95,27 @@ class Port(Driver[Core]):
             self.lost()
 
     async def _write_rest(self) -> None:
-        while self._unwritten:
+        while self._unwritten and not self.gone:  # which it may be since before this task began
             with contextlib.suppress(trio.ClosedResourceError):  # somebody was interrupted, or the socket is closed
                 await trio.lowlevel.wait_writable(self._socket)
             if self.gone:
-                return
+                break
             try:
                 self._unwritten = self._unwritten[self._socket.send(self._unwritten) :]
             except BlockingIOError:
                 continue
             except OSError as error:
-                self.lost(error)
+                self._broken = True
+                await self._fail(error)
                 return
         self.output_drained()
+
+    async def _fail(self, error: OSError) -> None:
+        """Having failed to write, take what had come before: a close frame perhaps, or an alert of TLS."""
+        with contextlib.suppress(OSError):  # there is no more
+            while not self.gone and not self._eof and self.core.wants_read and (data := self._socket.recv(_READ_SIZE)):
+                self.receive_data(data)
+        self.lost(error)
 
     # -- reading
 
@@ -152,6 +173,8 @@ class Port(Driver[Core]):
 
     def write(self, data: bytes) -> None:
         """As in `Driver`."""
+        if self._broken:
+            return
         if self._unwritten:  # TLS has a word of its own to say
             self._unwritten = memoryview(bytes(self._unwritten) + data)
             return
@@ -160,7 +183,8 @@ class Port(Driver[Core]):
         except BlockingIOError:
             sent = 0
         except OSError as error:
-            self.lost(error)
+            self._broken = True
+            self._spawn(self._fail, error)  # not now: this may be in the middle of what came before
             return
         if sent < len(data):
             self.writable = False

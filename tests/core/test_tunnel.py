@@ -209,3 +209,19 @@ def test_a_name_that_no_certificate_can_be_for_is_an_error() -> None:
     """At once, where TLS is the first step; nothing was said then."""
     with pytest.raises(ValueError, match=r"idna|server_hostname"):
         way(".a")
+
+
+@pytest.mark.parametrize("cut", [1, None])
+def test_a_proxy_that_leaves_with_its_answer(cut: int | None) -> None:
+    """It says 200 and goodbye in one flight, and keeps its TCP connection: that is told at once, not in time."""
+    tunnel, far = way("proxy.example", "proxy", "server.example"), Far("proxy.example", proxy_inside=1)
+
+    class Leaving(TLS):
+        def data_to_send(self) -> bytes:
+            if far.asked:
+                self.close()
+            return super().data_to_send()
+
+    far.layers[0] = Leaving(server_context("proxy.example"), server_side=True)
+    with pytest.raises(ConnectionResetError, match="within the TLS handshake"):
+        passes(tunnel, far, cut)

@@ -20,10 +20,15 @@ __all__ = ["connecting"]
 
 
 @asynccontextmanager
-async def connecting(library: str, config: Config) -> AsyncIterator[tuple[Any, Peer]]:
-    """Give what connects, not entered, and the server, which accepts the handshake as soon as it is entered."""
+async def connecting(
+    library: str, config: Config, pair: tuple[socket.socket, socket.socket] | None = None
+) -> AsyncIterator[tuple[Any, Peer]]:
+    """Give what connects, not entered, and the server, which accepts the handshake as soon as it is entered.
+
+    `pair` is the client's socket and the server's.
+    """
     connect: Any = wscore_asyncio.connect if library == "asyncio" else wscore_trio.connect
-    ours, theirs = socket.socketpair()
+    ours, theirs = pair or socket.socketpair()
     peer = Peer(theirs)
 
     async def accept() -> None:

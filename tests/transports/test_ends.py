@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import socket
 from typing import Any
 
+import anyio
 import pytest
 
 from tests.core import peer as frames
-from wscore import Config, ServerConnection
+from wscore import ClientDisconnected, Config, ConnectionClosed, ServerConnection
 
+from .connecting import connecting
+from .peer import Peer
+from .serving import serving
 from .steps import ACCEPT
-from .world import Client, Server, Step, play
+from .world import VIRTUAL, Client, Server, Step, play
 
 
 @pytest.mark.parametrize("count", [1, 20, 40])
@@ -50,3 +56,68 @@ def test_a_client_that_is_cancelled_says_so(library: str, before: list[Step]) ->
         client = Client(library, Config())
         play(client, [("peer_accepts",), *before, ("is_cancelled",)])
         assert client.peer.written.items[-1] == (0x88, b"\x03\xe8")
+
+
+@pytest.mark.parametrize("count", [0, 5])
+def test_a_loss_found_out_by_writing_comes_after_what_was_said_to_a_server(library: str, count: int) -> None:
+    """A peer closes with a code and is gone when something is sent to it: its messages and its code count."""
+    told: list[Any] = []
+
+    async def main() -> None:
+        over = anyio.Event()
+        peers: list[Peer] = []
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await receive()
+            await send(ACCEPT)
+            peers[0].sends(frames.text("x") * count + frames.close(4003))
+            peers[0].closes()
+            with contextlib.suppress(ClientDisconnected):
+                await send({"type": "websocket.send", "text": "x"})
+            for _ in range(count + 1):
+                told.append(await receive())
+            over.set()
+
+        async with serving(library, app, Config()) as server:
+            peers.append(server.connect())
+            peers[0].sends(frames.head())
+            await over.wait()
+
+    VIRTUAL[library].run(main)
+    assert len(told) == count + 1
+    assert told[-1]["code"] == 4003
+
+
+@pytest.mark.parametrize("count", [0, 5])
+def test_a_loss_found_out_by_writing_comes_after_what_was_said_to_a_client(library: str, count: int) -> None:
+    """A server closes with a code and is gone when something is sent to it: its messages and its code count."""
+    told: list[str | bytes] = []
+
+    async def main() -> None:
+        async with connecting(library, Config()) as (connect, peer), connect as ws:
+            peer.sends(frames.text("x", mask=None) * count + frames.close(4003, mask=None))
+            peer.closes()
+            with contextlib.suppress(ConnectionClosed):
+                await ws.send("x")
+            told.extend([await ws.recv() for _ in range(count)])
+            with pytest.raises(ConnectionClosed) as closed:
+                await ws.recv()
+            assert closed.value.code == 4003
+
+    VIRTUAL[library].run(main)
+    assert told == ["x"] * count
+
+
+def test_a_client_that_is_cancelled_with_no_room_just_ends(library: str) -> None:
+    """Where a server reads nothing the close frame has no way out: the cancellation is all that is heard of it."""
+
+    async def main() -> None:
+        ours, theirs = socket.socketpair()
+        with ours.dup() as same, theirs, anyio.CancelScope() as scope:
+            async with connecting(library, Config(), (ours, theirs)) as (connect, _), connect:
+                with contextlib.suppress(BlockingIOError):
+                    while same.send(b"x"):
+                        pass
+                scope.cancel()
+
+    VIRTUAL[library].run(main)

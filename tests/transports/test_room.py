@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import anyio
@@ -153,6 +154,32 @@ def test_a_transfer_that_makes_progress_goes_on(library: str, end: str) -> None:
     assert done
 
 
+def test_a_large_message_is_written_to_its_end(library: str) -> None:
+    """A server that reads nothing more once `send` has returned gets all of it, though the closing takes too long."""
+    sizes_sent = [MEGABYTE + extra for extra in range(0, 200_000, 12_000)]
+
+    async def main(size: int, received: list[int]) -> None:
+        async with connecting(library, Config(ping_interval=None)) as (connect, peer):
+
+            async def play() -> None:
+                while True:
+                    peer.reads(8192)
+                    await anyio.sleep(0.1)
+
+            async with connect as ws, anyio.create_task_group() as tasks:
+                tasks.start_soon(play)
+                await ws.send(bytes(size))
+                tasks.cancel_scope.cancel()
+            while not peer.ended:
+                peer.exchange()
+            received.extend(sizes(peer))
+
+    for size in sizes_sent:
+        received: list[int] = []
+        VIRTUAL[library].run(partial(main, size, received))
+        assert received == [size]
+
+
 def test_a_message_that_answers_another_is_waited_for(library: str) -> None:
     """A client that answers at once with a large message waits for a slow server as one does that speaks by itself."""
     done: list[float] = []
@@ -215,11 +242,8 @@ def test_a_message_in_many_fragments_gives_way(library: str) -> None:
                 sent += 1
                 peer.exchange()
 
-        async with (
-            connecting(library, Config(close_timeout=0.1)) as (connect, peer),
-            connect as ws,
-            anyio.create_task_group() as tasks,
-        ):
+        config = Config(close_timeout=0.1)
+        async with connecting(library, config) as (connect, peer), connect as ws, anyio.create_task_group() as tasks:
             tasks.start_soon(other)
             await ws.send(fragments())
 

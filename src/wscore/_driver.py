@@ -317,7 +317,7 @@ class Driver(Generic[Core]):
 
     def _end(self, closing: Closing) -> None:
         """End TCP as far as `closing` says."""
-        if self._channel is not None and not self._goodbye_said:
+        if self._channel is not None and self._channel.ready and not self._goodbye_said:
             self._goodbye_said = True
             self._say(self._channel, None)
         if closing is not Closing.ABORT and (not self.writable or self.gone):
@@ -340,7 +340,8 @@ class Driver(Generic[Core]):
         try:
             said = channel.receive(data)
         except OSError as error:
-            self._write(channel.data_to_send())  # an alert
+            self._goodbye_said = True
+            self._write(channel.data_to_send())  # an alert, and nothing after it
             self.channel_failed(error)
             return
         if channel.ready and not self._secured:

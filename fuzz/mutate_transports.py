@@ -91,13 +91,14 @@ def removable(statement: ast.stmt) -> bool:
 
 
 def _test(copy: str, arguments: Sequence[str]) -> None:
-    """Run pytest, in a process of its own, on the modules in `copy`."""
-    import pytest  # noqa: PLC0415 - here it is loaded already
+    """Run pytest, in a process of its own, on the modules in `copy`; what it says is in a file beside that."""
+    import pytest  # here it is loaded already
 
     os.setsid()
-    null = os.open(os.devnull, os.O_RDWR)
-    for descriptor in range(3):
-        os.dup2(null, descriptor)
+    said = os.open(Path(copy).with_name("said"), os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(said, 1)
+    os.dup2(said, 2)
     os.environ["PYTHONPATH"] = copy  # for what the tests start
     sys.path.insert(0, copy)
     sys.dont_write_bytecode = True
@@ -126,6 +127,32 @@ def run_tests(copy: Path, tests: Sequence[str], seconds: float) -> str:
     return "noticed" if status else "survived"  # other numbers: its module cannot even be loaded
 
 
+def who_noticed(copy: Path) -> str:
+    """Name the test that failed in the last run."""
+    said = copy.with_name("said").read_text(errors="replace").splitlines()
+    return next((line.split()[1] for line in said if line.startswith(("FAILED ", "ERROR "))), "no single test")
+
+
+def put_back(plan: Path, source: Path, copy: Path) -> bool:
+    """Put back the plan's faults, each of which was there once; print who notices, and after how many seconds."""
+    tests, all_noticed = planned(plan), True
+    for fault in tomllib.loads(plan.read_text())["fault"]:
+        path, text = Path(fault["file"]), (source.parent / fault["file"]).read_text()
+        if any(text.count(change["now"]) != 1 for change in fault["changes"]):
+            raise SystemExit(f"{path} is not any more as the plan has it: {fault['name']}")
+        for change in fault["changes"]:
+            text = text.replace(change["now"], change["then"])
+        file = copy / path.relative_to("src")
+        original = file.read_text()
+        file.write_text(text)
+        began = time.monotonic()
+        outcome = run_tests(copy, tests[path], 600)
+        print(f"{outcome} after {time.monotonic() - began:.1f} s: {fault['name']} ({who_noticed(copy)})", flush=True)
+        file.write_text(original)
+        all_noticed = all_noticed and outcome != "survived"
+    return all_noticed
+
+
 def planned(file: Path) -> dict[Path, list[str]]:
     """Read which tests are for which file."""
     parts = tomllib.loads(file.read_text())["part"] if file.exists() else []
@@ -140,7 +167,7 @@ def explained(file: Path) -> dict[str, str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m fuzz.mutate_transports", description=__doc__.splitlines()[0])
-    parser.add_argument("paths", nargs="*", type=Path, help="packages or files below src/; those of the plan by default")
+    parser.add_argument("paths", nargs="*", type=Path, help="packages or files below src/; the plan's by default")
     parser.add_argument("--plan", type=Path, default=HERE / "mutants.toml")
     parser.add_argument("--tests", nargs="+", help="pytest's arguments, in place of the plan's")
     parser.add_argument("--jobs", type=int, choices=[1, 2], default=1, help="at a time; 1 by default")
@@ -148,6 +175,7 @@ def main() -> int:
     parser.add_argument("--found", type=Path, default=HERE / "found" / "mutants.jsonl")
     parser.add_argument("--explained", type=Path, default=HERE / "explained_mutants.txt")
     parser.add_argument("--again", action="store_true", help="forget what survived before, and try that again")
+    parser.add_argument("--faults", action="store_true", help="put back the plan's faults instead, one at a time")
     given = parser.parse_args()
     plan = planned(given.plan)
     paths = given.paths or list(plan)
@@ -167,6 +195,8 @@ def main() -> int:
         copies = [Path(folder, str(number), "src") for number in range(given.jobs)]
         for copy in copies:
             shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        if given.faults:
+            return 0 if put_back(given.plan, source, copies[0]) else 1
         seconds: dict[tuple[str, ...], float] = {}
         for selection in {tuple(tests[mutant.path]): None for mutant in left}:
             began = time.monotonic()

@@ -202,7 +202,7 @@ def main() -> int:
             began = time.monotonic()
             if run_tests(copies[0], selection, 3600) != "survived":
                 raise SystemExit(f"the tests fail although nothing was removed: {' '.join(selection)}")
-            seconds[selection] = 10 + 2 * (time.monotonic() - began)
+            seconds[selection] = 5 + 1.5 * (time.monotonic() - began)
 
         def try_one(mutant: Mutant) -> tuple[Mutant, str]:
             copy = copies.pop()

@@ -112,11 +112,7 @@ class ServerDriver(Driver[ServerConnection]):
             await self.give_way()
             self._in_turn = 0
         while (message := core.next_message(now=self.time())) is None:
-            core.expect_message()
-            if core.revision != self._revision:
-                self.settle()
-                if core.has_message:
-                    continue  # writing found out that the socket is gone
+            core.expect_message()  # asking in vain has changed nothing that would have to be looked at
             await self.wait_for_message()
             self._in_turn = 0
         if core.revision != self._revision:

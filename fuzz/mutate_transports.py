@@ -38,6 +38,8 @@ PRELOADED: Final = ["pytest", "hypothesis.stateful", "trio", "ssl", "h11", "wspr
 """What takes most of the time to load, and is the same for every mutant: loaded once, in a process that then forks."""
 
 
+SECONDS_A_TEST: Final = 15
+"""A test that takes longer has noticed something; without a mutant none takes a third of it."""
 DEFAULT_TESTS: Final = ["tests/asyncio", "tests/trio", "tests/conformance", "tests/client"]
 """For files that the plan does not know."""
 
@@ -105,6 +107,7 @@ def _test(copy: str, arguments: Sequence[str]) -> None:
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     # That what is loaded already has plain assertions is as it should be.
     options = ["-x", "-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    options += ["-o", f"faulthandler_timeout={SECONDS_A_TEST}", "-o", "faulthandler_exit_on_timeout=true"]
     os._exit(pytest.main([*options, *arguments]))
 
 

@@ -130,6 +130,9 @@ def test_a_socket_that_is_gone_is_told_nothing() -> None:
     port.settle()
     assert port.hears() == []
     assert not port.reads
+    reading = opened()
+    reading.lost()
+    assert reading.reads
 
 
 # -- reading

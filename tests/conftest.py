@@ -4,7 +4,8 @@ The product does not know of the option: what changes is the default of `Config(
 A test that names an engine gets the one it names.
 
 Hypothesis derives its examples from the test, so that a run is red for a change and never by chance. Other examples
-than these are looked for where more of them are asked for, with `WSCORE_EXAMPLES`, and by the fuzzer.
+than these are looked for where more of them are asked for, with `WSCORE_EXAMPLES`, and by the fuzzer. With
+`--hypothesis-profile="the first that fails"` an example that fails is not made smaller, which takes long.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from wscore import Config
 
@@ -22,10 +23,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 settings.register_profile("the same in every run", derandomize=True, deadline=None)
+settings.register_profile(
+    "the first that fails",
+    settings.get_profile("the same in every run"),
+    phases=[Phase.explicit, Phase.generate],
+    database=None,
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if "WSCORE_EXAMPLES" not in os.environ:
+    if "WSCORE_EXAMPLES" not in os.environ and not config.getoption("--hypothesis-profile", None):
         settings.load_profile("the same in every run")
     if engine := config.getoption("engine"):
         defaults = Config.__init__.__kwdefaults__

@@ -295,7 +295,6 @@ class Driver(Generic[Core]):
             self._ending = True
             if not self._secured:
                 core.connection_lost(now=self.time())  # nothing can be said to a peer that TLS does not lead to
-                self._revision = core.revision
             if not self._flush_planned:
                 self.plan_flush()
         reading = core.wants_read

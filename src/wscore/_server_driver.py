@@ -116,11 +116,7 @@ class ServerDriver(Driver[ServerConnection]):
             while self.work_is_left():
                 await self.give_way()
         while (message := core.next_message(now=self.time())) is None:
-            core.expect_message()
-            if core.revision != self._revision:
-                self.settle()
-                if core.has_message:
-                    continue  # writing found out that the socket is gone
+            core.expect_message()  # asking in vain has changed nothing that would have to be looked at
             await self.wait_for_message()
             self._credit, self._looks = self._fresh_credit, 0
         if core.revision != self._revision and not self._answering:

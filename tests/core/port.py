@@ -36,6 +36,7 @@ class Port(Driver[Any]):
         self.written = b""
         self.capacity = NEVER  # bytes that the library holds before it is not writable any more
         self.held = 0
+        self.unacknowledged = 0  # bytes that the peer's system has not taken
         self.gathers = False  # `plan_flush` waits for the test
         self.on_wake: Callable[[], None] | None = None
 
@@ -47,6 +48,10 @@ class Port(Driver[Any]):
         self.written += data
         self.held += len(data)
         self.writable = self.held < self.capacity
+
+    def unsent(self) -> int:
+        assert super().unsent() == 0
+        return self.unacknowledged
 
     def drains(self) -> None:
         """The library has written what it held."""
@@ -97,7 +102,7 @@ class Port(Driver[Any]):
         if self.gathers:
             self._flush_planned = True
         else:
-            self.flush()
+            super().plan_flush()
 
     def hears(self) -> list[tuple[Any, ...]]:
         """What was told since this was called last."""
@@ -160,7 +165,6 @@ class ServerPort(Port, ServerDriver):
 
     async def give_way(self) -> None:
         self.told.append(("gives way",))
-        self.begin_turn()
 
     def over(self) -> None:
         self.overs += 1
@@ -220,10 +224,14 @@ class ClientPort(Port, ClientDriver):
 
 
 class FakeChannel:
-    """A channel that turns each byte round, is ready when it has heard "!", ends at "." and fails at "?"."""
+    """A channel that turns each byte round, is ready when it has heard "!", ends at "." and fails at "?".
+
+    It fails at an end as well before it is ready, and `broken` at whatever is said.
+    """
 
     def __init__(self) -> None:
         self.ready = False
+        self.broken = False
         self.ended = False
         self.outgoing = b"hello "
 
@@ -233,6 +241,8 @@ class FakeChannel:
             self.outgoing += b"alert"
             raise ConnectionResetError("as the test asked")
         if not self.ready:
+            if not data:
+                raise ConnectionResetError("ended within the handshake")
             self.ready = data[:1] == b"!"
             if not self.ready:
                 return b""
@@ -242,6 +252,9 @@ class FakeChannel:
 
     def send(self, data: bytes) -> None:
         assert self.ready
+        if self.broken:
+            self.outgoing += b" alert"
+            raise ConnectionResetError("as the test asked")
         self.outgoing += turned(data)
 
     def close(self) -> None:

@@ -81,6 +81,11 @@ def test_why_the_way_to_the_server_failed_is_kept() -> None:
     port.receive_data(b"?")
     with pytest.raises(ConnectionResetError, match="as the test asked"):
         assert port.handshake_over
+    port = ClientPort(channel=FakeChannel())
+    port.start()
+    port.receive_eof()
+    with pytest.raises(ConnectionResetError, match="ended within the handshake"):
+        assert port.handshake_over
 
 
 def test_a_way_that_takes_too_long_is_not_the_servers_fault() -> None:
@@ -118,6 +123,19 @@ def test_a_message_is_given_and_then_waited_for() -> None:
     assert ("wake",) in port.hears()
     with pytest.raises(ConnectionClosed):
         port.next_message()
+
+
+def test_what_is_answered_at_once_goes_out_in_one_piece() -> None:
+    """As at the other end."""
+    port = opened()
+
+    def answers() -> None:
+        while port.next_message() is not None:
+            port.send_message("y")
+
+    port.on_wake = answers
+    port.receive_data(text("x", mask=None) * 5)
+    assert port.hears() == [("wake",), ("write", 5 * 7)]
 
 
 def test_what_makes_room_is_looked_at() -> None:

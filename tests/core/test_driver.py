@@ -99,6 +99,42 @@ def test_nothing_is_armed_once_the_socket_is_gone() -> None:
     assert port.deadline is None
 
 
+def test_a_peer_whose_system_takes_what_we_write_is_not_cut() -> None:
+    """How much of it is still unsent is reported before a deadline counts: less than before is life, for a while."""
+    port = opened()
+    port.says("x" * 1000)
+    port.unacknowledged = 1000
+    while port.time.now < 20.0:
+        port.rings()
+    port.unacknowledged = 500
+    port.rings()
+    assert port.time.now == 40.0
+    assert port.core.state is State.OPEN
+    port.rings()
+    assert port.time.now == 60.0
+    assert port.core.close_info is not None
+
+
+def test_a_socket_that_is_gone_is_told_nothing() -> None:
+    """Not even to read on, when the application takes what had come before; nor is a flush planned for it."""
+    port = opened(Config(max_queue=2, compression=False))
+    port.gathers = True
+    port.receive_data(text("x") * 5)
+    assert not port.reads
+    port.says("a")
+    port.lost()
+    while port.core.has_message:
+        port.next_message()
+    port.hears()
+    port.flush()
+    port.settle()
+    assert port.hears() == []
+    assert not port.reads
+    reading = opened()
+    reading.lost()
+    assert reading.reads
+
+
 # -- reading
 
 
@@ -139,6 +175,18 @@ def test_a_transport_may_gather() -> None:
     assert port.hears() == []
     port.flush()
     assert port.hears() == [("write", 6)]
+
+
+def test_a_flush_is_planned_anew_behind_another() -> None:
+    """What is said after one goes out with the next."""
+    port = opened()
+    port.gathers = True
+    port.says("a")
+    port.flush()
+    port.hears()
+    port.gathers = False
+    port.says("b")
+    assert port.hears() == [("write", 3)]
 
 
 def test_what_is_answered_at_once_goes_out_in_one_piece() -> None:
@@ -289,6 +337,50 @@ def test_an_application_that_never_waits_gives_way(seconds: float, most: int) ->
     assert most // 2 <= taken <= most
 
 
+def test_who_has_given_way_has_its_turn_anew() -> None:
+    """Whether it takes messages or sends them: it gives way after as many as before."""
+    taking = opened(Config(max_queue=2000, compression=False))
+    taking.receive_data(text("x") * 1000)
+    sending = opened()
+    for port, step in ((taking, taking.next_message), (sending, lambda: sending.says("x"))):
+        gave_way: list[int] = []
+        for count in range(1000):
+            port.hears()
+            step()
+            if ("gives way",) in port.hears():
+                gave_way.append(count)
+        assert len(gave_way) == 3
+        assert gave_way[2] - gave_way[1] == gave_way[1] - gave_way[0] > 200
+
+
+def test_who_has_waited_has_its_turn_anew() -> None:
+    """For a message, for room, or for anything: others had theirs meanwhile."""
+    port = opened(Config(max_queue=2000, compression=False))
+    for _ in range(100):
+        waits = port.receive()
+        waits.send(None)
+        port.time.now += 0.001
+        port.receive_data(text("x"))
+        with pytest.raises(StopIteration):
+            waits.send(None)
+    port.capacity = 1
+    port.says("x")
+    for _ in range(100):
+        waits = port.send({"type": "websocket.send", "text": "x"})
+        waits.send(None)
+        port.time.now += 0.001
+        port.drains()
+        with pytest.raises(StopIteration):
+            waits.send(None)
+    port.receive_data(text("x") * 1000)
+    for _ in range(20):
+        port.time.now += 0.001
+        for _ in range(31):
+            port.next_message()
+        port.begin_turn()
+    assert ("gives way",) not in port.told
+
+
 # -- a channel between
 
 
@@ -315,6 +407,30 @@ def test_a_channel_says_goodbye_behind_the_last_bytes() -> None:
     assert port.half_closed
     port.receive_data(b"?")
     assert not port.gone
+
+
+def test_what_a_channel_answers_goes_out() -> None:
+    """Though the connection has nothing to say."""
+    port = ServerPort(PLAIN, channel=FakeChannel())
+    port.start()
+    port.receive_data(b"!")
+    assert port.written == b"hello ready "
+
+
+def test_a_channel_that_cannot_say_any_more_is_a_lost_connection() -> None:
+    """Its alert is written, and the application hears of it."""
+    channel = FakeChannel()
+    port = ServerPort(PLAIN, channel=channel)
+    port.start()
+    port.receive_data(b"!" + turned(head()))
+    port.next_message()
+    port.send_message({"type": "websocket.accept"})
+    port.reads_written()
+    channel.broken = True
+    port.says("a")
+    assert port.written == b" alert"
+    assert port.gone
+    assert port.next_message()["code"] == 1006
 
 
 def test_the_channels_end_is_the_peers() -> None:

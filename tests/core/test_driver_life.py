@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -31,6 +32,7 @@ CONFIG = Config(
     ping_timeout=20,
     close_timeout=10,
 )
+AT_LEAST = 400  # fewer examples seldom come to where somebody waits, or to the first ping
 BY_THE_CORE = (ClientDisconnected, ConnectionClosed, HandshakeFailed, LocalProtocolError)
 
 texts = st.sampled_from(["", "a", "b" * 50, "c" * 200, "d" * 1000])
@@ -183,6 +185,7 @@ class Life(RuleBasedStateMachine):
             core = port.core
             if port.gone:
                 assert port.deadline is None, "nothing is armed once the socket is gone"
+                assert port._armed is None
                 assert core.state is State.CLOSED
                 continue
             due = core.next_timeout()
@@ -248,4 +251,4 @@ class Life(RuleBasedStateMachine):
 
 def test_whatever_happens_the_library_knows_what_the_core_wants() -> None:
     """Deadline, reading, writing, the end of TCP, the application and the logs, after any event, at both ends."""
-    run_state_machine_as_test(Life, settings=few)
+    run_state_machine_as_test(Life, settings=settings(few, max_examples=max(few.max_examples, AT_LEAST)))

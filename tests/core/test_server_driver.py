@@ -72,6 +72,13 @@ def test_one_message_for_many_is_posted_by_the_scope() -> None:
     assert not port.post(Prepared("again"))
 
 
+def test_the_scope_has_a_way_to_post() -> None:
+    """With the `send` that it was given, so that an application can tell whether a middleware stands between."""
+    port = opened()
+    [scope] = port.scopes
+    assert scope["extensions"]["wscore.post"] == {"post": port.post, "send": port.send}
+
+
 # -- the application's steps
 
 
@@ -136,6 +143,17 @@ def test_a_large_message_is_waited_for_behind_it() -> None:
     assert not port.says("x" * 50)
 
 
+def test_who_waits_behind_a_large_message_is_told_that_it_cannot_arrive() -> None:
+    """The connection is lost before most of it is written."""
+    port = opened(Config(max_output_size=100, compression=False))
+    port.capacity = 10
+    sending = port.send({"type": "websocket.send", "text": "x" * 500})
+    sending.send(None)
+    port.lost()
+    with pytest.raises(ClientDisconnected):
+        sending.send(None)
+
+
 # -- the application's end
 
 
@@ -158,6 +176,27 @@ def test_an_application_that_raises_closes_its_connection() -> None:
     [(said, logged)] = port.failures
     assert logged is error
     assert said.startswith("the application failed (<ServerConnection OPEN")
+
+
+def test_an_application_that_returns_without_an_answer_is_logged() -> None:
+    """Its client gets 500."""
+    port = ServerPort()
+    port.start()
+    port.receive_data(head())
+    port.application_returned()
+    assert read_response(port.written).status == 500
+    [(said, error)] = port.failures
+    assert said.startswith("the application returned before it sent websocket.accept")
+    assert error is None
+
+
+def test_an_interrupt_is_for_the_program() -> None:
+    """It ends the connection as any failure, and goes on."""
+    port = opened()
+    with pytest.raises(KeyboardInterrupt):
+        port.application_raised(KeyboardInterrupt())
+    assert port.core.close_info is not None
+    assert len(port.failures) == 1
 
 
 def test_an_application_that_lets_the_news_out_that_its_client_left_has_not_failed() -> None:
@@ -189,6 +228,7 @@ def test_a_connection_is_over_when_both_are() -> None:
     second.application_returned()
     second.lost()
     assert (first.overs, second.overs) == (1, 1)
+    assert first.core.scope is second.core.scope is None, "a circle, for the garbage collector"
 
 
 def test_a_connection_without_an_application_is_over_with_its_socket() -> None:
@@ -229,8 +269,12 @@ def test_the_access_log_has_every_line_once() -> None:
 def test_a_handshake_of_tls_that_fails_is_nobodys_mistake() -> None:
     """A line in the log says why; once TLS stands, its failing is a lost connection like any other."""
     port, later = ServerPort(channel=FakeChannel()), ServerPort(channel=FakeChannel())
-    for each in (port, later):
+    ended = ServerPort(channel=FakeChannel())
+    for each in (port, later, ended):
         each.start()
+    ended.receive_eof()
+    assert ended.notices == ["TLS handshake failed: ended within the handshake"]
+    assert ended.gone
     port.receive_data(b"?")
     assert port.notices == ["TLS handshake failed: as the test asked"]
     later.receive_data(b"!")

@@ -88,6 +88,14 @@ def test_a_goodbye_is_an_end_behind_what_was_said(both: tuple[TLS, Server]) -> N
     assert not client.data_to_send()
 
 
+def test_a_goodbye_that_answers_ours_is_an_end(both: tuple[TLS, Server]) -> None:
+    """Who has said goodbye may still read to the other's."""
+    client, server = both
+    client.close()
+    assert client.receive(server.leave()) == b""
+    assert client.ended
+
+
 def test_an_end_without_goodbye_is_an_end(both: tuple[TLS, Server]) -> None:
     """What was said before it is not lost."""
     client, server = both

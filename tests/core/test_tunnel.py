@@ -134,6 +134,26 @@ def test_it_leads_there_and_back(kind: str, cut: int | None) -> None:
     assert tunnel.ended
 
 
+def test_what_a_proxy_says_unasked_is_not_the_servers() -> None:
+    """It may come in the very bytes that make TLS to the proxy ready."""
+    tunnel = way("proxy.example", "proxy")
+    far = Far("proxy.example", proxy_inside=1, version=ssl.TLSVersion.TLSv1_2)
+    early = False
+    assert not tunnel.ended
+    while there := tunnel.data_to_send():
+        far.hears(there)
+        if far.layers[0].ready and not early:
+            early = True
+            far.outgoing = far.gives()
+            far.says(b"welcome")
+        assert tunnel.receive(far.gives()) == b""
+        if early:
+            break
+    assert early
+    assert not tunnel.ready
+    assert tunnel.data_to_send(), "the request"
+
+
 @pytest.mark.parametrize("kind", [kind for kind in WAYS if "1.2" in kind])
 def test_what_a_server_says_with_the_end_of_the_handshake_is_not_lost(kind: str) -> None:
     """A server that greets may do so in the very bytes that make our TLS ready, of which TLS 1.2's last are its own."""

@@ -54,7 +54,7 @@ class World(Generic[AnyModel]):
     """One connection of a real transport, its peer, and two hands that use it."""
 
     def __init__(self, library: str, config: Config) -> None:
-        self.library = library
+        self.backend = library
         self.config = config
         self.virtual = VIRTUAL[library]
         # Where an application on trio does not read for itself, somebody looks after the socket now and then.
@@ -295,7 +295,7 @@ class World(Generic[AnyModel]):
         }
 
     def _differences(self, expected: dict[str, object], seen: dict[str, object]) -> Iterator[str]:
-        yield f"the {self.library} transport does not do what its core says, at {anyio.current_time()}"
+        yield f"the {self.backend} transport does not do what its core says, at {anyio.current_time()}"
         for what, value in expected.items():
             if value != seen[what]:
                 yield f"  {what}: {seen[what]!r}"
@@ -396,8 +396,8 @@ class Server(World[ServerModel]):
     @asynccontextmanager
     async def on_stage(self) -> AsyncIterator[None]:
         async with (
-            nothing_left(self.library),
-            serving(self.library, self._application, self.config) as self._server,
+            nothing_left(self.backend),
+            serving(self.backend, self._application, self.config) as self._server,
         ):
             before = open_sockets()
             self.peer = self._server.connect()
@@ -480,7 +480,7 @@ class Client(World[ClientModel]):
         return False
 
     async def _use(self, sock: socket.socket) -> None:
-        connect: Any = wscore_asyncio.connect if self.library == "asyncio" else wscore_trio.connect
+        connect: Any = wscore_asyncio.connect if self.backend == "asyncio" else wscore_trio.connect
         self.running = self.busy[0] = True
         try:
             with anyio.CancelScope() as self._scope:
@@ -497,7 +497,7 @@ class Client(World[ClientModel]):
 
     @asynccontextmanager
     async def on_stage(self) -> AsyncIterator[None]:
-        async with nothing_left(self.library):
+        async with nothing_left(self.backend):
             ours, theirs = socket.socketpair()
             self.peer = Peer(theirs)
             self._inode = f"socket:[{os.fstat(ours.fileno()).st_ino}]"

@@ -112,6 +112,23 @@ def test_a_channel_that_fails_later_is_a_lost_connection() -> None:
         port.next_message()
 
 
+def test_the_end_of_tcp_waits_for_no_flush() -> None:
+    """Behind both close frames nothing is left to write, and with the server's goodbye the socket is closed."""
+    port = ClientPort(PLAIN, channel=FakeChannel())
+    port.start()
+    port.receive_data(b"!")
+    port.written = turned(port.written.removeprefix(b"hello ready "))
+    port.receive_data(turned(response(port)))
+    port.core.close(now=0.0)
+    port.settle()
+    port.receive_data(turned(close(1000, mask=None)))
+    assert not port.closed
+    port.gathers = True
+    port.receive_data(b".")
+    assert port.written.endswith(b" bye")
+    assert port.closed
+
+
 def test_a_message_is_given_and_then_waited_for() -> None:
     """None until there is one; an error once there cannot be."""
     port = opened()

@@ -19,7 +19,12 @@ __all__ = ["at_length", "briefly", "chance", "client_scripts", "configs", "serve
 
 _ANYTHING_GOES = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 
-briefly = settings(max_examples=500, derandomize=True, database=None, **_ANYTHING_GOES)
+briefly = settings(
+    max_examples=min(500, int(os.environ.get("WSCORE_EXAMPLES", "500"))),
+    derandomize=True,
+    database=None,
+    **_ANYTHING_GOES,
+)
 at_length = settings(max_examples=int(os.environ.get("WSCORE_EXAMPLES", "5000")), **_ANYTHING_GOES)
 
 chance = st.random_module()

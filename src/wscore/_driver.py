@@ -362,6 +362,7 @@ class Driver(Generic[Core]):
             else:
                 channel.send(data)
         except OSError as error:
+            self._goodbye_said = True
             self.channel_failed(error)
         self._write(channel.data_to_send())
 

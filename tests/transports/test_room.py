@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from tests.core import peer as frames
-from wscore import Config
+from wscore import ClientDisconnected, Config
 
 from .connecting import connecting
 from .peer import OURS, Peer
@@ -249,3 +249,35 @@ def test_a_message_in_many_fragments_gives_way(library: str) -> None:
 
     VIRTUAL[library].run(main)
     assert turns[0] < 50_000
+
+
+@pytest.mark.parametrize("paused", [False, True], ids=["while it reads", "while it does not read"])
+def test_a_peer_that_goes_while_much_is_written_to_it_is_found_by_writing(library: str, paused: bool) -> None:
+    """Who waits behind a large message is told at once, though nothing may be read that would tell of the loss."""
+    left: list[float] = []
+    told: list[float] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send(ACCEPT)
+        await anyio.sleep(1)
+        with pytest.raises(ClientDisconnected):
+            await send({"type": "websocket.send", "bytes": bytes(5 * MEGABYTE)})
+        told.append(anyio.current_time())
+
+    async def main() -> None:
+        async with serving(library, app, Config()) as server:
+            peer = server.connect()
+            peer.sends(frames.head())
+            await VIRTUAL[library].settled()
+            peer.exchange()
+            if paused:
+                peer.sends(frames.text("x") * 40)
+            await anyio.sleep(3)
+            peer.reads(1000)
+            peer.vanishes()
+            left.append(anyio.current_time())
+            await anyio.sleep(5)
+
+    VIRTUAL[library].run(main)
+    assert told[0] - left[0] < 0.5

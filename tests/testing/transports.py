@@ -21,6 +21,7 @@ from wscore import Application, Config
 from wscore.testing.transport import Address, Start
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+BARE = (Path(__file__).parent / "bare_transport.py").read_text()
 
 
 @contextmanager
@@ -36,6 +37,19 @@ def blocking(app: Application, config: Config) -> Iterator[Address]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=serve, args=(app, listener, config), daemon=True).start()
         yield listener.getsockname()
+
+
+@contextmanager
+def bare(app: Application, config: Config, *, source: str = BARE) -> Iterator[Address]:
+    """The transport without a driver, or a `source` made of it."""
+    names: dict[str, Any] = {"__name__": "bare"}
+    exec(compile(source, "bare_transport.py", "exec"), names)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=names["serve"], args=(app, listener, config))
+        thread.start()
+        yield listener.getsockname()
+        listener.shutdown(socket.SHUT_RDWR)  # which ends an accept, as closing does not
+        thread.join()
 
 
 @contextmanager
@@ -76,6 +90,7 @@ STARTS: dict[str, Start] = {
     "wscore_asyncio": partial(on_library, "asyncio"),
     "wscore_trio": partial(on_library, "trio"),
     "blocking": blocking,
+    "bare": bare,
     "anyio on asyncio": partial(on_anyio, "asyncio"),
     "anyio on trio": partial(on_anyio, "trio"),
     "asyncio's streams": on_streams,

@@ -361,7 +361,7 @@ def _wants_read(stage: _Stage) -> None:
         chunk = _frame(_TEXT, b"x" * 10_000) * 20
         client.sock.setblocking(False)
         sent = 0
-        while sent < _MUCH and select.select([], [client.sock], [], stage.prompt)[1]:
+        while sent < _MUCH and select.select([], [client.sock], [], 4 * stage.prompt)[1]:
             # a frame cut short is nobody's concern: nothing of it is read
             sent += client.sock.send(chunk)
         if sent >= _MUCH:

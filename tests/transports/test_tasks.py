@@ -76,6 +76,7 @@ def test_waiting_in_vain_again_and_again_keeps_nothing(library: str) -> None:
             anyio.create_task_group() as tasks,
         ):
             tasks.start_soon(ws.recv)
+            await VIRTUAL[library].settled()  # so that it waits first, and the polls beside it
 
             async def poll(times: int) -> int:
                 before, _ = tracemalloc.get_traced_memory()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import anyio
-
 from tests.transports.peer import Peer
 from tests.transports.test_room import Send, run
+
 from wscore import Config
 
 

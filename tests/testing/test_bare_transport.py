@@ -71,3 +71,8 @@ def test_what_is_taken_out_is_named(name: str, there: str, instead: str) -> None
     """And nothing else is."""
     assert BARE.count(there) == 1
     assert list(unmet(partial(bare, source=BARE.replace(there, instead)), [name])) == [name]
+
+
+def test_nothing_is_unmet_where_nothing_was_taken_out() -> None:
+    """By hand it can be done as well."""
+    assert unmet(bare) == {}

@@ -90,7 +90,6 @@ STARTS: dict[str, Start] = {
     "wscore_asyncio": partial(on_library, "asyncio"),
     "wscore_trio": partial(on_library, "trio"),
     "blocking": blocking,
-    "bare": bare,
     "anyio on asyncio": partial(on_anyio, "asyncio"),
     "anyio on trio": partial(on_anyio, "trio"),
     "asyncio's streams": on_streams,

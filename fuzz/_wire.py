@@ -68,7 +68,7 @@ def response(output: bytes) -> tuple[int | None, bytes]:
     client.receive_data(output)
     head = client.next_event()
     assert isinstance(head, h11.Response | h11.InformationalResponse), "no whole response head"
-    if head.status_code != 101:
+    if head.status_code != 101 and client.trailing_data[0]:  # an answer to HEAD has no content (RFC 9110 9.3.2)
         while not isinstance(event := client.next_event(), h11.EndOfMessage):
             assert isinstance(event, h11.Data), "a response that is not whole"
     return head.status_code, client.trailing_data[0]

@@ -26,6 +26,7 @@ def test_a_connection_leaves_no_garbage(serve: Any) -> None:
         wire.send(close_frame(1000))
         assert notes.next() == "over"
         wire.read_to_end()
+        wire.close()  # only now is it over at the other end
 
     connect()
     gc.collect()

@@ -11,6 +11,7 @@ than these are looked for where more of them are asked for, with `WSCORE_EXAMPLE
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 from hypothesis import Phase, settings
@@ -32,6 +33,9 @@ settings.register_profile(
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell ignores it for its background commands, and the commands that are tested would inherit that.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if "WSCORE_EXAMPLES" not in os.environ and not config.getoption("--hypothesis-profile", None):
         settings.load_profile("the same in every run")
     if engine := config.getoption("engine"):

@@ -27,7 +27,7 @@ def _run(code: str) -> str:
 def test_the_first_screen_has_two_commands_of_one_line_each():
     """One installs and runs the demo, one the tests; each makes its own virtual environment."""
     demo, tests = _blocks("sh", FIRST_SCREEN)
-    for command, ends in ((demo, "bin/wscore demo"), (tests, "bin/pytest -q -n 2")):
+    for command, ends in ((demo, "bin/wscore demo"), (tests, "bin/pytest -q -n 4")):
         assert command.count("\n") == 1
         environment = command.split()[3]
         assert command.startswith(f"python3 -m venv {environment} && {environment}/bin/pip install ")

@@ -179,13 +179,28 @@ def test_a_signal_closes(url: str, number: signal.Signals) -> None:
         assert process.wait(TIMEOUT) == 130
 
 
-def test_a_second_signal_waits_for_nothing() -> None:
+def test_sigterm_ends_a_background_command(url: str) -> None:
+    """A shell starts background commands with SIGINT ignored; SIGTERM closes those as well."""
+    script = f"trap '' INT; exec {' '.join(CONNECT)} {url}"
+    with subprocess.Popen(["/bin/sh", "-c", script], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as ran:
+        assert ran.stderr is not None
+        assert ran.stderr.readline() == f"connected to {url}/\n"
+        ran.terminate()
+        try:
+            assert ran.wait(TIMEOUT) == 130
+        finally:
+            ran.kill()
+        assert ran.stderr.read() == "closed: 1000\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_waits_for_nothing(number: signal.Signals) -> None:
     """A server that does not answer the close delays nobody who insists."""
 
     def play(sock: socket.socket) -> None:
         upgrade(sock)
         sock.recv(1, socket.MSG_PEEK)  # the close frame
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         read_to_end(sock)
 
     with (
@@ -196,7 +211,7 @@ def test_a_second_signal_waits_for_nothing() -> None:
     ):
         assert process.stderr is not None
         assert process.stderr.readline().startswith("connected")
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         assert process.wait(5) == 130  # of the ten seconds that it would wait
         assert process.stderr.read() == "closed: 1000\n"
 

@@ -327,6 +327,7 @@ async def test_small_messages_are_not_held_back(connect: Any, script: Callable[.
             seen.append(other.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
             seen.append(other.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
         sock.sendall(frame(CLOSE, b"\x03\xe8", mask=None))
+        sock.shutdown(socket.SHUT_WR)
         read_to_end(sock)
 
     port = script(play)

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.realtime, pytest.mark.skipif(sys.platform != "linux", 
     [
         ["--backend", "asyncio"],
         pytest.param(["--backend", "uvloop", "--tls"], marks=pytest.mark.long),
-        ["--backend", "trio", "--tls"],
+        pytest.param(["--backend", "trio", "--tls"], marks=pytest.mark.long),
     ],
     ids=lambda arguments: arguments[1],
 )

@@ -90,6 +90,8 @@ class Call:
         """Connect, and talk until either end closes. Raises Failure."""
         try:
             asyncio.run(self._run())
+        except asyncio.CancelledError:  # by SIGTERM
+            raise KeyboardInterrupt from None
         except BrokenPipeError:
             # The interpreter writes what is left when it ends, and would fail again.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -117,8 +119,11 @@ class Call:
             proxy=self.proxy,
             unix_path=self.unix_path,
         )
-        # Where a service manager or `timeout` ends it, the server shall hear of that as it does of Ctrl+C.
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)
+        # A service manager or `timeout` ends it as Ctrl+C does: with a close frame. It does not become a SIGINT, which
+        # a shell lets its background commands ignore.
+        this_task = asyncio.current_task()
+        assert this_task is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this_task.cancel)
         ws: wscore_asyncio.WebSocket | None = None
         try:
             async with connecting as ws:

@@ -1,4 +1,4 @@
-"""Builds the optional C part, `wscore._frames._speedups`, where that can be done.
+"""Builds the optional C part, `wscore._core.frames._speedups`, where that can be done.
 
 With it the wheel is one for this platform and all CPython from 3.11 on; without it, for want of a compiler or because
 WSCORE_PURE=1 asks for that, the wheel is pure Python, and everything works. Nothing but the repository's own C file
@@ -17,8 +17,8 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-MODULE = "wscore._frames._speedups"
-SOURCE = Path("src/wscore/_frames/_speedups.c")
+MODULE = "wscore._core.frames._speedups"
+SOURCE = Path("src/wscore/_core/frames/_speedups.c")
 
 
 class SpeedupsHook(BuildHookInterface):  # type: ignore[type-arg]
@@ -44,7 +44,7 @@ class SpeedupsHook(BuildHookInterface):  # type: ignore[type-arg]
             fresh = shutil.copy(built, target.with_name(f"{target.name}.{os.getpid()}"))
             os.replace(fresh, target)
         else:
-            build_data["force_include"][str(built)] = f"wscore/_frames/{built.name}"
+            build_data["force_include"][str(built)] = f"wscore/_core/frames/{built.name}"
         build_data["pure_python"] = False
         build_data["tag"] = f"cp311-abi3-{platform()}"
 

@@ -114,8 +114,8 @@ def bare(_: str) -> Callable[[bytes], bytes]:
 def engine(name: str) -> Callable[[bytes], bytes]:
     """One of wscore's engines."""
     from wscore import Config
-    from wscore._frames.native import NativeCodec
-    from wscore._frames.wsproto import WsprotoCodec
+    from wscore._core.frames.native import NativeCodec
+    from wscore._core.frames.wsproto import WsprotoCodec
 
     codec = (NativeCodec if name == "native" else WsprotoCodec)(Config(), None)
     receive, run, begin_turn, next_event, text, binary = (
@@ -284,7 +284,7 @@ class Worker:
 
 def accelerated() -> bool:
     """Tell whether the C part is there."""
-    from wscore._frames import _mask
+    from wscore._core.frames import mask as _mask
 
     return _mask.ACCELERATED
 

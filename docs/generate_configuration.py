@@ -14,7 +14,7 @@ PAGE = Path(__file__).parent / "reference" / "configuration.md"
 HEAD = """\
 # Configuration
 
-<!-- Written by docs/generate_configuration.py from src/wscore/_config.py; edit that. -->
+<!-- Written by docs/generate_configuration.py from src/wscore/_core/config.py; edit that. -->
 
 `wscore.Config` holds every limit and every timeout. Give it to a transport, `serve(app, config=Config(max_queue=8))`,
 or to a `ServerConnection`. All fields are keywords; the object cannot be changed, and one serves all connections.
@@ -30,7 +30,7 @@ An option is one of `wscore run`.
 
 def options() -> dict[str, str]:
     """Give each field's option on the command line."""
-    table: dict[str, str] = importlib.import_module("wscore.cli")._CONFIG_OPTIONS
+    table: dict[str, str] = importlib.import_module("wscore._cli.main")._CONFIG_OPTIONS
     return {field: option for option, field in table.items()}
 
 

@@ -6,7 +6,7 @@ import h11
 
 from fuzz._loop import fuzz
 from wscore import Config
-from wscore._handshake import read_plain
+from wscore._core.http.server_handshake import read_plain
 
 CONFIG = Config(max_head_size=600, max_headers=12)
 

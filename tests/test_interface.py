@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from wscore._interface import Interface, as_asgi3, interface_of
+from wscore._core.asgi.interface import Interface, as_asgi3, interface_of
 
 
 async def asgi3(scope: Any, receive: Any, send: Any) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from wscore.listening import Listeners
+from wscore.transport.listening import Listeners
 
 
 def tcp(host: str, port: int) -> Listeners:
@@ -97,7 +97,7 @@ def test_a_server_that_starts_keeps_its_socket(tmp_path: Path) -> None:
 def test_a_server_that_was_killed_while_it_started_is_replaced(tmp_path: Path) -> None:
     """Its claim on the path has ended with it."""
     path = str(tmp_path / "s")
-    code = "import os, sys; from wscore.listening import Listeners; Listeners.unix(sys.argv[1]); os._exit(0)"
+    code = "import os, sys; from wscore.transport.listening import Listeners; Listeners.unix(sys.argv[1]); os._exit(0)"
     subprocess.run([sys.executable, "-c", code, path], check=True, timeout=60)
     assert sorted(each.name for each in tmp_path.iterdir()) == ["s", "s.lock"]
     listeners = Listeners.unix(path)

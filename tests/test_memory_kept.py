@@ -1,4 +1,4 @@
-"""`wscore.memory`: a process that has asked for it uses freed memory again instead of giving it back."""
+"""`wscore.transport.allocator`: a process that has asked for it uses freed memory again instead of giving it back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 PROGRAM = """
 import resource
-from wscore.memory import keep_freed_memory
+from wscore.transport.allocator import keep_freed_memory
 
 def faults(rounds):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -10,7 +10,7 @@ import anyio
 from anyio import abc, lowlevel
 
 from wscore import Application, Channel, Config, Scope, ServerConnection, ServerDriver
-from wscore.sockets import peer_of
+from wscore.transport.sockets import peer_of
 
 GONE = (anyio.BrokenResourceError, anyio.ClosedResourceError)
 
@@ -104,5 +104,5 @@ class Connection(ServerDriver):
 
 async def serve(app: Application, listener: abc.Listener[Any], config: Config, tls: Any = None) -> None:
     """Serve `app` on what `anyio.create_tcp_listener` gave, until cancelled; over TLS with
-    `tls=partial(wscore.tls.TLS, context, server_side=True)`."""
+    `tls=partial(wscore.transport.tls.TLS, context, server_side=True)`."""
     await listener.serve(lambda stream: Connection(stream, app, config, tls() if tls else None).run())

@@ -8,7 +8,7 @@ import threading
 import time
 
 from wscore import Application, Config, Scope, ServerConnection, ServerDriver
-from wscore.sockets import peer_of, set_up
+from wscore.transport.sockets import peer_of, set_up
 
 
 class Connection(ServerDriver):

@@ -43,9 +43,9 @@ Beside the core, each loaded by who asks for it. What knows sockets, TLS or the 
 Nothing that this module imports imports asyncio, trio, anyio, socket, ssl, threading or random.
 """
 
-from ._access import Stats
-from ._admission import Admission, admission, out_of_resources
-from ._asgi import (
+from ._core.access import Stats
+from ._core.admission import Admission, admission, out_of_resources
+from ._core.asgi.messages import (
     Application,
     ConnectMessage,
     DisconnectMessage,
@@ -55,16 +55,16 @@ from ._asgi import (
     ReceiveMessage,
     Scope,
 )
-from ._backoff import Backoff
-from ._channel import Channel
-from ._client import ClientConnection
-from ._client_driver import ClientDriver
-from ._close import Close
-from ._closing import Closing
-from ._config import Config
-from ._driver import Driver
-from ._ends import CloseInfo
-from ._errors import (
+from ._core.backoff import Backoff
+from ._core.driver.channel import Channel
+from ._core.client import ClientConnection
+from ._core.driver.client import ClientDriver
+from ._core.close import Close
+from ._core.closing import Closing
+from ._core.config import Config
+from ._core.driver.base import Driver
+from ._core.termination import CloseInfo
+from ._core.errors import (
     ClientDisconnected,
     ConnectionClosed,
     HandshakeFailed,
@@ -77,16 +77,16 @@ from ._errors import (
     StartupFailed,
     caused_by_disconnect,
 )
-from ._failures import Report, why_logged
-from ._handshake import Request, Response
-from ._lifecycle import State
-from ._lifespan import Lifespan, LifespanMode, LifespanPhase
-from ._prepared import Prepared, post_extension
-from ._server import ServerConnection
-from ._server_driver import ServerDriver
-from ._shutdown import Shutdown, ShutdownAct
-from ._tls import TLSObject, tls_extension
-from ._uri import URI, parse_uri
+from ._core.asgi.failures import Report, why_logged
+from ._core.http.server_handshake import Request, Response
+from ._core.lifecycle import State
+from ._core.asgi.lifespan import Lifespan, LifespanMode, LifespanPhase
+from ._core.prepared_message import Prepared, post_extension
+from ._core.server import ServerConnection
+from ._core.driver.server import ServerDriver
+from ._core.shutdown import Shutdown, ShutdownAct
+from ._core.asgi.tls_extension import TLSObject, tls_extension
+from ._core.http.uri import URI, parse_uri
 
 __all__ = [
     "URI",

@@ -1,5 +1,5 @@
 """`python -m wscore` is the `wscore` command."""
 
-from .cli import main
+from ._cli.main import main
 
 raise SystemExit(main())

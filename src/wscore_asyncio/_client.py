@@ -6,10 +6,10 @@ import asyncio
 from types import TracebackType
 
 from wscore import Channel, ClientConnection, HandshakeFailed
-from wscore.client import Link as ClientLink
-from wscore.client import WebSocket as ClientWebSocket
-from wscore.connecting import Call, Pauses
-from wscore.sockets import set_up
+from wscore.transport.client import Link as ClientLink
+from wscore.transport.client import WebSocket as ClientWebSocket
+from wscore.transport.connecting import Call, Pauses
+from wscore.transport.sockets import set_up
 
 from ._dialing import dial
 from ._port import Port
@@ -54,7 +54,7 @@ class Link(Port[ClientConnection], ClientLink, asyncio.Protocol):
 class connect(Call):
     """Connect: `async with connect("ws://127.0.0.1:8000/chat") as ws: await ws.send("hello")`.
 
-    `wscore.connecting.Call` says what it takes. Entered, it raises HandshakeRefused, HandshakeTimeout, ProxyRefused,
+    `wscore.transport.connecting.Call` says what it takes. Entered, it raises HandshakeRefused, HandshakeTimeout, ProxyRefused,
     HandshakeFailed, and InvalidMessage for what cannot stand in the request. Leaving the context closes with 1000.
     Cancelled on entering, it leaves no socket and no task.
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from wscore import Application, Channel, Config, Peer, Scope, ServerConnection, ServerDriver
-from wscore.logs import logger
+from wscore._logs import logger
 
 from ._port import Port
 

@@ -9,7 +9,7 @@ import asyncio
 import socket
 from typing import Any
 
-from wscore.connecting import ATTEMPT_DELAY, Destination, in_turn
+from wscore.transport.connecting import ATTEMPT_DELAY, Destination, in_turn
 
 __all__ = ["dial"]
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar, cast
 
 from wscore import ClientConnection, Driver, ServerConnection
-from wscore.sockets import unacknowledged
+from wscore.transport.sockets import unacknowledged
 
 from ._wakeup import Wakeup
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from typing import Protocol, TypeVar
 
-from wscore.connecting import Pauses, Reconnecting
+from wscore.transport.connecting import Pauses, Reconnecting
 
 from ._waiting import Loop
 

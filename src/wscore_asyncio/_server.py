@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from wscore import Admission, Application, Config, LifespanMode, admission
-from wscore.serving import Options, Serving
-from wscore.sockets import peer_of
-from wscore.tls import TLS
+from wscore.transport.serving import Options, Serving
+from wscore.transport.sockets import peer_of
+from wscore.transport.tls import TLS
 
 from ._connection import Connection, Service
 from ._waiting import Loop

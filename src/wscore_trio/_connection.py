@@ -15,8 +15,8 @@ from typing import Any
 import trio
 
 from wscore import Application, Channel, Config, Scope, ServerConnection, ServerDriver
-from wscore.logs import logger
-from wscore.sockets import peer_of
+from wscore._logs import logger
+from wscore.transport.sockets import peer_of
 
 from ._port import Port
 

@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 import trio
 
 from wscore import ClientConnection, Driver, ServerConnection
-from wscore.sockets import unacknowledged
+from wscore.transport.sockets import unacknowledged
 
 __all__ = ["Port"]
 

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 import trio
 
-from wscore.connecting import Pauses, Reconnecting
+from wscore.transport.connecting import Pauses, Reconnecting
 
 from ._waiting import Loop
 

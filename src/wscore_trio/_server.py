@@ -12,8 +12,8 @@ from typing import Any, Final
 import trio
 
 from wscore import Admission, Application, Config, LifespanMode, StartupFailed, admission
-from wscore.serving import Options, Serving
-from wscore.tls import TLS
+from wscore.transport.serving import Options, Serving
+from wscore.transport.tls import TLS
 
 from ._connection import Connection
 from ._waiting import Loop

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from wscore.app._shown import shown
-from wscore.logs import logger
+from wscore._logs import logger
 
 
 @pytest.fixture

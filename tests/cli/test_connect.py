@@ -20,7 +20,7 @@ from tests.client.servers import Proxy, read_request, read_to_end, scripted, upg
 from tests.conformance.harness import TRANSPORTS, Running
 from tests.conformance.wire import CLOSE, TEXT, frame
 
-from wscore._cli._terminal import shown
+from wscore._cli.connect.terminal import shown
 
 from ..real_time import PATIENCE, TIMEOUT, scaled
 

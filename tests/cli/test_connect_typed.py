@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from wscore._cli._terminal import _folded
+from wscore._cli.connect.terminal import _folded
 
 from ..client.servers import echo, read_to_end, scripted, upgrade
 from ..conformance.harness import TRANSPORTS, Gate, Running, quick

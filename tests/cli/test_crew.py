@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wscore._cli._crew import FIRST_DELAY, LONGEST_DELAY, SETTLING, STEADY, TRIES, Crew
-from wscore._cli._failure import Failure
-from wscore._cli._plan import ABORT, Act, Do, Verdict
+from wscore._cli.supervisor.worker_pool import FIRST_DELAY, LONGEST_DELAY, SETTLING, STEADY, TRIES, Crew
+from wscore._cli.failure import Failure
+from wscore._cli.supervisor.policy import ABORT, Act, Do, Verdict
 
 PATIENCE = 16.0
 WHY = Failure("the database is away")

@@ -9,9 +9,9 @@ import anyio
 import pytest
 from websockets.sync.client import connect
 
-from wscore._demo import conversation
-from wscore._demo.chat import QUEUE, TOO_SLOW, chat, rooms
-from wscore._demo.conversation import ConversationFailed, hold_conversation
+from wscore._cli.demo import conversation
+from wscore._cli.demo.chat import QUEUE, TOO_SLOW, chat, rooms
+from wscore._cli.demo.conversation import ConversationFailed, hold_conversation
 
 from ..real_time import TIMEOUT
 

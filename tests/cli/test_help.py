@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from wscore.cli import main
+from wscore._cli.main import main
 
 
 @pytest.mark.parametrize("command", ["run", "connect", "demo"])

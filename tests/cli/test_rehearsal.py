@@ -1,8 +1,8 @@
 """The plan of `--reload`, without processes: one worker, ended and started again when the code changes."""
 
-from wscore._cli._failure import WRONG_USAGE, Failure
-from wscore._cli._plan import ABORT, Act, Do, Verdict
-from wscore._cli._rehearsal import Rehearsal
+from wscore._cli.failure import WRONG_USAGE, Failure
+from wscore._cli.supervisor.policy import ABORT, Act, Do, Verdict
+from wscore._cli.supervisor.reloader import Rehearsal
 
 PATIENCE = 16.0
 WHY = Failure("invalid syntax")

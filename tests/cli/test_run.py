@@ -277,7 +277,7 @@ def test_the_installed_command_is_the_same(command):
     script = (
         "import sys; from importlib.metadata import entry_points as e; sys.exit(e(name='wscore')['wscore'].load()())"
     )
-    code = script if _is_installed() else "import sys; from wscore.cli import main; sys.exit(main())"
+    code = script if _is_installed() else "import sys; from wscore._cli.main import main; sys.exit(main())"
     result = subprocess.run(
         [sys.executable, "-c", code, "--version"],
         env=command.environment,

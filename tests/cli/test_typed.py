@@ -2,7 +2,7 @@
 
 import pytest
 
-from wscore._cli._typed import CloseIt, Help, PingIt, Say, Typed, Wrong, read
+from wscore._cli.connect.commands import CloseIt, Help, PingIt, Say, Typed, Wrong, read
 
 
 @pytest.mark.parametrize(

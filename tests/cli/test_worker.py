@@ -9,14 +9,14 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from wscore._cli._worker import Inheritance
+from wscore._cli.supervisor.worker import Inheritance
 
 from ..real_time import TIMEOUT
 
 START = """
 import os, signal, sys, time
-from wscore._cli._failure import Failure
-from wscore._cli._worker import Inheritance, Line
+from wscore._cli.failure import Failure
+from wscore._cli.supervisor.worker import Inheritance, Line
 
 inheritance = Inheritance.parse(sys.argv[1])
 line = Line(inheritance.line)

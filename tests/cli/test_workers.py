@@ -174,7 +174,7 @@ def test_the_installed_script_has_workers_too(command):
     """A worker is `python -m wscore`, but it looks for modules where the script does: not in the folder it runs in."""
     (command.folder / "workers.py").write_text(APPLICATION)
     (command.folder / "argparse.py").write_text("raise ImportError('not the one of the standard library')")
-    code = "import sys; from wscore.cli import main; sys.exit(main())"
+    code = "import sys; from wscore._cli.main import main; sys.exit(main())"
     with subprocess.Popen(
         [sys.executable, "-P", "-c", code, "run", "workers:tells", "--workers", "1", "--port", "0"],
         cwd=command.folder,

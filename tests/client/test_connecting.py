@@ -24,7 +24,7 @@ from wscore import (
     InvalidMessage,
     InvalidURI,
 )
-from wscore.connecting import Destination
+from wscore.transport.connecting import Destination
 
 from ..conformance.harness import far_end
 from ..conformance.wire import CLOSE, TEXT, frame

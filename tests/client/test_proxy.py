@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from wscore import Config, HandshakeFailed, HandshakeTimeout, InvalidURI, ProxyRefused
-from wscore.connecting import Destination
+from wscore.transport.connecting import Destination
 
 from .servers import Proxy, echo, nobody_listens, read_request, read_to_end
 

@@ -232,7 +232,7 @@ def test_startup_takes_too_long(serve: Any) -> None:
 
 def test_a_slow_startup_is_told(serve: Any, errors: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """After some seconds the log says what is waited for; the application is served when it has started."""
-    monkeypatch.setattr("wscore._lifespan.STARTUP_NOTICE", 0.05)
+    monkeypatch.setattr("wscore._core.asgi.lifespan.STARTUP_NOTICE", 0.05)
     told = Gate()
 
     class Telling(logging.Handler):

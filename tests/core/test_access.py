@@ -4,8 +4,8 @@ from typing import Any
 
 from tests.core.peer import head
 from wscore import Config, Peer, Scope, ServerConnection, Stats
-from wscore._access import answered_line, closed_line
-from wscore._ends import RETURNED
+from wscore._core.access import answered_line, closed_line
+from wscore._core.termination import RETURNED
 
 PEER = Peer(client=("192.0.2.7", 50123))
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.core.peer import BINARY, CLOSE, TEXT, Client, Frame, close, frame, head, ping, pong, read_response, text
 from wscore import ClientDisconnected, Closing, Config, InvalidMessage, LocalProtocolError, ServerConnection, State
-from wscore._close import is_sendable
+from wscore._core.close import is_sendable
 
 ACCEPT = {"type": "websocket.accept"}
 RESPONSE_START = {"type": "websocket.http.response.start", "status": 418, "headers": [(b"x-pot", b"tea")]}

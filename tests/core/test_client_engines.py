@@ -12,10 +12,10 @@ from tests.core import peer
 from tests.core.peer import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, frame
 from tests.core.test_invariants import few
 from wscore import Close, Config
-from wscore._deflate import Deflate
-from wscore._frames import ClientFrameCodec
-from wscore._frames.native_client import NativeClientCodec
-from wscore._frames.wsproto import WsprotoCodec
+from wscore._core.frames.deflate import Deflate
+from wscore._core.frames.codec import ClientFrameCodec
+from wscore._core.frames.native_client import NativeClientCodec
+from wscore._core.frames.wsproto import WsprotoCodec
 
 CONFIG = Config(max_message_size=300, max_fragments=8, compression_min_size=10)
 AGREED = Deflate(False, False, 12, 12)

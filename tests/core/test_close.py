@@ -3,7 +3,7 @@
 import pytest
 
 from wscore import Close
-from wscore._close import MAX_REASON_BYTES, NO_CODE, MalformedClose, close_payload, is_sendable, read_close_payload
+from wscore._core.close import MAX_REASON_BYTES, NO_CODE, MalformedClose, close_payload, is_sendable, read_close_payload
 
 
 def test_codes_that_may_be_sent():

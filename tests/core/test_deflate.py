@@ -14,8 +14,8 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 from websockets.frames import Frame, Opcode
 from websockets.headers import parse_extension
 
-from wscore._config import Config
-from wscore._deflate import (
+from wscore._core.config import Config
+from wscore._core.frames.deflate import (
     CorruptDeflate,
     Deflate,
     Deflater,

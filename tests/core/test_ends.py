@@ -3,10 +3,10 @@
 import pytest
 
 from wscore import Close
-from wscore import _ends as ends
-from wscore._frames import Violation
-from wscore._handshake import refusal
-from wscore._lifecycle import Timer
+from wscore._core import termination as ends
+from wscore._core.frames.codec import Violation
+from wscore._core.http.server_handshake import refusal
+from wscore._core.lifecycle import Timer
 
 
 def caused(cause: Exception, error: Exception) -> Exception:

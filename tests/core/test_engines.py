@@ -40,8 +40,8 @@ from tests.core.peer import (
     text,
 )
 from wscore import Config, ServerConnection
-from wscore._frames.native import NativeCodec
-from wscore._frames.wsproto import WsprotoCodec
+from wscore._core.frames.native import NativeCodec
+from wscore._core.frames.wsproto import WsprotoCodec
 
 EXAMPLES = int(os.environ.get("WSCORE_EXAMPLES", "150"))
 some = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))

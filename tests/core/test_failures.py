@@ -8,7 +8,7 @@ import traceback
 import pytest
 
 from wscore import ClientDisconnected, why_logged
-from wscore._failures import headline, interrupts, named, told
+from wscore._core.asgi.failures import headline, interrupts, named, told
 
 BEGINNING = "Traceback (most recent call last):"
 LEFT = ClientDisconnected(1001, "")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from wscore._asgi import ReceivedMessage
-from wscore._inbox import Inbox, payload_size
+from wscore._core.asgi.messages import ReceivedMessage
+from wscore._core.receive_queue import Inbox, payload_size
 
 CONNECT: ReceivedMessage = {"type": "websocket.connect"}
 DISCONNECT: ReceivedMessage = {"type": "websocket.disconnect", "code": 1000, "reason": ""}

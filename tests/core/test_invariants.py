@@ -28,7 +28,7 @@ from websockets.client import ClientProtocol
 from tests.core import peer
 from tests.core.peer import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Client, frame, head
 from wscore import ClientDisconnected, Closing, Config, InvalidMessage, LocalProtocolError, ServerConnection, State
-from wscore._lifecycle import TRANSITIONS
+from wscore._core.lifecycle import TRANSITIONS
 
 EXAMPLES = int(os.environ.get("WSCORE_EXAMPLES", "50"))
 few = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))

@@ -3,10 +3,10 @@
 import pytest
 
 from wscore import Config, State, Stats
-from wscore._keepalive import Keepalive
-from wscore._lifecycle import Timer
-from wscore._output import Output
-from wscore._timers import Timers
+from wscore._core.keepalive import Keepalive
+from wscore._core.lifecycle import Timer
+from wscore._core.send_buffer import Output
+from wscore._core.timers import Timers
 
 
 class Watched:

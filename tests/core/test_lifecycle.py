@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from wscore._asgi import TRIGGERS
-from wscore._lifecycle import ARMED, CLIENT_TRANSITIONS, LATER, TRANSITIONS, Effect, State, Step, Timer, Trigger, follow
-from wscore._server import ServerConnection
+from wscore._core.asgi.messages import TRIGGERS
+from wscore._core.lifecycle import ARMED, CLIENT_TRANSITIONS, LATER, TRANSITIONS, Effect, State, Step, Timer, Trigger, follow
+from wscore._core.server import ServerConnection
 
 Table = dict[State, dict[Trigger, Step]]
 

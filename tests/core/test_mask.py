@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wscore._frames import _mask
+from wscore._core.frames import mask as _mask
 
-BUILT = importlib.util.find_spec("wscore._frames._speedups") is not None
+BUILT = importlib.util.find_spec("wscore._core.frames._speedups") is not None
 in_c = pytest.mark.skipif(not BUILT, reason="the C part is not built")
 
 SIZES = [*range(300), 1022, 1023, 1024, 1025, 4095, 4096, 65_535, 65_536, 65_537, 69_999, 70_000]
@@ -27,7 +27,7 @@ Unmask = Callable[[bytes, int, int], bytes]
 def ways() -> list[object]:
     found: list[object] = [pytest.param((_mask.python_mask, _mask.python_unmask), id="python")]
     if BUILT:
-        from wscore._frames import _speedups
+        from wscore._core.frames import _speedups
 
         found.append(pytest.param((_speedups.mask, _speedups.unmask), id="c"))
     return found
@@ -69,7 +69,7 @@ def test_any_bytes_are_masked_as_the_rfc_says(data: bytes, key: bytes, before: b
 @in_c
 def test_c_is_right_at_every_alignment_and_every_turn_of_the_key() -> None:
     """As Python is, at every offset into a buffer, with the key turned by what came before."""
-    from wscore._frames import _speedups
+    from wscore._core.frames import _speedups
 
     rng = random.Random(11)
     data = rng.randbytes(70_100)
@@ -90,7 +90,7 @@ def test_c_is_right_at_every_alignment_and_every_turn_of_the_key() -> None:
 @in_c
 def test_c_takes_any_buffer() -> None:
     """bytes, bytearray and memoryview; a buffer that is not contiguous is refused."""
-    from wscore._frames import _speedups
+    from wscore._core.frames import _speedups
 
     key = b"\x37\xfa\x21\x3d"
     for data in (b"data", bytearray(b"data"), memoryview(b"data")):
@@ -102,7 +102,7 @@ def test_c_takes_any_buffer() -> None:
 @in_c
 def test_c_refuses_what_lies_outside_the_buffer() -> None:
     """It reads nothing that it was not given."""
-    from wscore._frames import _speedups
+    from wscore._core.frames import _speedups
 
     for key in (b"", b"abc", b"abcde"):
         with pytest.raises(ValueError, match="four bytes"):
@@ -124,7 +124,7 @@ def test_c_refuses_what_lies_outside_the_buffer() -> None:
 @in_c
 def test_c_holds_on_to_nothing() -> None:
     """Neither what it was given, refused or not, nor what it gave."""
-    from wscore._frames import _speedups
+    from wscore._core.frames import _speedups
 
     data, key = bytearray(b"0123456789"), bytearray(b"abcd")
     counts = sys.getrefcount(data), sys.getrefcount(key)
@@ -143,7 +143,7 @@ def test_c_holds_on_to_nothing() -> None:
 @pytest.mark.parametrize("pure", ["", "1"])
 def test_wscore_pure_leaves_the_c_part_out(pure: str) -> None:
     """An operator can do without it, and without an error where it was never built."""
-    code = "from wscore._frames import _mask; print(_mask.ACCELERATED, _mask.mask is _mask.python_mask)"
+    code = "from wscore._core.frames.codec import _mask; print(_mask.ACCELERATED, _mask.mask is _mask.python_mask)"
     environment = os.environ | {"WSCORE_PURE": pure, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     accelerated = BUILT and not pure

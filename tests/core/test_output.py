@@ -2,7 +2,7 @@
 
 import pytest
 
-from wscore._output import Output
+from wscore._core.send_buffer import Output
 
 
 def test_nothing_waits_at_first():

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.core.peer import KEY, head
 from wscore import Config, Request
-from wscore._handshake import _KEY, _PLAIN, HeadReader, read_plain
+from wscore._core.http.server_handshake import _KEY, _PLAIN, HeadReader, read_plain
 
 CONFIG = Config()
 BROWSER = (

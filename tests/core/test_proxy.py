@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from wscore import Config, HandshakeFailed, InvalidURI, ProxyRefused, parse_uri
-from wscore._proxy import Proxy, ProxyHandshake, parse_proxy
+from wscore._core.http.proxy import Proxy, ProxyHandshake, parse_proxy
 
 PROXY = Proxy(secure=False, host="proxy.example", port=3128, authorization=None)
 OK = b"HTTP/1.1 200 Connection established\r\n\r\n"

@@ -7,8 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.core.peer import BINARY, CLOSE, CONTINUATION, PING, TEXT, frame
-from wscore._frames._mask import ACCELERATED
-from wscore._frames._scan import Scan, python_scan, python_scan_unmasked, scan, scan_unmasked
+from wscore._core.frames.mask import ACCELERATED
+from wscore._core.frames.scan import Scan, python_scan, python_scan_unmasked, scan, scan_unmasked
 
 LIMIT = 70_000
 ALL = 1 << 30

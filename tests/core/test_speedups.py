@@ -15,14 +15,14 @@ import pytest
 
 from tests.core.peer import BINARY, TEXT
 from tests.core.peer import frame as wire
-from wscore._frames._mask import ACCELERATED, python_mask, python_unmask
-from wscore._frames._scan import python_scan, python_scan_unmasked
-from wscore._frames._write import python_frame
+from wscore._core.frames.mask import ACCELERATED, python_mask, python_unmask
+from wscore._core.frames.scan import python_scan, python_scan_unmasked
+from wscore._core.frames.write import python_frame
 
 if not ACCELERATED:
     pytest.skip("the C part is not built, or left out", allow_module_level=True)
 
-from wscore._frames import _speedups
+from wscore._core.frames import _speedups
 
 LARGEST = 70_000
 ALL = 1 << 30

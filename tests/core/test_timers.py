@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from wscore import Config
-from wscore._lifecycle import ARMED, LATER, State, Timer
-from wscore._timers import DURATIONS, Timers
+from wscore._core.lifecycle import ARMED, LATER, State, Timer
+from wscore._core.timers import DURATIONS, Timers
 
 
 def timers(**durations: Any) -> Timers:

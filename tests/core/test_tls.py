@@ -8,7 +8,7 @@ import trustme
 
 from tests.core.peer import Client, head
 from wscore import Peer, tls_extension
-from wscore._tls import _escaped, _name
+from wscore._core.asgi.tls_extension import _escaped, _name
 
 CA = trustme.CA()
 

@@ -1,4 +1,4 @@
-"""TLS without a socket (`wscore.tls`), against the standard library's other side in memory, and against itself."""
+"""TLS without a socket (`wscore.transport.tls`), against the standard library's other side in memory, and against itself."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import ssl
 import pytest
 import trustme
 
-from wscore.tls import TLS
+from wscore.transport.tls import TLS
 
 
 class Server:

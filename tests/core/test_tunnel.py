@@ -9,9 +9,9 @@ import pytest
 import trustme
 
 from wscore import Config, ProxyRefused, parse_uri
-from wscore._proxy import Proxy, ProxyHandshake
-from wscore._tunnel import Step, Tunnel
-from wscore.tls import TLS
+from wscore._core.http.proxy import Proxy, ProxyHandshake
+from wscore.transport.tunnel import Step, Tunnel
+from wscore.transport.tls import TLS
 
 OK = b"HTTP/1.1 200 Connection established\r\n\r\n"
 AUTHORITY = trustme.CA()

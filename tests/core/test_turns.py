@@ -28,10 +28,11 @@ from tests.core.peer import (
     pieces,
 )
 from wscore import ClientConnection, Close, Config, ConnectionClosed, ServerConnection, ServerDriver, State
-from wscore import _endpoint as endpoint
-from wscore._frames import _messages as messages
-from wscore._frames import native, wsproto
-from wscore.client import Link, WebSocket
+from wscore._core import endpoint as endpoint
+from wscore._core.frames import assembler as messages
+from wscore._core.frames import native
+from wscore._core.frames import wsproto
+from wscore.transport.client import Link, WebSocket
 
 EXAMPLES = int(os.environ.get("WSCORE_EXAMPLES", "150"))
 

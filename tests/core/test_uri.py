@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wscore import URI, InvalidURI, parse_uri
-from wscore._uri import redirected
+from wscore._core.http.uri import redirected
 
 VALID = {
     "ws://h": URI(False, "h", 80, "/"),

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from tests.core.peer import BINARY, CLOSE, PING, PONG, TEXT
 from tests.core.peer import frame as expected
-from wscore._frames._mask import ACCELERATED
-from wscore._frames._write import frame, masked_frame, python_frame, python_masked_frame
+from wscore._core.frames.mask import ACCELERATED
+from wscore._core.frames.write import frame, masked_frame, python_frame, python_masked_frame
 
 KEY = b"\x37\xfa\x21\x3d"
 

@@ -13,7 +13,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 def test_the_page_on_configuration_is_not_stale() -> None:
     """docs/reference/configuration.md says what Config and the command line say; run docs/generate_configuration.py."""
-    pytest.importorskip("wscore.cli")
+    pytest.importorskip("wscore._cli.main")
     script = runpy.run_path(str(DOCS / "generate_configuration.py"))
     assert (DOCS / "reference" / "configuration.md").read_text() == script["page"]()
 

@@ -18,7 +18,7 @@ from websockets.sync.client import connect
 from tests.test_transports_are_thin import lines_of_code
 from tests.testing.transports import STARTS, on_anyio
 from wscore import Config
-from wscore.tls import TLS
+from wscore.transport.tls import TLS
 
 DOCS = Path(__file__).parents[2] / "docs"
 PROGRAMS = {

@@ -3,7 +3,7 @@
 import pytest
 from docs import generate_lifecycle
 
-from wscore._lifecycle import CLIENT_TRANSITIONS, TRANSITIONS
+from wscore._core.lifecycle import CLIENT_TRANSITIONS, TRANSITIONS
 
 
 def test_the_lifecycle_page_is_fresh():

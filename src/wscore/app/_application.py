@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 import anyio
 
 from wscore import Application, Scope
-from wscore.logs import logger
+from wscore._logs import logger
 
 from ._address import Address
 from ._disconnect import WebSocketDisconnect

@@ -23,7 +23,7 @@ from typing import Any, Final, NamedTuple, Union, get_args, get_origin
 
 import anyio
 
-from wscore.logs import logger
+from wscore._logs import logger
 
 from ._disconnect import WebSocketDisconnect
 from ._injection import Context, InjectionError, Injector, Plan, call, signature_of

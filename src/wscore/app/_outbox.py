@@ -16,7 +16,7 @@ import anyio
 import anyio.abc
 
 from wscore import Prepared
-from wscore.logs import logger
+from wscore._logs import logger
 
 from ._disconnect import WebSocketDisconnect
 from ._websocket import WebSocket

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from wscore import Backoff
-from wscore.logs import logger
+from wscore._logs import logger
 
 from ._backplane import Deliver, Envelope
 from ._redis_message import Names, encode

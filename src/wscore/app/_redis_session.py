@@ -23,7 +23,7 @@ from coredis.exceptions import ConnectionError as ConnectionLost
 from coredis.exceptions import ReadOnlyError, RedisError
 from coredis.pool import ConnectionPool
 
-from wscore.logs import logger
+from wscore._logs import logger
 
 from ._backplane import Deliver
 from ._redis_message import Malformed, Names, decode, decode_name, encode_name, sent_by

@@ -17,7 +17,7 @@ import anyio.from_thread
 import anyio.lowlevel
 
 from wscore import Prepared
-from wscore.logs import logger
+from wscore._logs import logger
 
 from ._backplane import Backplane, Envelope
 from ._outbox import Outbox, SlowPolicy, payload_size

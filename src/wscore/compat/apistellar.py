@@ -29,7 +29,7 @@ from ..app._handlers import Hooks, Runner, reply, run_hooks
 from ..app._injection import Context, Named, Plan, call, signature_of
 from ..app._routing import Converter
 from ..app._shown import shown
-from ..logs import logger
+from .._logs import logger
 from . import _http as http
 from ._http import (
     URL,

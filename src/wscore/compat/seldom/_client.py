@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from wscore import ClientConnection, Config, ConnectionClosed, HandshakeFailed, InvalidMessage, LocalProtocolError
-from wscore.connecting import Destination
+from wscore.transport.connecting import Destination
 
 from ._case import log
 from ._connection import Connection

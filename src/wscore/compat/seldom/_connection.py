@@ -11,7 +11,7 @@ import time
 from typing import Any, Final
 
 from wscore import ClientConnection, ClientDriver, HandshakeFailed
-from wscore.connecting import Destination
+from wscore.transport.connecting import Destination
 
 __all__ = ["Connection"]
 

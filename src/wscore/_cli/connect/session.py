@@ -1,0 +1,261 @@
+"""`wscore connect`: lines become messages, messages become lines."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http
+import os
+import signal
+import ssl
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import wscore_asyncio
+from wscore import (
+    Config,
+    ConnectionClosed,
+    HandshakeFailed,
+    HandshakeRefused,
+    InvalidMessage,
+    InvalidURI,
+    LocalProtocolError,
+)
+
+from ..failure import WRONG_USAGE, Failure, one_line
+from .escaping import spelled_out
+from .terminal import Terminal, shown
+from .commands import HELP, CloseIt, Help, PingIt, Say, Typed, Wrong, read
+
+__all__ = ["Call", "tls_context"]
+
+_SEEN: Final = 200  # characters of a refusal's body
+_AHEAD: Final = 16  # lines that are read before they are sent
+
+
+class Typist:
+    """Lines on their way from the thread that reads them, no faster than they are dealt with."""
+
+    def __init__(self) -> None:
+        self._lines: asyncio.Queue[str | None] = asyncio.Queue()
+        self._room = threading.Semaphore(_AHEAD)
+        self._call = asyncio.get_running_loop().call_soon_threadsafe
+
+    def line(self, line: str | None) -> None:
+        """Take a line, in the thread; None: there are no more. Waits while there are too many."""
+        self._room.acquire()
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody asks any more
+            self._call(self._lines.put_nowait, line)
+
+    async def next(self) -> Typed | None:
+        """Wait for the next line, and read it."""
+        line = await self._lines.get()
+        self._room.release()
+        return None if line is None else read(line)
+
+
+def tls_context(cafile: str | None, *, insecure: bool) -> ssl.SSLContext:
+    """Make the context for `wss://`. Raises Failure."""
+    try:
+        context = ssl.create_default_context(cafile=cafile)
+    except OSError as error:
+        raise Failure(f"--cafile {cafile}: {error.strerror or error}", status=WRONG_USAGE) from None
+    if insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A connection to `uri`, from its opening to its end."""
+
+    uri: str
+    config: Config
+    headers: Sequence[tuple[str, str]]
+    subprotocols: Sequence[str]
+    origin: str | None
+    ssl: ssl.SSLContext | None
+    proxy: str | bool | None
+    unix_path: str | None
+    wait: float
+    """Seconds without a message after which a pipe's conversation is over, or its `/close` is done."""
+    raw: bool
+    """Print messages as they are, text as text and binary in hexadecimal; controls are spelled out on a terminal."""
+
+    def run(self) -> None:
+        """Connect, and talk until either end closes. Raises Failure."""
+        try:
+            asyncio.run(self._run())
+        except asyncio.CancelledError:  # by SIGTERM
+            raise KeyboardInterrupt from None
+        except BrokenPipeError:
+            # The interpreter writes what is left when it ends, and would fail again.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise Failure("nobody reads the output any more") from None
+        except HandshakeRefused as error:
+            phrase = http.HTTPStatus(error.status).phrase if error.status in _STATUSES else ""
+            body = error.body.decode(errors="replace")[:_SEEN]
+            where = "" if error.location is None else f", which points at {error.location}"
+            raise Failure(f"{error} {phrase}{where}{': ' if body else ''}{body}") from None
+        except HandshakeFailed as error:
+            hint = " (--cafile FILE trusts an authority, --insecure anybody)" if "certificate" in str(error) else ""
+            raise Failure(f"{error}{hint}") from None
+        except (InvalidURI, InvalidMessage, ValueError) as error:
+            raise Failure(str(error), status=WRONG_USAGE) from None
+
+    async def _run(self) -> None:
+        terminal = Terminal()
+        connecting = wscore_asyncio.connect(
+            self.uri,
+            subprotocols=self.subprotocols,
+            headers=self.headers,
+            origin=self.origin,
+            config=self.config,
+            ssl=self.ssl,
+            proxy=self.proxy,
+            unix_path=self.unix_path,
+        )
+        # A service manager or `timeout` ends it as Ctrl+C does: with a close frame. It does not become a SIGINT, which
+        # a shell lets its background commands ignore.
+        this_task = asyncio.current_task()
+        assert this_task is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this_task.cancel)
+        ws: wscore_asyncio.WebSocket | None = None
+        try:
+            async with connecting as ws:
+                agreed = f", {ws.subprotocol}" if ws.subprotocol else ""
+                print(f"connected to {ws.uri}{agreed}", file=sys.stderr)
+                if terminal.interactive:
+                    print("/help tells what can be typed; Ctrl+D closes", file=sys.stderr)
+                talk = _Talk(ws, terminal, self)
+                await talk.hold()
+        finally:
+            if ws is not None:  # whatever the reason is that it has ended for
+                reason = f" {shown(ws.close_reason)}" if ws.close_reason else ""
+                print(f"closed: {ws.close_code}{reason}", file=sys.stderr)
+        if not talk.clean:
+            raise Failure(f"the connection to {talk.address} was lost")
+        if talk.unsent:
+            raise Failure(
+                f"not all that was read could be sent: {talk.unsent} {_plural(talk.unsent, 'line')} could not"
+            )
+
+
+class _Talk:
+    """What goes to and fro on a connection."""
+
+    def __init__(self, ws: wscore_asyncio.WebSocket, terminal: Terminal, call: Call) -> None:
+        self._ws = ws
+        self._terminal = terminal
+        self._call = call
+        self.address = str(ws.uri)
+        self._heard = asyncio.Event()
+        self._pings: set[asyncio.Task[None]] = set()
+        self.clean = False
+        """Both ends closed."""
+        self.unsent = 0
+        """Lines of a pipe that were wrong. Who types them sees that."""
+
+    async def hold(self) -> None:
+        """Talk, until either end closes."""
+        typist = Typist()
+        with self._terminal.begin(typist.line, lambda: typist.line(None)):
+            listening = asyncio.create_task(self._listen())
+            typing = asyncio.create_task(self._type(typist))
+            try:
+                await asyncio.wait((listening, typing), return_when=asyncio.FIRST_COMPLETED)
+                if typing.done():
+                    typing.result()
+                    await self._ws.close()
+                await listening
+            finally:
+                for task in (typing, listening, *self._pings):
+                    task.cancel()
+
+    async def _listen(self) -> None:
+        """Print what comes, until the end."""
+        try:
+            while True:
+                message = await self._ws.recv()
+                self._heard.set()
+                self._terminal.tell(self._line(message))
+        except ConnectionClosed as error:
+            self.clean = error.clean
+
+    def _line(self, message: str | bytes) -> str:
+        if self._call.raw:
+            text = message if isinstance(message, str) else message.hex()
+            # Who looks at a terminal is not served by being robbed of it, whatever was asked for.
+            return spelled_out(text, lines=True) if sys.stdout.isatty() else text
+        if isinstance(message, str):
+            return f"< text, {_size(len(message.encode()))}: {shown(message)}"
+        return f"< binary, {_size(len(message))}: {shown(message.hex(' '))}"
+
+    async def _type(self, typist: Typist) -> None:
+        """Do what is typed, until that ends or closes."""
+        while (typed := await typist.next()) is not None:
+            try:
+                if isinstance(typed, CloseIt):
+                    await self._close(typed)
+                    return
+                await self._do(typed)
+            except (InvalidMessage, LocalProtocolError) as error:
+                self._wrong(one_line(error))
+            except ConnectionClosed:
+                return
+        await self._close(CloseIt())
+
+    async def _close(self, how: CloseIt) -> None:
+        """Close; where lines come from a pipe, once nothing has come for a while: what comes later is not heard."""
+        while not self._terminal.interactive:
+            self._heard.clear()
+            try:
+                async with asyncio.timeout(self._call.wait):
+                    await self._heard.wait()
+            except TimeoutError:
+                break
+        await self._ws.close(how.code, how.reason)
+
+    async def _do(self, typed: Say | PingIt | Help | Wrong) -> None:
+        match typed:
+            case Say(message):
+                await self._ws.send(message)
+            case PingIt(payload):
+                ping = asyncio.create_task(self._ping(payload))  # the next line does not wait for the pong
+                self._pings.add(ping)
+                ping.add_done_callback(self._pings.discard)
+                await asyncio.sleep(0)  # but it goes out behind the ping
+            case Help():
+                self._terminal.note(HELP)
+            case Wrong(why):
+                self._wrong(why)
+
+    async def _ping(self, payload: bytes | None) -> None:
+        try:
+            seconds = await self._ws.ping(payload)
+        except (InvalidMessage, LocalProtocolError) as error:
+            self._wrong(one_line(error))
+        except ConnectionClosed:
+            pass  # which is told anyway
+        else:
+            self._heard.set()
+            self._terminal.note(f"pong after {seconds * 1000:.1f} ms")
+
+    def _wrong(self, why: str) -> None:
+        self.unsent += not self._terminal.interactive
+        self._terminal.note(shown(why))
+
+
+_STATUSES: Final = frozenset(http.HTTPStatus)
+
+
+def _size(count: int) -> str:
+    return f"{count:,} {_plural(count, 'byte')}"
+
+
+def _plural(count: int, noun: str) -> str:
+    return noun if count == 1 else f"{noun}s"

@@ -1,0 +1,221 @@
+"""Serve until a signal, on the transport that was asked for. The only file here that knows a transport.
+
+The first SIGINT or SIGTERM begins the graceful shutdown, the second aborts. The status is 0 when the server ended as it
+was asked to, by either signal: uvicorn raises the signal again, so that SIGTERM gives 143 and SIGINT gives 0, but a
+service manager reads 143 as a failure unless it is told otherwise, and an end that was asked for and went well is none.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import traceback
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Literal
+
+from ... import Config, StartupFailed
+from ..._core.asgi.failures import told, unwrapped
+from ..._logs import logger
+from .watchdog import SIGNALS, Deadline
+from ..failure import WRONG_USAGE, Failure
+from .binding import ListeningSocket, Place
+
+__all__ = ["Backend", "Lifespan", "Service"]
+
+Backend = Literal["asyncio", "trio"]
+Lifespan = Literal["auto", "on", "off"]
+
+_log = logger("wscore.error")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """An application, where and how it is served, and what goes on around it."""
+
+    app: Any
+    place: Place
+    config: Config
+    backend: Backend = "asyncio"
+    loop: Literal["asyncio", "uvloop"] = "asyncio"
+    lifespan: Lifespan = "auto"
+    access_log: bool = True
+    ready: Callable[[Sequence[ListeningSocket], Callable[[], object]], None]
+    """Called once connections are accepted, with the listening sockets, and with a function that ends the accepting and
+    nothing else, which any thread may call."""
+    beside: Callable[[Sequence[ListeningSocket]], None] | None = None
+    """Runs in a thread while the server serves; when it returns, the server is closed."""
+    keep: bool = False
+    """Serve on when `beside` has returned."""
+    supervised: bool = False
+    """Another process passes signals on: one of each kind counts, SIGTERM and then SIGINT. A service manager may well
+    send its own to every process, which would make two of each."""
+
+    def run(self) -> None:
+        """Serve until a signal comes or `beside` returns. Raises Failure, with the line for the user."""
+        if self.loop == "uvloop" and self.backend == "trio":
+            raise Failure(
+                "--loop uvloop is an event loop for asyncio: leave it out, or --backend trio", status=WRONG_USAGE
+            )
+        try:
+            _run_on_trio(self) if self.backend == "trio" else _run_on_asyncio(self)
+        except BaseException as error:
+            explained = self._explain(error)
+            if explained is error:
+                raise
+            raise explained from error
+
+    def options(self) -> dict[str, Any]:
+        """Give the keywords of either transport's `serve`."""
+        place = self.place
+        return {
+            "uds": place.uds,
+            "sock": place.sock,
+            "ssl": place.ssl,
+            "config": self.config,
+            "lifespan": self.lifespan,
+            "access_log": self.access_log,
+        }
+
+    def _explain(self, error: BaseException) -> BaseException:
+        error = unwrapped(error)
+        if isinstance(error, StartupFailed):
+            return _not_started(error)
+        if isinstance(error, OSError):
+            return self.place.explain(error)
+        return error
+
+
+def _run_on_asyncio(service: Service) -> None:
+    import asyncio
+
+    from wscore_asyncio import Server, serve
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        this_task = asyncio.current_task()
+        assert this_task is not None  # a coroutine runs in a task
+        stop = asyncio.Event()
+        deadline = Deadline(service.config, repeats_count=not service.supervised)
+        server: Server | None = None
+        beside: asyncio.Future[None] | None = None
+        aborted = False
+        seen: set[int] = set()
+
+        def on_signal(number: int) -> None:
+            nonlocal aborted
+            repeated = number in seen
+            seen.add(number)
+            if repeated and service.supervised:
+                return
+            if server is None:
+                this_task.cancel()  # still starting: nothing to end gracefully
+            elif not stop.is_set():
+                _announce_end(deadline)
+                stop.set()
+            else:
+                aborted = True
+                this_task.cancel()  # which aborts server.close()
+
+        def when_done(beside: asyncio.Future[None]) -> None:
+            if not service.keep or beside.cancelled() or beside.exception():
+                stop.set()
+
+        for number in SIGNALS:
+            loop.add_signal_handler(number, on_signal, number)
+        deadline.watch_signals()
+        try:
+            async with serve(service.app, service.place.host, service.place.port, **service.options()) as server:
+                service.ready(server.sockets, partial(loop.call_soon_threadsafe, server.stop_accepting))
+                if service.beside is not None:
+                    beside = asyncio.ensure_future(asyncio.to_thread(service.beside, server.sockets))
+                    beside.add_done_callback(when_done)
+                await stop.wait()
+                deadline.arm()
+                await server.close()
+            if beside is not None and beside.done():
+                beside.result()
+        except asyncio.CancelledError:
+            if server is not None and not aborted:
+                raise
+        if aborted:
+            raise Failure("aborted by a second signal")
+
+    if service.loop == "uvloop":
+        try:
+            import uvloop
+        except ModuleNotFoundError:
+            raise Failure("--loop uvloop needs uvloop, which is not installed: pip install 'wscore[uvloop]'") from None
+        new_loop: Callable[[], asyncio.AbstractEventLoop] | None = uvloop.new_event_loop
+    else:
+        new_loop = None
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(main())
+
+
+def _run_on_trio(service: Service) -> None:
+    try:
+        import trio
+    except ModuleNotFoundError as error:
+        if error.name != "trio":
+            raise
+        raise Failure("--backend trio needs trio, which is not installed: pip install 'wscore[trio]'") from None
+
+    from wscore_trio import Server, serve
+
+    async def main() -> None:
+        deadline = Deadline(service.config, repeats_count=not service.supervised)
+        server: Server | None = None
+        closing = aborted = False
+
+        def close(server: Server) -> None:
+            nonlocal closing
+            closing = True
+            server.close()
+
+        with trio.open_signal_receiver(*SIGNALS) as signals:
+            deadline.watch_signals()
+            async with trio.open_nursery() as nursery:
+
+                async def watch() -> None:
+                    nonlocal aborted
+                    async for _ in signals:
+                        if server is None:
+                            nursery.cancel_scope.cancel()  # still starting: nothing to end gracefully
+                        elif not closing:
+                            _announce_end(deadline)
+                            close(server)
+                        else:
+                            aborted = True
+                            nursery.cancel_scope.cancel()
+
+                async def serve_to_the_end(*, task_status: Any) -> None:
+                    options = service.options()
+                    await serve(service.app, service.place.host, service.place.port, **options, task_status=task_status)
+                    nursery.cancel_scope.cancel()
+
+                nursery.start_soon(watch)
+                started: Server = await nursery.start(serve_to_the_end)
+                server = started
+                token = trio.lowlevel.current_trio_token()
+                service.ready(started.sockets, partial(token.run_sync_soon, started.stop_accepting))
+                if service.beside is not None:
+                    await trio.to_thread.run_sync(service.beside, started.sockets, abandon_on_cancel=True)
+                    if not service.keep:
+                        deadline.arm()
+                        close(started)
+        if aborted:
+            raise Failure("aborted by a second signal")
+
+    trio.run(main)
+
+
+def _not_started(error: StartupFailed) -> Failure:
+    """Say what it is about first; the traceback is the application's message (Starlette's), or of what it raised."""
+    line, _, details = told(str(error)).partition("\n")
+    if error.__cause__ is not None:
+        details = "".join(traceback.format_exception(error.__cause__))
+    return Failure(f"the application did not start: {line or 'it gave no reason'}", details=details)
+
+
+def _announce_end(deadline: Deadline) -> None:
+    _log.info("shutting down, within %.0f s; a second signal aborts at once", deadline.seconds)

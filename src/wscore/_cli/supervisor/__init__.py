@@ -1,0 +1,1 @@
+"""`wscore run` with `--workers` or `--reload`: a process that starts others."""

@@ -1,0 +1,275 @@
+"""The supervisor's hands: it starts workers, signals them, hears from them, and does with them what its plan says.
+
+It holds the listening sockets, which the workers share, so that no connection is refused while one of them is away. A
+worker is this command once more, in a process and a session of its own: nothing of an event loop is forked, the code is
+loaded anew, and what a terminal sends (Ctrl+C) reaches the supervisor alone, which passes it on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+from typing import Final
+
+from ..._logs import logger
+from ..run.watchdog import SIGNALS
+from ..failure import Failure
+from .policy import Act, Do, Plan, Verdict
+from .worker import DETAILS, FAILED, RETIRE, SERVES, Inheritance, nothing
+
+__all__ = ["Supervisor"]
+
+_CHANGED: Final = b"\0"  # no signal has this number
+
+_log = logger("wscore.error")
+
+
+class _Process:
+    """A worker: the process, and the line to it."""
+
+    def __init__(self, command: Sequence[str], sockets: Sequence[int]) -> None:
+        """Start it. Raises OSError."""
+        self.line, theirs = socket.socketpair()
+        try:
+            with theirs:
+                inheritance = Inheritance(theirs.fileno(), sockets)
+                self.popen = subprocess.Popen(
+                    [*command, "--worker", str(inheritance)],
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=(inheritance.line, *inheritance.sockets),
+                    start_new_session=True,
+                )
+        except BaseException:
+            self.line.close()
+            raise
+        self.line.setblocking(False)
+        self.served = False
+        self.signalled = False
+        self._failure: Failure | None = None
+        self._details = ""  # of the failure that follows
+        self._heard = b""
+
+    def hear(self) -> bool:
+        """Read what the worker says; True when it has nothing more to say."""
+        while True:
+            try:
+                data = self.line.recv(65536)
+            except BlockingIOError:
+                return False
+            except OSError:
+                return True
+            if not data:
+                return True
+            *lines, self._heard = (self._heard + data).split(b"\n")
+            for line in lines:
+                if line == SERVES:
+                    self.served = True
+                elif line.startswith(DETAILS):
+                    self._details = line.partition(b" ")[2].decode("unicode_escape")
+                elif line.startswith(FAILED):
+                    _, status, text = line.split(b" ", 2)
+                    self._failure = Failure(text.decode(), status=int(status), details=self._details)
+
+    @property
+    def why(self) -> Failure:
+        """Why it has ended: in its own words, or as the system has it."""
+        return self._failure or Failure(_end_of(self.popen.returncode) + ("" if self.served else " before it served"))
+
+
+class Supervisor:
+    """Runs `command` as often as `plan` says, with `sockets` to listen on; `announce` says once that all serve."""
+
+    def __init__(
+        self, command: Sequence[str], sockets: Sequence[socket.socket], plan: Plan, *, announce: Callable[[], None]
+    ) -> None:
+        # Without the folder it is started in on the path, as the installed script is: its files may be named like the
+        # standard library's. Unless it is the folder that wscore is in.
+        path = [] if Path.cwd() == Path(__file__).resolve().parents[2] else ["-P"]
+        self._command: Final = [sys.executable, *path, "-m", "wscore", *command]
+        self._sockets = [each.fileno() for each in sockets]
+        self._plan = plan
+        self._announce = announce
+        self._workers: dict[int, _Process] = {}
+        self._forced = 0
+        self._ends_with_terminal = False
+        self._wake, self._woken = socket.socketpair()
+        self._wake.setblocking(False)
+        self._woken.setblocking(False)
+        self._selector = selectors.DefaultSelector()
+
+    def changed(self) -> None:
+        """Take, in any thread, the news that the code has changed."""
+        with contextlib.suppress(OSError):  # it has ended, or so much waits to be heard that this makes no difference
+            self._wake.send(_CHANGED)
+
+    def run(self) -> None:
+        """Supervise to the end. Raises Failure where that is not the one that was asked for."""
+        with self._woken_by_signals():
+            try:
+                while not self._plan.over:
+                    self._turn()
+            finally:
+                for process in self._workers.values():  # only where something here has failed
+                    process.popen.kill()
+                    process.popen.wait()
+        if self._plan.failure is not None:
+            raise self._plan.failure
+        if self._plan.aborted:
+            raise Failure("aborted by a second signal")
+        if self._forced:
+            raise Failure(f"{_count(self._forced, 'worker')} had to be ended by force")
+
+    def _turn(self) -> None:
+        while acts := self._plan.acts(now=time.monotonic()):
+            for do in acts:
+                self._do(do)
+        if self._plan.over:
+            return
+        due = self._plan.next_timeout()
+        for key, _ in self._selector.select(None if due is None else max(0.0, due - time.monotonic())):
+            if key.data is None:
+                self._hear_signals()
+            elif key.data in self._workers:
+                self._hear(key.data)
+
+    # -- what the plan says
+
+    def _do(self, do: Do) -> None:
+        match do.act:
+            case Act.START:
+                self._start(do.worker)
+            case Act.ANNOUNCE:
+                self._announce()
+            case Act.RENEWED:
+                _log.info("the code as it is now is served")
+            case _ if do.worker not in self._workers:
+                pass  # it could not be started
+            case Act.RETIRE:
+                process = self._workers[do.worker]
+                _log.info("worker %d retires", process.popen.pid)
+                self._tell(process, RETIRE)
+            case Act.END:
+                process = self._workers[do.worker]
+                # Another signal the second time: two of a kind may arrive as one.
+                process.popen.send_signal(signal.SIGINT if process.signalled else signal.SIGTERM)
+                process.signalled = True
+            case Act.KILL:
+                process = self._workers[do.worker]
+                _log.error("worker %d does not end: it is killed", process.popen.pid)
+                process.popen.kill()
+
+    def _start(self, number: int) -> None:
+        try:
+            process = _Process(self._command, self._sockets)
+        except OSError as error:
+            why = Failure(f"the worker's process cannot be started: {error.strerror}")
+            self._explain("a worker", why, self._plan.ended(number, why, now=time.monotonic()))
+            return
+        self._workers[number] = process
+        self._selector.register(process.line, selectors.EVENT_READ, number)
+
+    def _tell(self, process: _Process, what: bytes) -> None:
+        with contextlib.suppress(OSError):  # it has ended, which will be heard
+            process.line.send(what + b"\n")
+
+    # -- what it hears
+
+    def _hear_signals(self) -> None:
+        now = time.monotonic()
+        for number in self._woken.recv(4096):
+            if number in SIGNALS:
+                if not self._plan.ending:
+                    _log.info("the workers shut down; a second signal aborts at once")
+                self._plan.end(now=now)
+            elif number == signal.SIGHUP and self._ends_with_terminal and not _has_terminal():
+                _log.info("the terminal is gone: the workers shut down")
+                if not self._plan.ending:
+                    self._plan.end(now=now)
+            elif number == signal.SIGHUP:
+                _log.info("SIGHUP: the workers are replaced")
+                self._plan.renew(now=now)
+            elif number == _CHANGED[0]:
+                self._plan.renew(now=now)
+        self._reap()
+
+    def _hear(self, number: int) -> None:
+        process = self._workers[number]
+        served = process.served
+        if process.hear():
+            self._selector.unregister(process.line)
+        if process.served and not served:
+            _log.info("worker %d serves", process.popen.pid)
+            self._plan.serves(number, now=time.monotonic())
+
+    def _reap(self) -> None:
+        """Look which of them have ended. Not by the line: programs that a worker has forked may hold it open."""
+        for number, process in list(self._workers.items()):
+            if process.popen.poll() is None:
+                continue
+            if process.line in self._selector.get_map():
+                self._hear(number)
+            if process.line in self._selector.get_map():
+                self._selector.unregister(process.line)
+            process.line.close()
+            del self._workers[number]
+            if self._plan.ending and process.served and process.popen.returncode != 0:
+                self._forced += 1
+            self._over(number, process)
+
+    def _over(self, number: int, process: _Process) -> None:
+        verdict = self._plan.ended(number, process.why, now=time.monotonic())
+        if verdict is not Verdict.EXPECTED:
+            self._explain(f"worker {process.popen.pid}", process.why, verdict)
+        elif process.served:
+            _log.info("worker %d has ended", process.popen.pid)
+
+    def _explain(self, name: str, why: Failure, verdict: Verdict) -> None:
+        if verdict is not Verdict.FATAL:  # which the command's last line explains
+            _log.error("%s: %s; %s%s", name, why, verdict.value, f"\n{why.details}" if why.details else "")
+
+    @contextlib.contextmanager
+    def _woken_by_signals(self) -> Generator[None]:
+        numbers = (*SIGNALS, signal.SIGHUP, signal.SIGCHLD)
+        # The system's hangup is the same signal as the request for new workers. nohup has it ignored, to go on.
+        self._ends_with_terminal = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN and _has_terminal()
+        before = {number: signal.signal(number, nothing) for number in numbers}
+        fd_before = signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
+        self._selector.register(self._woken, selectors.EVENT_READ)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(fd_before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            self._selector.close()
+            self._wake.close()
+            self._woken.close()
+
+
+def _end_of(status: int) -> str:
+    if status >= 0:
+        return f"the worker's process ended with status {status}"
+    try:
+        return f"the worker's process was ended by {signal.Signals(-status).name}"
+    except ValueError:  # a real-time signal has no name
+        return f"the worker's process was ended by signal {-status}"
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

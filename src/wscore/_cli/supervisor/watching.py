@@ -1,0 +1,40 @@
+"""Watches a folder's Python files, in a thread. The only file here that knows watchfiles."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable
+
+from ..._logs import logger
+from ..failure import Failure
+
+__all__ = ["watch"]
+
+_log = logger("wscore.error")
+
+
+def watch(folder: str, changed: Callable[[], None]) -> None:
+    """Call `changed`, in another thread, each time Python files below `folder` have changed. Raises Failure."""
+    try:
+        import watchfiles
+    except ModuleNotFoundError as error:
+        if error.name != "watchfiles":
+            raise
+        raise Failure("--reload needs watchfiles, which is not installed: pip install 'wscore[reload]'") from None
+    if not os.path.isdir(folder):
+        raise Failure(f"--app-dir {folder!r} is not a directory")
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it counts what is said here by name
+
+    def run() -> None:
+        try:
+            for changes in watchfiles.watch(folder, watch_filter=watchfiles.PythonFilter(), raise_interrupt=False):
+                paths = sorted({os.path.relpath(path, folder) for _, path in changes})
+                more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+                _log.info("%s%s changed: the worker is started again", paths[0], more)
+                changed()
+        except Exception as error:  # the system's limit for watches, for one: what is served is served on
+            _log.error("%s is not watched any more: %s; SIGHUP starts the worker again", folder, error)
+
+    threading.Thread(target=run, name="wscore-reload", daemon=True).start()

@@ -1,0 +1,43 @@
+"""What is told of a connection: its counts while it lives, and its two lines in the access log."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from .asgi.messages import Peer, Scope
+from .termination import End
+
+__all__ = ["Stats", "answered_line", "closed_line"]
+
+
+@dataclasses.dataclass(slots=True)
+class Stats:
+    """What a connection carried. Bytes are payload, before compression on our side and after it on the peer's."""
+
+    messages_received: int = 0
+    bytes_received: int = 0
+    messages_sent: int = 0
+    bytes_sent: int = 0
+    pings_sent: int = 0
+    latency: float | None = None
+    """Seconds between the last keepalive ping and its pong."""
+
+
+def answered_line(peer: Peer, scope: Scope | None, status: int) -> str:
+    """Write the line for a handshake that was answered, well or not; without a scope it was no handshake."""
+    return f"{_subject(peer, scope)} {status}"
+
+
+def closed_line(peer: Peer, scope: Scope | None, end: End, stats: Stats, seconds: float) -> str:
+    """Write the line for a connection that is over."""
+    carried = f"{stats.messages_received} in, {stats.messages_sent} out"
+    return f"{_subject(peer, scope)} closed {end.code} by {end.cause}, {carried}, {seconds:.3f} s"
+
+
+def _subject(peer: Peer, scope: Scope | None) -> str:
+    """Name client and path; not the query, where tokens travel."""
+    client = f"{peer.client[0]}:{peer.client[1]}" if peer.client else "-"
+    if scope is None:
+        return f'{client} "-"'
+    method = "CONNECT" if scope["http_version"] == "2" else "GET"
+    return f'{client} "{method} {scope["raw_path"].decode("ascii", "backslashreplace")}"'

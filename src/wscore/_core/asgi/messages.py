@@ -1,0 +1,288 @@
+"""ASGI as types, and an application's message checked whole before anything changes (ASGI www 2.5).
+
+The rule of this file: every reader of a message either returns a value that the core can use without a further look,
+or raises InvalidMessage with a text that names the key, what came and what was expected. Values are copied, so that
+an application may go on to change its buffers and dicts (A18).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, Literal, NamedTuple, NotRequired, Self, TypedDict
+
+from ..close import MAX_REASON_BYTES, NORMAL, Close, is_sendable
+from ..errors import InvalidMessage
+from ..lifecycle import Trigger
+
+__all__ = [
+    "Accept",
+    "Application",
+    "Body",
+    "ConnectMessage",
+    "DisconnectMessage",
+    "Headers",
+    "Peer",
+    "ReceiveMessage",
+    "ReceivedMessage",
+    "ResponseStart",
+    "Scope",
+]
+
+Application = Callable[[Any, Any, Any], Awaitable[None]]
+"""An ASGI 3 application, however it types its scope, receive and send."""
+
+Headers = list[tuple[bytes, bytes]]
+"""Header fields in their order: lower-case names and values, duplicates kept."""
+
+
+class Scope(TypedDict):
+    """The scope of a websocket connection (ASGI www 2.5)."""
+
+    type: Literal["websocket"]
+    asgi: dict[str, str]
+    http_version: str
+    scheme: str
+    path: str
+    raw_path: bytes
+    query_string: bytes
+    root_path: str
+    headers: Headers
+    client: tuple[str, int] | None
+    server: tuple[str, int | None] | None
+    subprotocols: list[str]
+    state: dict[str, Any]
+    extensions: dict[str, dict[str, Any]]
+
+
+class ConnectMessage(TypedDict):
+    """`websocket.connect`: the first message of every connection."""
+
+    type: Literal["websocket.connect"]
+
+
+class ReceiveMessage(TypedDict):
+    """`websocket.receive`: one whole message, with exactly one of `text` and `bytes`."""
+
+    type: Literal["websocket.receive"]
+    text: NotRequired[str]
+    bytes: NotRequired[bytes]
+
+
+class DisconnectMessage(TypedDict):
+    """`websocket.disconnect`: the last message of every connection."""
+
+    type: Literal["websocket.disconnect"]
+    code: int
+    reason: str
+
+
+ReceivedMessage = ConnectMessage | ReceiveMessage | DisconnectMessage
+
+
+class Peer(NamedTuple):
+    """What a transport knows of the connection before a byte is read.
+
+    `client` is (host, port), `server` is (host, port) or (path of a unix socket, None), each None where unknown.
+    `tls` is None on a plain connection, and else the content of ASGI's tls extension; see `tls_extension`.
+    """
+
+    client: tuple[str, int] | None = None
+    server: tuple[str, int | None] | None = None
+    tls: dict[str, Any] | None = None
+
+    @classmethod
+    def of(cls, peername: Any, sockname: Any, tls: dict[str, Any] | None = None) -> Self:
+        """Read what a socket's `getpeername` and `getsockname` give: pairs, IPv6's four parts, or a unix path.
+
+        Linux's abstract names, which are bytes, are no paths: nothing is told of them.
+        """
+        client = None if isinstance(peername, str | bytes | None) else (str(peername[0]), int(peername[1]))
+        if isinstance(sockname, bytes):
+            return cls(client, None, tls)
+        if isinstance(sockname, str | None):
+            return cls(client, (sockname, None) if sockname else None, tls)
+        return cls(client, (str(sockname[0]), int(sockname[1])), tls)
+
+
+class Accept(NamedTuple):
+    """A checked `websocket.accept`."""
+
+    subprotocol: str | None
+    headers: Headers
+
+
+class ResponseStart(NamedTuple):
+    """A checked `websocket.http.response.start`; `content_length` is what its headers announce."""
+
+    status: int
+    headers: Headers
+    content_length: int | None
+
+
+class Body(NamedTuple):
+    """A checked `websocket.http.response.body`."""
+
+    data: bytes
+    more: bool
+
+
+TRIGGERS: Final[dict[str, Trigger]] = {
+    "websocket.accept": Trigger.APP_ACCEPT,
+    "websocket.close": Trigger.APP_CLOSE,
+    "websocket.send": Trigger.APP_SEND,
+    "websocket.http.response.start": Trigger.APP_RESPONSE,
+    "websocket.http.response.body": Trigger.APP_BODY,  # or APP_LAST_BODY: both stand in the same rows
+}
+
+_TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 5.6.2
+_VALUE: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110 5.5: no CR, LF, NUL or other control
+_LENGTH: Final = re.compile(rb"[0-9]{1,18}")  # of more digits int() may be quadratic, and raises a plain ValueError
+
+# The handshake's own fields; wsproto lets an application write them into a 101, where they contradict it.
+_RESERVED: Final = frozenset({b"connection", b"upgrade", b"content-length", b"transfer-encoding"})
+
+
+def as_dict(message: Mapping[str, Any]) -> dict[str, Any]:
+    """Give an application's message as a dict, which nearly all are already. Raises InvalidMessage."""
+    given: Any = message
+    if not isinstance(given, Mapping):
+        raise InvalidMessage(f"expected a dict with a 'type', got {_shown(message)}")
+    return dict(message)
+
+
+def message_type(message: Mapping[str, Any]) -> str:
+    """Read the type of an application's message. Raises InvalidMessage."""
+    kind = message.get("type")
+    if not isinstance(kind, str) or kind not in TRIGGERS:
+        raise InvalidMessage(f"message type {_shown(kind)}: expected one of {', '.join(TRIGGERS)}")
+    return kind
+
+
+def read_send(message: Mapping[str, Any]) -> str | bytes:
+    """Read a `websocket.send`: its text, or its bytes. Raises InvalidMessage."""
+    text = message.get("text")
+    data = message.get("bytes")
+    if data is None and isinstance(text, str):
+        return text
+    if text is not None:
+        if data is not None:
+            raise InvalidMessage("websocket.send: expected one of 'text' and 'bytes', got both")
+        raise InvalidMessage(f"websocket.send: 'text' must be a str, got {_shown(text)}")
+    if data is None:
+        raise InvalidMessage("websocket.send: expected one of 'text' and 'bytes', got neither")
+    return _bytes(data, "websocket.send: 'bytes'")
+
+
+def unencodable(error: UnicodeEncodeError) -> InvalidMessage:
+    """Say what is wrong with a text that UTF-8 cannot encode."""
+    return InvalidMessage(
+        f"websocket.send: 'text' holds the lone surrogate {error.object[error.start]!r} at {error.start}, which UTF-8 "
+        "cannot encode; send such data as 'bytes'"
+    )
+
+
+def read_accept(message: Mapping[str, Any], offered: list[str]) -> Accept:
+    """Read a `websocket.accept`; `offered` are the client's subprotocols. Raises InvalidMessage."""
+    subprotocol = message.get("subprotocol") or None  # "" is none: an empty header makes Chrome fail the handshake
+    if subprotocol is not None and subprotocol not in offered:
+        # RFC 6455 4.1: a client must fail the connection over a subprotocol that it did not offer.
+        raise InvalidMessage(
+            f"websocket.accept: subprotocol {_shown(subprotocol)} was not offered by the client; it offered "
+            + (", ".join(offered) or "none")
+        )
+    headers = _headers(message, "websocket.accept")
+    for name, _ in headers:
+        if name in _RESERVED or name.startswith(b"sec-websocket-"):
+            raise InvalidMessage(
+                f"websocket.accept: header {_shown(name)} belongs to the handshake, not the application"
+            )
+    return Accept(subprotocol, headers)
+
+
+def read_close(message: Mapping[str, Any]) -> Close:
+    """Read a `websocket.close`. Raises InvalidMessage."""
+    code = message.get("code")
+    code = NORMAL if code is None else code
+    if not isinstance(code, int) or not is_sendable(code):
+        raise InvalidMessage(
+            f"websocket.close: code {_shown(code)} cannot stand in a close frame; expected an int: 1000-1003, "
+            "1007-1014 or 3000-4999 (RFC 6455 7.4)"
+        )
+    reason = message.get("reason")
+    reason = "" if reason is None else reason
+    if not isinstance(reason, str):
+        raise InvalidMessage(f"websocket.close: 'reason' must be a str, got {_shown(reason)}")
+    try:
+        size = len(reason.encode())
+    except UnicodeEncodeError:
+        raise InvalidMessage("websocket.close: 'reason' holds a lone surrogate, which UTF-8 cannot encode") from None
+    if size > MAX_REASON_BYTES:
+        raise InvalidMessage(f"websocket.close: 'reason' takes {size} bytes in UTF-8; at most {MAX_REASON_BYTES} fit")
+    return Close(int(code), reason)
+
+
+def read_response_start(message: Mapping[str, Any]) -> ResponseStart:
+    """Read a `websocket.http.response.start`. Raises InvalidMessage."""
+    status = message.get("status")
+    if not isinstance(status, int) or isinstance(status, bool) or not 200 <= status <= 599:
+        raise InvalidMessage(
+            f"websocket.http.response.start: 'status' must be an int from 200 to 599, got {_shown(status)}; to open "
+            "the connection send websocket.accept"
+        )
+    headers = _headers(message, "websocket.http.response.start")
+    lengths = {value for name, value in headers if name == b"content-length"}
+    if len(lengths) > 1 or not all(map(_LENGTH.fullmatch, lengths)):
+        raise InvalidMessage(
+            f"websocket.http.response.start: content-length {_shown(sorted(lengths))} is not one number"
+        )
+    length = int(lengths.pop()) if lengths else None
+    # How the body is delimited, and what becomes of the connection, is the server's affair (RFC 9112 6.1).
+    own = [(name, value) for name, value in headers if name not in _RESERVED]
+    return ResponseStart(int(status), own, length)
+
+
+def read_body(message: Mapping[str, Any]) -> Body:
+    """Read a `websocket.http.response.body`; its keys are optional. Raises InvalidMessage."""
+    data = message.get("body")
+    return Body(
+        b"" if data is None else _bytes(data, "websocket.http.response.body: 'body'"), bool(message.get("more_body"))
+    )
+
+
+def _headers(message: Mapping[str, Any], where: str) -> Headers:
+    given: Any = message.get("headers")
+    if given is None:
+        return []
+    try:
+        pairs: list[Any] = list(given)
+    except TypeError:
+        raise InvalidMessage(f"{where}: 'headers' must be pairs of bytes, got {_shown(given)}") from None
+    headers: Headers = []
+    for pair in pairs:
+        try:
+            name, value = pair
+        except (TypeError, ValueError):
+            raise InvalidMessage(f"{where}: a header must be a pair of bytes, got {_shown(pair)}") from None
+        name = _bytes(name, f"{where}: a header's name").lower()
+        value = _bytes(value, f"{where}: the value of header {_shown(name)}")
+        if not _TOKEN.fullmatch(name):  # pseudo headers (":status") among them
+            raise InvalidMessage(f"{where}: {_shown(name)} is no header name")
+        if not _VALUE.fullmatch(value):
+            raise InvalidMessage(f"{where}: the value of header {_shown(name)} holds CR, LF, NUL or another control")
+        headers.append((name, value))
+    return headers
+
+
+def _bytes(value: Any, what: str) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, bytearray | memoryview):
+        return bytes(value)  # pyright: ignore[reportUnknownArgumentType]  # a memoryview of anything
+    raise InvalidMessage(f"{what} must be bytes, got {_shown(value)}")
+
+
+def _shown(value: object) -> str:
+    """Show an application's value in an error, cut short: it may be a megabyte."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

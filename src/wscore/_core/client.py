@@ -1,0 +1,453 @@
+"""The client's end of one connection: feeds its table in `_lifecycle`, performs its effects, owns the outputs.
+
+The rules of `_server` hold here too: it never waits, never asks for the time nor for chance, and never raises on what a
+peer did. Its messages are `str` and `bytes`; of ASGI it knows nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Final
+
+from .http.client_handshake import Agreement, BadResponse, ClientHandshake
+from .close import MAX_REASON_BYTES, NORMAL, Close, is_sendable
+from .config import Config
+from .frames.deflate import Deflate
+from .endpoint import Endpoint
+from .termination import (
+    ABANDONED,
+    CUT_OFF,
+    END_OF_STREAM,
+    GIVEN_UP,
+    TIMED_OUT,
+    UNANSWERED,
+    End,
+    answered_otherwise,
+    application_closed,
+    not_answered,
+)
+from .errors import (
+    ConnectionClosed,
+    HandshakeFailed,
+    HandshakeRefused,
+    HandshakeTimeout,
+    InvalidMessage,
+    LocalProtocolError,
+)
+from .frames.codec import ClientFrameCodec
+from .frames.native_client import NativeClientCodec
+from .frames.wsproto import WsprotoCodec
+from .http.server_handshake import Response
+from .receive_queue import payload_size
+from .lifecycle import CLIENT_TRANSITIONS, Effect, State, Timer, Trigger
+from .loss import about_certificate
+from .http.uri import URI, parse_uri, redirected
+
+__all__ = ["ClientConnection"]
+
+
+class ClientConnection(Endpoint[ClientFrameCodec]):
+    """One WebSocket connection, seen from the client, between bytes and messages.
+
+    Make it when the TCP connection (or TLS) stands: the request is then in `data_to_send`. Feed it what happens (the
+    network, the application, the clock); after any input read its outputs, in any order: `data_to_send`, `has_message`,
+    `next_timeout`, `wants_read`, `closing`. `now` is seconds of a monotonic clock of the caller's; `random` gives so
+    many bytes that nobody can foretell, as `os.urandom` does. Not thread-safe: call every method from one task, or
+    under one lock.
+
+    `half_close` says that the transport can end its writing side alone, as TCP can; without it `closing` asks to close.
+    Raises InvalidURI, and InvalidMessage for a header, a subprotocol or an origin that cannot be sent.
+    """
+
+    __slots__ = (
+        "_handshake",
+        "_opened",
+        "_pings",
+        "_pongs",
+        "_random",
+        "_response",
+        "_streaming",
+        "_subprotocol",
+        "uri",
+    )
+
+    def __init__(
+        self,
+        uri: str | URI,
+        config: Config,
+        *,
+        now: float,
+        random: Callable[[int], bytes],
+        subprotocols: Sequence[str] = (),
+        headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
+        origin: str | None = None,
+        half_close: bool = True,
+    ) -> None:
+        self.uri = parse_uri(uri) if isinstance(uri, str) else uri
+        super().__init__(config, State.AWAITING_RESPONSE, now, half_close=half_close)
+        self._random = random
+        # the handshake
+        self._handshake: ClientHandshake | None = ClientHandshake(
+            self.uri, config, random, subprotocols=subprotocols, headers=headers, origin=origin
+        )
+        self._response: Response | None = None
+        self._subprotocol: str | None = None
+        self._opened = False
+        # messages
+        self._streaming: type[str | bytes] | None = None  # a message is being sent in fragments, of this kind
+        # In flight, in their order, with the time of each. The flag says that it is keepalive's, and no caller's.
+        self._pings: dict[tuple[bytes, bool], float] = {}
+        self._pongs: list[tuple[bytes, float]] = []
+        self._output.write(self._handshake.request())
+
+    # -- the network: nothing that a peer does raises
+
+    def receive_data(self, data: bytes | bytearray | memoryview, *, now: float) -> None:
+        """Take bytes from the server, copied where they are kept. No bytes mean nothing, not the end."""
+        if not data or self._eof:
+            return
+        if self._codec is not None:
+            self._take_frames(data, now)
+        elif self._handshake is not None:
+            self._read_response(self._handshake, data, now)
+
+    # -- the application
+
+    def send(self, message: str | bytes | bytearray | memoryview, *, now: float) -> None:
+        """Send a message: a `str` as text, bytes as binary; afterwards there is `data_to_send`.
+
+        Raises InvalidMessage for what is neither, LocalProtocolError before the connection is open and between the
+        fragments of another message, and ConnectionClosed once it has ended. What was refused has changed nothing.
+        """
+        if self._state is not _OPEN:
+            raise self._not_sendable("send")
+        if self._streaming is not None:
+            raise LocalProtocolError("send() between the fragments of a message: send its final fragment first")
+        payload = _payload(message)
+        codec, stats = self._codec, self.stats
+        assert codec is not None  # of every connection that is open
+        try:
+            self._output.write(codec.text(payload) if isinstance(payload, str) else codec.binary(payload))
+        except UnicodeEncodeError as error:
+            raise _unencodable(error) from None
+        stats.messages_sent += 1
+        stats.bytes_sent += payload_size(payload)
+
+    def send_fragment(self, fragment: str | bytes | bytearray | memoryview, *, final: bool, now: float) -> None:
+        """Send a piece of a message, and with `final` its last; pings and a close may come between them.
+
+        Raises as `send` does, and InvalidMessage for text among bytes or bytes among text.
+        """
+        if self._state is not _OPEN:
+            raise self._not_sendable("send_fragment")
+        payload = _payload(fragment)
+        kind = str if isinstance(payload, str) else bytes
+        first = self._streaming is None
+        if not first and kind is not self._streaming:
+            raise InvalidMessage("a message's fragments must be all str or all bytes")
+        codec, stats = self._codec, self.stats
+        assert codec is not None
+        try:
+            self._output.write(codec.fragment(payload, first=first, final=final))
+        except UnicodeEncodeError as error:
+            raise _unencodable(error) from None
+        self._streaming = None if final else kind
+        stats.messages_sent += final
+        stats.bytes_sent += payload_size(payload)
+
+    def abandon_message(self, *, now: float) -> None:
+        """Give up on a message whose final fragment will not come: nothing can follow it, so this closes (1011).
+
+        Does nothing where no message is being sent in fragments, or after the end.
+        """
+        if self._streaming is not None and self._state is _OPEN:
+            self._feed(Trigger.APP_CLOSE, now, ABANDONED)
+            self._after_our_close(now)
+
+    def ping(self, payload: bytes | None = None, *, now: float) -> bytes:
+        """Send a ping and give its payload; `pongs_received` says when it was answered.
+
+        Without a payload it has a random one. Raises InvalidMessage for more than 125 bytes, LocalProtocolError before
+        the connection is open and for a payload that is in flight already, keepalive's apart, and ConnectionClosed once
+        it has ended.
+        """
+        if self._state is not _OPEN:
+            raise self._not_sendable("ping")
+        payload = self._random(8) if payload is None else _ping_payload(payload)
+        if (payload, False) in self._pings:
+            raise LocalProtocolError(f"ping({payload!r}): one with this payload is in flight already")
+        assert self._codec is not None
+        self._pings[payload, False] = now
+        self.stats.pings_sent += 1
+        self._output.write(self._codec.ping(payload))
+        return payload
+
+    def pongs_received(self) -> list[tuple[bytes, float]]:
+        """Take which of the pings sent by `ping` were answered: payload, and seconds from ping to pong.
+
+        A pong answers the pings before its own as well (RFC 6455 5.5.3).
+        """
+        pongs, self._pongs = self._pongs, []
+        return pongs
+
+    def expect_pong(self) -> None:
+        """Raise ConnectionClosed where waiting for a pong would be in vain."""
+        if self._end is not None:
+            raise self._ended()
+
+    def close(self, code: int = NORMAL, reason: str = "", *, now: float) -> None:
+        """Close the connection: with a close frame when open, without a word before; does nothing after the end.
+
+        Raises InvalidMessage for a code or a reason that no close frame can carry.
+        """
+        close = _close(code, reason)
+        self._feed(Trigger.APP_CLOSE, now, application_closed(close) if self._opened else GIVEN_UP)
+        self._after_our_close(now)
+
+    def next_message(self, *, now: float) -> str | bytes | None:
+        """Give the application its next message, or None.
+
+        Asking is an input: it makes room, so that `wants_read` may change, and with no message left, a server's end
+        that waited behind them takes effect (F32). After None, `expect_message` says whether any can still come.
+        """
+        if self._behind is not None:
+            self._ask_while_behind(now)
+        message = self._inbox.take_payload()
+        if self._paused and self._inbox.roomy and self._behind is None:
+            self._resume(now)
+        if message is None and self._waiting_end is not None and self._behind is None:
+            self._reach_end(now)
+            message = self._inbox.take_payload()
+        return message
+
+    def expect_message(self) -> None:
+        """Raise where waiting for a message would be in vain: ConnectionClosed, or as `expect_open`.
+
+        While our close awaits the server's there is still something to wait for: how it ends.
+        """
+        if self._end is not None and self._state is not _CLOSE_SENT and not self._inbox:
+            raise self._ended()
+
+    def expect_open(self) -> None:
+        """Raise where waiting for the connection to open would be in vain: HandshakeFailed and its subclasses."""
+        if self._state is _CLOSED and not self._opened:
+            raise self._ended()
+
+    # -- outputs: levels, to be read after any input, in any order
+
+    @property
+    def has_message(self) -> bool:
+        """`next_message` would give one, or `expect_message` raise: who waits for a message should look."""
+        over = self._end is not None and self._state is not _CLOSE_SENT
+        return bool(self._inbox) or (self._waiting_end is not None and self._behind is None) or over
+
+    @property
+    def opened(self) -> bool:
+        """The handshake was accepted, however it went on from there."""
+        return self._opened
+
+    @property
+    def response(self) -> Response | None:
+        """The handshake's answer, once its head has come; a refusal's body once it ends, `max_refusal_size` at most."""
+        return self._response
+
+    @property
+    def subprotocol(self) -> str | None:
+        """What the server chose from those offered."""
+        return self._subprotocol
+
+    @property
+    def wants_read(self) -> bool:
+        """False: stop reading from the socket, until it is True again."""
+        return not self._eof and not self._paused and self._state is not _CLOSED
+
+    @property
+    def _awaits_peers_close(self) -> bool:
+        """After both close frames the server ends TCP first (RFC 6455 7.1.1): until then there is only to read."""
+        return not self._eof and self._close_received is not None and self._close_sent is not None
+
+    def __repr__(self) -> str:
+        """Show state and address, for logs."""
+        return f"<ClientConnection {self._state.name} {self.uri}>"
+
+    # -- the machine
+
+    _TABLE = CLIENT_TRANSITIONS
+    _TIMED_OUT: ClassVar[Mapping[Timer, End]] = {**TIMED_OUT, Timer.HANDSHAKE: UNANSWERED}
+
+    def _settled_end(self, end: End | None) -> End | None:
+        """Whatever ends the body of a refusal, the refusal stands."""
+        if self._state is not State.READING_REFUSAL:
+            return end
+        assert self._handshake is not None
+        self._response = self._handshake.cut_short()
+        assert self._response is not None
+        return answered_otherwise(self._response)
+
+    def _finish(self, now: float) -> None:
+        """Let go of what an open connection needs."""
+        del now
+        self._output.drop()
+        self._handshake = None
+
+    def _perform(self, effect: Effect, carried: Any, now: float) -> None:
+        del carried
+        match effect:
+            case Effect.READ_FRAMES:
+                self._opened = True
+                self._handshake = None
+            case Effect.SEND_CLOSE:
+                self._write_close()
+            case Effect.SEND_PING:
+                assert self._codec is not None
+                self._pings.pop((self._ping[0], True), None)  # given up for the next
+                payload = self._keepalive_ping(now, self._random)
+                self._pings.setdefault((payload, True), now)
+                self._output.write(self._codec.ping(payload))
+            case Effect.REACH_END:
+                self._reach_end(now)
+            case _:
+                # The application is not told by a message: `expect_message` raises.
+                assert effect is Effect.QUEUE_DISCONNECT
+
+    # -- the handshake
+
+    def _read_response(self, handshake: ClientHandshake, data: bytes | bytearray | memoryview, now: float) -> None:
+        if self._state is State.AWAITING_RESPONSE:
+            match handshake.feed(data):
+                case None:
+                    return
+                case BadResponse(why, response):
+                    self._response = response
+                    self._feed(Trigger.PEER_BAD_RESPONSE, now, not_answered(why))
+                    return
+                case Agreement(response, subprotocol, deflate, rest):
+                    self._response = response
+                    self._subprotocol = subprotocol
+                    self._codec = self._engine(deflate)
+                    self._feed(Trigger.PEER_ACCEPTANCE, now)
+                    if rest:
+                        self._codec.receive_data(rest)
+                        self._parse(now)
+                    return
+                case Response() as refusal:
+                    self._response = refusal
+                    self._feed(Trigger.PEER_REFUSAL, now)
+                    data = b""
+        if handshake.body(data):
+            self._feed(Trigger.PEER_LAST_BODY, now)
+
+    def _engine(self, deflate: Deflate | None) -> ClientFrameCodec:
+        engine = NativeClientCodec if self.config.engine == "native" else WsprotoCodec
+        return engine(self.config, deflate, _keys(self._random).__next__)
+
+    # -- frames
+
+    def _meet_eof(self, now: float, *, answering: bool = False) -> None:
+        self._meet(Trigger.PEER_EOF, END_OF_STREAM if self._opened else CUT_OFF, now, answering=answering)
+
+    def _take_pong(self, payload: bytes, now: float) -> None:
+        """Take a pong: it answers the first ping with its payload, and those that went out before it."""
+        if (payload, False) not in self._pings and (payload, True) not in self._pings:
+            return
+        self.revision += 1
+        for earlier, of_keepalive in list(self._pings):
+            sent_at = self._pings.pop((earlier, of_keepalive))
+            if of_keepalive:
+                self._keepalive_pong(earlier, now)
+            else:
+                self._pongs.append((earlier, now - sent_at))
+                self.stats.latency = now - sent_at
+            if earlier == payload:
+                return
+
+    def _not_sendable(self, what: str) -> Exception:
+        """Make the error for an application that sends while the connection is not open."""
+        if self._end is not None:
+            return self._ended()
+        return LocalProtocolError(f"{what}() before the connection is open: {self._state.value}")
+
+    def _ended(self) -> ConnectionClosed | HandshakeFailed:
+        assert self._end is not None
+        return self._ended_error(self._end)
+
+    def _ended_error(self, end: End) -> ConnectionClosed | HandshakeFailed:
+        error = self._told_end(end)
+        error.__cause__ = self._loss
+        return error
+
+    def _told_end(self, end: End) -> ConnectionClosed | HandshakeFailed:
+        address = str(self.uri)
+        if self._opened:
+            return ConnectionClosed(end.code, end.reason, self._close_sent, self._close_received, address)
+        response = self._response
+        if response is not None and response.status != 101:
+            locations = [value for name, value in response.headers if name == b"location"]
+            location = None
+            if 300 <= response.status < 400 and locations:
+                location = redirected(self.uri, locations[0].decode("latin-1"))
+            status, headers, body = response
+            return HandshakeRefused(address, end.reason, status=status, headers=headers, body=body, location=location)
+        if end is UNANSWERED:
+            return HandshakeTimeout(address, end.reason)
+        # With TLS 1.3 a server refuses our certificate only once our part of the handshake is over (RFC 8446 4.4.2.4).
+        temporary = end is CUT_OFF or (end.cause == "transport" and not about_certificate(self._loss))
+        return HandshakeFailed(address, end.reason, temporary=temporary)
+
+
+def _keys(random: Callable[[int], bytes]) -> Iterator[bytes]:
+    """Give masking keys (RFC 6455 5.3) without end, drawn in blocks: the system is asked once in 64 frames."""
+    while True:
+        block = random(256)
+        for at in range(0, 256, 4):
+            yield block[at : at + 4]
+
+
+def _payload(message: object) -> str | bytes:
+    """Read what an application sends. Raises InvalidMessage."""
+    if isinstance(message, str | bytes):
+        return message
+    if isinstance(message, bytearray | memoryview):
+        return bytes(message)  # pyright: ignore[reportUnknownArgumentType]  # a memoryview of anything
+    raise InvalidMessage(f"a message must be str or bytes, not {type(message).__name__}")
+
+
+def _unencodable(error: UnicodeEncodeError) -> InvalidMessage:
+    return InvalidMessage(
+        f"a text holds the lone surrogate {error.object[error.start]!r} at {error.start}, which UTF-8 cannot encode; "
+        "send such data as bytes"
+    )
+
+
+def _ping_payload(payload: object) -> bytes:
+    """Check a ping's payload. Raises InvalidMessage."""
+    if not isinstance(payload, bytes | bytearray | memoryview):
+        raise InvalidMessage(f"a ping's payload must be bytes, not {type(payload).__name__}")
+    data = bytes(payload)  # pyright: ignore[reportUnknownArgumentType]  # a memoryview of anything
+    if len(data) > 125:
+        raise InvalidMessage(f"a ping of {len(data)} bytes: at most 125 fit (RFC 6455 5.5)")
+    return data
+
+
+def _close(code: object, reason: object) -> Close:
+    """Check a close of the application's. Raises InvalidMessage."""
+    if not isinstance(code, int) or not is_sendable(code):
+        raise InvalidMessage(
+            f"close code {code!r} cannot stand in a close frame; expected 1000-1003, 1007-1014 or 3000-4999 "
+            "(RFC 6455 7.4)"
+        )
+    if not isinstance(reason, str):
+        raise InvalidMessage(f"a close reason must be a str, not {type(reason).__name__}")
+    try:
+        size = len(reason.encode())
+    except UnicodeEncodeError:
+        raise InvalidMessage("the close reason holds a lone surrogate, which UTF-8 cannot encode") from None
+    if size > MAX_REASON_BYTES:
+        raise InvalidMessage(f"the close reason takes {size} bytes in UTF-8; at most {MAX_REASON_BYTES} fit")
+    return Close(int(code), reason)
+
+
+# For what is asked on every message: looking a member up in its class takes Python 3.11 as long as unmasking a word.
+_OPEN: Final = State.OPEN
+_CLOSE_SENT: Final = State.CLOSE_SENT
+_CLOSED: Final = State.CLOSED

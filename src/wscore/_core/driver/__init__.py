@@ -1,0 +1,1 @@
+"""What a transport owes its connection's core, all but the waiting."""

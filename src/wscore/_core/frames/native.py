@@ -1,0 +1,306 @@
+"""Our own engine: one parse loop over one buffer.
+
+The fast path, `_scan`, takes a run of messages that came whole, each in one uncompressed frame, which is what nearly
+all are: it needs no state but the place in the buffer, and makes no object but the messages. Everything else takes the
+slow path, which is the RFC read from top to bottom: the header is judged before any payload is kept, and the payload of
+a data frame is unmasked, inflated and checked as it comes, however little of it is there. So bad UTF-8 shows at the
+byte that makes it bad, and nothing is looked at twice, however large a message is and however it was cut.
+
+Violations are found in the order in which the `wsproto` engine finds them, so that both give the same code to a peer
+that breaks several rules at once.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Callable
+from io import BytesIO
+from typing import ClassVar, Final
+
+from ..close import INVALID_PAYLOAD, PROTOCOL_ERROR, Close, MalformedClose, close_payload, read_close_payload
+from ..config import Config
+from .deflate import Deflate
+from .codec import MORE, Event, Ping, Pong, Violation
+from .mask import ACCELERATED, mask, unmask
+from .assembler import Failure, Messages
+from .scan import Scan, scan, scan_unmasked
+from .write import frame
+
+__all__ = ["NativeCodec"]
+
+_CONTINUATION: Final = 0x0
+_TEXT: Final = 0x1
+_BINARY: Final = 0x2
+_CLOSE: Final = 0x8
+_PING: Final = 0x9
+_PONG: Final = 0xA
+_OPCODES: Final = frozenset({_CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG})
+_FIN: Final = 0x80
+_RSV1: Final = 0x40
+_RSV: Final = 0x70
+_MASKED: Final = 0x80
+_WHOLE_TEXT: Final = _FIN | _TEXT
+_WHOLE_BINARY: Final = _FIN | _BINARY
+
+# C reads from where the bytes are; Python's ways need a `bytes`.
+_VIEW: Final[Callable[[bytes | memoryview], bytes | memoryview]] = memoryview if ACCELERATED else bytes
+
+
+def _readable(view: memoryview) -> bool:
+    return ACCELERATED and view.format == "B" and view.ndim == 1 and view.c_contiguous
+
+
+class NativeCodec:
+    """A `FrameCodec` for the server's end of a connection."""
+
+    __slots__ = (
+        "_at",
+        "_between",
+        "_buffer",
+        "_compresses",
+        "_content",
+        "_final",
+        "_is_text",
+        "_key",
+        "_left",
+        "_limit",
+        "_messages",
+        "_over",
+        "_rest",
+        "_scan",
+        "_tail",
+        "unread",
+    )
+
+    def __init__(self, config: Config, deflate: Deflate | None, *, client: bool = False) -> None:
+        self._messages = Messages(config, deflate, client=client)
+        self._scan: Scan = scan_unmasked if client else scan
+        self._compresses = deflate is not None
+        self._limit = config.max_message_size
+        self._buffer: bytes | memoryview = b""  # a memoryview only until `keep`
+        self._at: int = 0  # what stands before it in the buffer was read
+        self._between = True  # no message is being read, and none has failed
+        self._over = False
+        self.unread = False
+        # The data frame being read; its payload may be here in part.
+        self._key = b""  # turned as the payload comes; empty between frames
+        self._left: int = 0
+        self._final = False
+        self._rest = b""  # of its payload, unmasked: what was left to be inflated in another turn
+        # The message being read, of one frame or more.
+        self._is_text = False
+        self._content = BytesIO()  # which grows in place where it can, and gives what it holds without copying it
+        self._tail = b""  # the beginning of a code point, cut off by the end of a piece
+
+    def receive_data(self, data: bytes | bytearray | memoryview) -> None:
+        """Take bytes from the peer."""
+        if self._buffer:
+            self._buffer = b"".join((self._buffer[self._at :], data))
+        elif type(data) is bytes or (type(data) is memoryview and _readable(data)):
+            self._buffer = data
+        else:
+            self._buffer = bytes(data)
+        self._at = 0
+        self.unread = True
+
+    def keep(self) -> None:
+        """Copy what is left of the bytes taken, where anything will still be read."""
+        if type(self._buffer) is memoryview:
+            self._buffer, self._at = b"" if self._over else bytes(self._buffer[self._at :]), 0
+
+    def messages(self, count: int, size: int) -> tuple[list[str | bytes], int]:
+        """Take the fast path, as far as it leads: what came whole and plain."""
+        if not self._between:
+            return [], 0
+        messages, at, size = self._scan(self._buffer, self._at, self._limit, count, size)
+        if at == len(self._buffer):
+            self._buffer, self._at = b"", 0  # an idle connection holds no read that was used up
+            self.unread = False
+        else:
+            self._at = at
+        return messages, size
+
+    def next_event(self) -> Event | None:
+        """Take the slow path, to the next message, control frame or failure."""
+        if self._over:
+            return None
+        if self._at == len(self._buffer) and not self._rest:
+            self._buffer, self._at = b"", 0  # an idle connection holds no read that was used up
+            return None
+        try:
+            return self._read()
+        except Failure as failure:
+            return self._fail(failure.code)
+
+    def begin_turn(self) -> None:
+        """Count the work from here on."""
+        self._messages.begin_turn()
+
+    def _fail(self, code: int) -> Violation:
+        self._over = True
+        self._between = False
+        return Violation(code)
+
+    def _read(self) -> Event | None:
+        messages = self._messages
+        while True:
+            if messages.work_left <= 0:
+                messages.begin_turn()
+                return MORE
+            if not self._key:
+                control = self._read_header()
+                if control is not None:
+                    messages.work_left -= 1
+                    return control
+                if not self._key:
+                    break
+            self._read_payload()
+            if self._rest:
+                continue
+            if self._left:
+                break
+            self._key = b""
+            messages.work_left -= 1
+            rest = messages.finish_frame(final=self._final)
+            if self._final:
+                return self._end_message(rest)
+        self._buffer, self._at = bytes(self._buffer[self._at :]), 0
+        return None
+
+    # -- headers
+
+    def _read_header(self) -> Event | None:
+        """Read a frame's header; a control frame is read whole, and given. Nothing is read while it is not all here."""
+        buffer, at = self._buffer, self._at
+        here = len(buffer) - at
+        if here < 2:
+            return None
+        first, second = buffer[at], buffer[at + 1]
+        opcode, size, header = first & 0x0F, second & 0x7F, 2
+        if opcode not in _OPCODES:
+            raise Failure(PROTOCOL_ERROR)
+        control = opcode >= _CLOSE
+        if control and (not first & _FIN or size > 125):  # RFC 6455 5.5
+            raise Failure(PROTOCOL_ERROR)
+        if size > 125:
+            header = 4 if size == 126 else 10
+            if here < header:
+                return None
+            shortest = 126 if size == 126 else 1 << 16
+            size = int.from_bytes(buffer[at + 2 : at + header])
+            if size < shortest or size >> 63:  # RFC 6455 5.2: the shortest form, and the top bit clear
+                raise Failure(PROTOCOL_ERROR)
+        allowed = 0
+        if not control and self._messages.open_frame(
+            continues=opcode == _CONTINUATION, rsv1=bool(first & _RSV1), size=size
+        ):
+            allowed = _RSV1
+        if first & _RSV & ~allowed:
+            raise Failure(PROTOCOL_ERROR)
+        if second & _MASKED != self._EXPECTED:  # RFC 6455 5.1
+            raise Failure(PROTOCOL_ERROR)
+        start = at + header + self._KEY_SIZE
+        if control:
+            if len(buffer) < start + size:
+                return None
+            self._at = start + size
+            return self._control(opcode, self._whole(start, self._at))
+        if len(buffer) < start:
+            return None
+        self._at = start
+        self._key, self._left, self._final = self._key_before(start), size, bool(first & _FIN)
+        if opcode != _CONTINUATION:
+            self._between = False
+            self._is_text = opcode == _TEXT
+        return None
+
+    def _control(self, opcode: int, payload: bytes) -> Event:
+        if opcode == _PING:
+            return Ping(payload)
+        if opcode == _PONG:
+            return Pong(payload)
+        try:
+            close = read_close_payload(payload)
+        except MalformedClose as failure:
+            raise Failure(failure.code) from None
+        self._over = True
+        self._between = False
+        return close
+
+    # -- masks: a client masks, a server does not, and no other is listened to (RFC 6455 5.1)
+
+    _EXPECTED: ClassVar[int] = _MASKED
+    _KEY_SIZE: ClassVar[int] = 4
+
+    def _whole(self, start: int, end: int) -> bytes:
+        """Give a whole payload from the buffer."""
+        return unmask(self._buffer, start, end)
+
+    def _key_before(self, start: int) -> bytes:
+        """Give what says, in `_key`, that a frame is being read: what its payload is masked with."""
+        return bytes(self._buffer[start - 4 : start])
+
+    def _piece(self, piece: bytes | memoryview) -> bytes:
+        """Unmask a piece of the payload, and turn the key for the next."""
+        key = self._key
+        turn = len(piece) % 4
+        self._key = key[turn:] + key[:turn]
+        return mask(piece, key)
+
+    # -- payload
+
+    def _read_payload(self) -> None:
+        """Take what is here of the data frame's payload; of one that inflates to much, as far as a turn goes."""
+        payload = self._rest
+        if not payload:
+            piece = _VIEW(self._buffer)[self._at : self._at + self._left]  # of which `_piece` makes the only copy
+            if not piece:
+                return
+            self._at += len(piece)
+            self._left -= len(piece)
+            payload = self._piece(piece)
+        content, self._rest = self._messages.some_content(payload)
+        self._keep(content)
+
+    def _keep(self, piece: bytes, *, last: bool = False) -> None:
+        """Keep a piece of the message, and judge its UTF-8 (RFC 6455 8.1)."""
+        self._content.write(piece)
+        if self._is_text:
+            piece = self._tail + piece if self._tail else piece
+            try:
+                _, read = codecs.utf_8_decode(piece, "strict", last)
+            except UnicodeDecodeError:
+                raise Failure(INVALID_PAYLOAD) from None
+            self._tail = piece[read:]
+
+    def _end_message(self, rest: bytes) -> str | bytes:
+        self._keep(rest, last=True)
+        content, self._content = self._content, BytesIO()
+        self._between = True
+        return str(content.getbuffer(), "utf-8") if self._is_text else content.getvalue()
+
+    # -- writing
+
+    def text(self, text: str) -> bytes:
+        """Write a text message."""
+        return self._data(_WHOLE_TEXT, text.encode()) if self._compresses else frame(_WHOLE_TEXT, text)
+
+    def binary(self, data: bytes) -> bytes:
+        """Write a binary message."""
+        return self._data(_WHOLE_BINARY, data) if self._compresses else frame(_WHOLE_BINARY, data)
+
+    def _data(self, first: int, payload: bytes) -> bytes:
+        compressed, payload = self._messages.payload(payload)
+        return frame(first | _RSV1 if compressed else first, payload)
+
+    def ping(self, payload: bytes) -> bytes:
+        """Write a ping."""
+        return frame(_FIN | _PING, payload)
+
+    def pong(self, payload: bytes) -> bytes:
+        """Write a pong."""
+        return frame(_FIN | _PONG, payload)
+
+    def close(self, close: Close) -> bytes:
+        """Write a close frame."""
+        return frame(_FIN | _CLOSE, close_payload(close))

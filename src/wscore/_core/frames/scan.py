@@ -1,0 +1,108 @@
+"""The fast path of reading: a run of messages that each came whole, in one frame.
+
+`scan` takes what nearly all messages are: a text or binary frame, final, no reserved bit set, masked, its length in the
+shortest form and within the limit, all of it here. It leaves out what cannot occur then: fragments, inflating, UTF-8
+across pieces. At anything else it stops and leaves that untouched, a broken rule among it: judging is the slow path's.
+`scan_unmasked` is the same for what a server sends, which is never masked (RFC 6455 5.1).
+
+They are C where that was built, and else Python, and both do the same; C takes any buffer, and Python bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from .mask import ACCELERATED, CUT, REPEAT, python_unmask
+
+__all__ = ["Scan", "python_scan", "python_scan_unmasked", "scan", "scan_unmasked"]
+
+Scan = Callable[[Any, int, int, int, int], tuple[list[str | bytes], int, int]]
+"""`(buffer, at, limit, count, size) -> (messages, at, size)`: from `at` on, take at most `count` messages of at most
+`limit` bytes each, and none more once they are `size` bytes together. Give them, where they end, and their bytes."""
+
+_TEXT: Final = 0x81
+_BINARY: Final = 0x82
+_MASKED: Final = 0x80
+
+_to_int = int.from_bytes
+
+
+def python_scan(buffer: bytes, at: int, limit: int, count: int, size: int) -> tuple[list[str | bytes], int, int]:
+    """Scan in Python."""
+    messages: list[str | bytes] = []
+    here = len(buffer)
+    left = size
+    while count and left > 0 and at + 6 <= here:
+        first, length = buffer[at], buffer[at + 1] ^ _MASKED
+        if length < 126:
+            end = at + 6 + length
+            if end > here or length > limit:
+                break
+            both = _to_int(buffer[at + 2 : end], "little")  # as `python_unmask` does, without the call
+            payload = (both >> 32 ^ (both & 0xFFFFFFFF) * REPEAT[length] & CUT[length]).to_bytes(length, "little")
+        else:
+            if length == 126:
+                length, start, shortest = buffer[at + 2] << 8 | buffer[at + 3], at + 8, 126
+            elif length == 127:
+                length, start, shortest = _to_int(buffer[at + 2 : at + 10]), at + 14, 1 << 16
+            else:
+                break  # not masked
+            end = start + length
+            if end > here or not shortest <= length <= limit:
+                break
+            payload = python_unmask(buffer, start, end)
+        if first == _TEXT:
+            try:
+                messages.append(payload.decode())
+            except UnicodeDecodeError:
+                break
+        elif first == _BINARY:
+            messages.append(payload)
+        else:
+            break
+        at = end
+        count -= 1
+        left -= length
+    return messages, at, size - left
+
+
+def python_scan_unmasked(
+    buffer: bytes, at: int, limit: int, count: int, size: int
+) -> tuple[list[str | bytes], int, int]:
+    """Scan what is not masked, in Python."""
+    messages: list[str | bytes] = []
+    here = len(buffer)
+    left = size
+    while count and left > 0 and at + 2 <= here:
+        first, length, start, shortest = buffer[at], buffer[at + 1], at + 2, 0
+        if length > 125:
+            if length > 127:
+                break  # masked
+            start, shortest = (at + 4, 126) if length == 126 else (at + 10, 1 << 16)
+            length = int.from_bytes(buffer[at + 2 : start])
+        end = start + length
+        if end > here or not shortest <= length <= limit:
+            break
+        if first == _TEXT:
+            try:
+                messages.append(buffer[start:end].decode())
+            except UnicodeDecodeError:
+                break
+        elif first == _BINARY:
+            messages.append(buffer[start:end])
+        else:
+            break
+        at = end
+        count -= 1
+        left -= length
+    return messages, at, size - left
+
+
+scan: Scan = python_scan
+scan_unmasked: Scan = python_scan_unmasked
+
+if ACCELERATED:
+    from . import _speedups
+
+    scan, scan_unmasked = _speedups.scan, _speedups.scan_unmasked

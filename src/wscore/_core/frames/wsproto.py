@@ -1,0 +1,236 @@
+"""The engine on wsproto's frame layer; the only importer of wsproto.
+
+It takes `FrameDecoder` and `MessageDecoder` for reading and `FrameProtocol` for writing, and leaves the layers above
+them: `Connection` refuses to write once it has read a close frame, where F32 still has answers to send, and
+`FrameProtocol` refuses close code 1014. What wsproto lacks, a limit on messages and a bounded permessage-deflate that
+survives a ping between two fragments, is plugged in as an extension of wsproto's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from wsproto.extensions import Extension
+from wsproto.frame_protocol import (
+    CloseReason,
+    FrameDecoder,
+    FrameProtocol,
+    MessageDecoder,
+    Opcode,
+    ParseFailed,
+    RsvBits,
+)
+
+from ..close import NO_CODE, Close, MalformedClose, read_close_payload
+from ..config import Config
+from .deflate import Deflate
+from .codec import MORE, Event, Ping, Pong, Violation
+from .mask import mask
+from .assembler import Failure, Messages
+
+__all__ = ["WsprotoCodec"]
+
+# It inflates all that it was given, and deflate makes up to 1,032 bytes of one: this is 2 MiB at the worst.
+_SLICE: Final = 2048
+_NO_RSV = RsvBits(False, False, False)
+
+
+class WsprotoCodec:
+    """A `FrameCodec` for the server's end of a connection; with `key`, which gives masking keys, for the client's."""
+
+    def __init__(self, config: Config, deflate: Deflate | None, key: Callable[[], bytes] | None = None) -> None:
+        client = key is not None
+        self._rules = Messages(config, deflate, client=client)
+        rules = _MessageRules(self._rules)
+        self._slices = deflate is not None  # wsproto inflates all that it was given of a frame
+        self._waiting = b""  # what it was not given yet
+        self._at = 0
+        self._key = key
+        self._decoder = FrameDecoder(client=client, extensions=[rules])
+        self._messages = MessageDecoder()
+        self._writer = FrameProtocol(client=False, extensions=[rules])
+        self._parts: list[str] | list[bytes] = []
+        self._over = False
+        self.unread = True  # there may be something: only `next_event` can tell
+
+    def receive_data(self, data: bytes | bytearray | memoryview) -> None:
+        """Take bytes from the peer."""
+        if not self._slices:
+            self._decoder.receive_bytes(bytes(data))
+        else:
+            self._waiting, self._at = self._waiting[self._at :] + bytes(data), 0
+
+    def keep(self) -> None:
+        """Do nothing: they were copied."""
+
+    def messages(self, count: int, size: int) -> tuple[list[str | bytes], int]:
+        """Give none: this engine has one path."""
+        del count, size
+        return [], 0
+
+    def next_event(self) -> Event | None:
+        """Give the next message, control frame or failure."""
+        rules = self._rules
+        while not self._over:
+            if rules.work_left <= 0:
+                rules.begin_turn()
+                return MORE
+            try:
+                frame = self._decoder.process_buffer()
+                if frame is None:
+                    if not self._feed():
+                        return None
+                    continue
+                rules.work_left -= 1
+                if frame.opcode.iscontrol():
+                    assert isinstance(frame.payload, bytes)
+                    return self._control(frame.opcode, frame.payload)
+                frame = self._messages.process_frame(frame)
+            except ParseFailed as failure:
+                self._over = True
+                return Violation(int(failure.code))
+            except MalformedClose as failure:
+                self._over = True
+                return Violation(failure.code)
+            if frame.message_finished and not self._parts:
+                assert isinstance(frame.payload, str | bytes)
+                return frame.payload
+            self._collect(frame.payload)
+            if frame.message_finished:
+                parts, self._parts = self._parts, []
+                return _join(parts)
+        return None
+
+    def begin_turn(self) -> None:
+        """Count the work from here on."""
+        self._rules.begin_turn()
+
+    def _feed(self) -> bool:
+        """Give wsproto the next slice, if there is one."""
+        at = self._at
+        if at == len(self._waiting):
+            self._waiting, self._at = b"", 0
+            return False
+        self._at = min(at + _SLICE, len(self._waiting))
+        self._decoder.receive_bytes(self._waiting[at : self._at])
+        return True
+
+    def _control(self, opcode: Opcode, payload: bytes) -> Event:
+        if opcode is Opcode.PING:
+            return Ping(payload)
+        if opcode is Opcode.PONG:
+            return Pong(payload)
+        close = read_close_payload(payload)
+        self._over = True
+        return close
+
+    def _collect(self, part: object) -> None:
+        """Keep a part of a message; joined now and then, as a hundred thousand parts of a byte each weigh megabytes."""
+        assert isinstance(part, str | bytes)
+        if part:
+            self._parts.append(part)  # type: ignore[arg-type]  # all parts of a message are of its kind
+            if len(self._parts) >= 1024:
+                self._parts = [_join(self._parts)]  # type: ignore[assignment]
+        elif not self._parts:
+            self._parts.append(part)  # type: ignore[arg-type]  # it says of which kind an empty message is
+
+    def text(self, text: str) -> bytes:
+        """Write a text message."""
+        text.encode()  # wsproto has changed its state by the time it finds a lone surrogate
+        return self._written(self._writer.send_data(text))
+
+    def binary(self, data: bytes) -> bytes:
+        """Write a binary message."""
+        return self._written(self._writer.send_data(data))
+
+    def fragment(self, fragment: str | bytes, *, first: bool, final: bool) -> bytes:
+        """Write a piece of a message."""
+        del first  # the writer counts
+        if isinstance(fragment, str):
+            fragment.encode()  # as in `text`
+        return self._written(self._writer.send_data(fragment, final))
+
+    def ping(self, payload: bytes) -> bytes:
+        """Write a ping."""
+        return self._written(self._writer.ping(payload))
+
+    def pong(self, payload: bytes) -> bytes:
+        """Write a pong."""
+        return self._written(self._writer.pong(payload))
+
+    def close(self, close: Close) -> bytes:
+        """Write a close frame."""
+        return self._written(self._writer.close() if close == NO_CODE else self._writer.close(close.code, close.reason))
+
+    def _written(self, frame: bytearray) -> bytes:
+        """Mask a frame that the writer, as a server's, did not: wsproto draws keys from the system itself."""
+        if self._key is None:
+            return bytes(frame)
+        size = frame[1]
+        start = 2 if size < 126 else 4 if size == 126 else 10
+        key = self._key()
+        return b"%c%c%b%b%b" % (frame[0], 0x80 | size, bytes(frame[2:start]), key, mask(bytes(frame[start:]), key))
+
+
+def _join(parts: list[str] | list[bytes]) -> str | bytes:
+    return ("" if isinstance(parts[0], str) else b"").join(parts)  # type: ignore[arg-type]
+
+
+class _MessageRules(Extension):
+    """What all engines hold of a message, in the shape of a wsproto extension: limits, and permessage-deflate."""
+
+    name = "wscore"
+
+    def __init__(self, messages: Messages) -> None:
+        self._messages = messages
+        self._control = False  # the frame being read is a control frame
+
+    def enabled(self) -> bool:
+        return True
+
+    def offer(self) -> bool | str:
+        return False
+
+    def frame_inbound_header(
+        self, proto: FrameDecoder | FrameProtocol, opcode: Opcode, rsv: RsvBits, payload_length: int
+    ) -> CloseReason | RsvBits:
+        del proto
+        self._control = opcode.iscontrol()
+        if self._control:
+            return _NO_RSV
+        # wsproto would see a misplaced frame too, but after a byte of payload, which would be inflated first.
+        try:
+            takes_rsv1 = self._messages.open_frame(
+                continues=opcode is Opcode.CONTINUATION, rsv1=rsv.rsv1, size=payload_length
+            )
+        except Failure as failure:
+            return CloseReason(failure.code)
+        return RsvBits(takes_rsv1, False, False)
+
+    def frame_inbound_payload_data(self, proto: FrameDecoder | FrameProtocol, data: bytes) -> bytes | CloseReason:
+        del proto
+        if self._control:
+            return data
+        try:
+            return self._messages.content(data)
+        except Failure as failure:
+            return CloseReason(failure.code)
+
+    def frame_inbound_complete(self, proto: FrameDecoder | FrameProtocol, fin: bool) -> bytes | CloseReason | None:
+        del proto
+        if self._control:
+            return None
+        try:
+            return self._messages.finish_frame(final=fin)
+        except Failure as failure:
+            return CloseReason(failure.code)
+
+    def frame_outbound(
+        self, proto: FrameDecoder | FrameProtocol, opcode: Opcode, rsv: RsvBits, data: bytes, fin: bool
+    ) -> tuple[RsvBits, bytes]:
+        del proto
+        if opcode.iscontrol():
+            return rsv, data
+        compressed, payload = self._messages.fragment(data, first=opcode is not Opcode.CONTINUATION, final=fin)
+        return RsvBits(compressed, False, False), payload

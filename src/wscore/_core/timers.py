@@ -1,0 +1,83 @@
+"""What is being waited for, and until when. Times are seconds of the caller's own clock; this file never asks for one.
+
+A connection waits for a handful of things at most, so a dict and a cached minimum beat a heap, and asking for the next
+deadline, which transports do after every input, is one attribute look-up.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .config import Config
+from .lifecycle import ARMED, LATER, State, Timer
+
+__all__ = ["DURATIONS", "Timers"]
+
+DURATIONS: Final = {
+    Timer.HANDSHAKE: "handshake_timeout",
+    Timer.ACCEPT: "accept_timeout",
+    Timer.BODY: "accept_timeout",
+    Timer.PING: "ping_interval",
+    Timer.PONG: "ping_timeout",
+    Timer.END: "close_timeout",
+    Timer.CLOSE: "close_timeout",
+}
+"""The field of `Config` that says how long each timer runs; the reference is generated from it."""
+
+_STARTING: Final = {state: [(timer, DURATIONS[timer]) for timer in ARMED[state] - LATER] for state in State}
+"""What entering a state starts, with the field for how long."""
+
+
+class Timers:
+    """The running timers of one connection."""
+
+    __slots__ = ("_config", "_deadlines", "next")
+
+    next: float | None
+    """The earliest deadline, or None with nothing to wait for."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._deadlines: dict[Timer, float] = {}
+        self.next = None
+
+    def enter(self, state: State, now: float) -> None:
+        """Stop what `state` does not have, start what starts with it; what it has and runs already runs on."""
+        armed, deadlines = ARMED[state], self._deadlines
+        for timer in tuple(deadlines):
+            if timer not in armed:
+                del deadlines[timer]
+        for timer, field in _STARTING[state]:
+            if timer not in deadlines and (duration := getattr(self._config, field)) is not None:
+                deadlines[timer] = now + duration
+        self.next = min(deadlines.values()) if deadlines else None
+
+    def start(self, timer: Timer, now: float) -> bool:
+        """Start `timer`, or let it begin anew, and give True; one whose duration is None never runs."""
+        duration: float | None = getattr(self._config, DURATIONS[timer])
+        if duration is not None:
+            self._deadlines[timer] = now + duration
+            self.next = min(self._deadlines.values())
+        return duration is not None
+
+    def shorten(self, timer: Timer, deadline: float) -> None:
+        """Let a running `timer` end at `deadline` at the latest."""
+        self._deadlines[timer] = min(self._deadlines[timer], deadline)
+        self.next = min(self._deadlines.values())
+
+    def stop(self, timer: Timer) -> None:
+        """Stop `timer`, running or not."""
+        if self._deadlines.pop(timer, None) is not None:
+            self.next = min(self._deadlines.values(), default=None)
+
+    def running(self, timer: Timer) -> bool:
+        """Tell whether `timer` runs."""
+        return timer in self._deadlines
+
+    def take_expired(self, now: float) -> Timer | None:
+        """Stop and return the timer with the earliest deadline, if that has come."""
+        if self.next is None or now < self.next:
+            return None
+        expired = min(self._deadlines, key=self._deadlines.__getitem__)
+        self.stop(expired)
+        return expired

@@ -1,0 +1,101 @@
+"""The one call of the application that lasts as long as its server, on any event loop.
+
+What its failures mean is `Lifespan`'s affair. Here the application is run, waited for, and what there is to say logged.
+Nothing that an application raises in its lifespan ends the server but KeyboardInterrupt, which is the operator's.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from .._core.asgi.messages import Application
+from .._core.errors import StartupFailed
+from .._core.asgi.failures import interrupts
+from .._core.asgi.lifespan import Lifespan, LifespanMode, LifespanPhase
+from .waiting import News, Waiting
+
+__all__ = ["LifespanTask"]
+
+_log = logging.getLogger("wscore.error")
+_LEVELS: Final = {"debug": logging.DEBUG, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+class LifespanTask:
+    """The application's lifespan. `news` tells whoever waits that it has come further."""
+
+    def __init__(self, app: Application, mode: LifespanMode, waiting: Waiting, news: News) -> None:
+        self._app = app
+        self._lifespan = Lifespan(mode)
+        self._waiting = waiting
+        self._news = news
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What the application has put there for its connections."""
+        return self._lifespan.state
+
+    @property
+    def over(self) -> bool:
+        """Nothing is awaited of it any more."""
+        return self._lifespan.phase is LifespanPhase.OVER
+
+    async def start(self, spawn: Callable[[Callable[[], Awaitable[None]]], object], timeout: float | None) -> None:
+        """Let the application start, in a task that `spawn` makes. Raises StartupFailed, with its own words."""
+        lifespan = self._lifespan
+        if lifespan.phase is LifespanPhase.STARTING:
+            lifespan.begin_startup(self._waiting.now(), timeout)
+            spawn(self._run)
+            while lifespan.phase is LifespanPhase.STARTING:
+                await self._news.wait(lifespan.next_timeout())
+                lifespan.handle_timeout(self._waiting.now())
+                self._log()
+        if lifespan.phase is LifespanPhase.FAILED:
+            raise StartupFailed(lifespan.failure) from lifespan.error
+
+    def begin_shutdown(self) -> None:
+        """Ask the application to shut down; `over` says when it has."""
+        self._lifespan.begin_shutdown()
+        self._news.tell()
+
+    def give_up(self) -> None:
+        """Say that it takes too long."""
+        self._lifespan.shutdown_overdue()
+        self._log()
+
+    async def _run(self) -> None:
+        lifespan = self._lifespan
+        try:
+            answer: Any = self._app(lifespan.scope, self._receive, self._send)
+            if inspect.isawaitable(answer):
+                await answer
+                lifespan.application_returned()
+            else:
+                lifespan.application_not_awaitable(answer)
+        except BaseException as error:
+            if interrupts(error):
+                raise
+            if not isinstance(error, Exception) and self._waiting.cancelled():
+                lifespan.application_returned()  # by our doing; nothing more will come
+            else:
+                lifespan.application_raised(error)
+        finally:
+            self._log()
+            self._news.tell()
+
+    async def _receive(self) -> Any:
+        while (message := self._lifespan.next_message()) is None:
+            await self._news.wait()
+        return message
+
+    async def _send(self, message: Mapping[str, Any]) -> None:
+        self._lifespan.send(message)
+        self._log()
+        self._news.tell()
+
+    def _log(self) -> None:
+        reports, self._lifespan.reports = self._lifespan.reports, []
+        for report in reports:
+            _log.log(_LEVELS[report.severity], "lifespan: %s", report.text, exc_info=report.error)

@@ -1,0 +1,203 @@
+"""A server from its first socket to its last connection: what both transports' servers do alike, on any event loop.
+
+Not part of the core, and not loaded by `import wscore`. When the end is over is `Shutdown`'s affair; a transport says
+how its library waits, and how a socket becomes a connection.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import logging
+import socket
+import ssl as ssl_module
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+from .._core.admission import out_of_resources
+from .._core.asgi.messages import Application
+from .._core.config import Config
+from .._core.asgi.interface import as_asgi3
+from .._core.asgi.lifespan import LifespanMode
+from .lifespan_task import LifespanTask
+from .._core.shutdown import Shutdown, ShutdownAct
+from .waiting import Event, News, Waiting
+from .listening import Listeners
+from .allocator import keep_freed_memory
+
+__all__ = ["Event", "Options", "Serving", "Waiting"]
+
+_log = logging.getLogger("wscore.error")
+
+_MODES: Final = ("auto", "on", "off")
+
+
+@dataclasses.dataclass(slots=True)
+class Options:
+    """What both `serve`s take.
+
+    A server listens on `host` and `port` (None: all interfaces; 0: a free port), or on the unix socket `uds`, or on
+    `sock`, one or several that are bound already. `ssl` makes it wss. Raises ValueError for what contradicts itself,
+    and TypeError for an application that cannot be one.
+    """
+
+    app: Application
+    host: str | None = "127.0.0.1"
+    port: int = 0
+    uds: str | None = None
+    sock: socket.socket | Sequence[socket.socket] | None = None
+    ssl: ssl_module.SSLContext | None = None
+    config: Config | None = None
+    lifespan: LifespanMode = "auto"
+    access_log: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be served."""
+        if self.lifespan not in _MODES:
+            raise ValueError(f"lifespan={self.lifespan!r}: expected 'auto', 'on' or 'off'")
+        if self.uds is not None and self.sock is not None:
+            raise ValueError("either uds or sock, not both")
+        self.app = as_asgi3(self.app)
+
+    async def listen(self, getaddrinfo: Callable[..., Awaitable[Any]]) -> Listeners:
+        """Bind what is to be listened on. Raises OSError."""
+        if self.sock is not None:
+            return Listeners([self.sock] if isinstance(self.sock, socket.socket) else self.sock)
+        if self.uds is not None:
+            return Listeners.unix(self.uds)
+        flags = socket.AI_PASSIVE
+        return Listeners.tcp(await getaddrinfo(self.host or None, self.port, type=socket.SOCK_STREAM, flags=flags))
+
+
+class Ending(Protocol):
+    """A connection, as its end sees it."""
+
+    def begin_shutdown(self) -> None:
+        """Ask the connection to end."""
+        ...
+
+    def cancel(self) -> None:
+        """Cancel the application, if it still runs."""
+        ...
+
+
+_C = TypeVar("_C", bound=Ending)
+
+
+class Serving(abc.ABC, Generic[_C]):
+    """A server on any event loop. A transport adds how it accepts, and how it ends what does not end itself."""
+
+    def __init__(self, options: Options, waiting: Waiting) -> None:
+        self._options = options
+        self._config = options.config or Config()
+        self._waiting = waiting
+        self._news = News(waiting)
+        self._listeners = Listeners()
+        self._lifespan = LifespanTask(options.app, options.lifespan, waiting, self._news)
+        self._shutdown = Shutdown(self._config)
+        self._connections: set[_C] = set()
+        self._accepted: set[socket.socket] = set()  # those on their way to a connection among them
+
+    @property
+    def sockets(self) -> list[socket.socket]:
+        """What it listens on."""
+        return self._listeners.sockets
+
+    @property
+    def port(self) -> int | None:
+        """The TCP port; None on a unix socket."""
+        return self._listeners.port
+
+    @abc.abstractmethod
+    def stop_accepting(self) -> None:
+        """Accept no more connections. Those that are there go on, handshakes included, until `close`."""
+
+    @abc.abstractmethod
+    def _cut_off(self) -> None:
+        """Close every socket at once, and cancel every application."""
+
+    @abc.abstractmethod
+    def _end(self) -> None:
+        """Cancel the lifespan's task."""
+
+    async def _start(self, spawn: Callable[[Callable[[], Awaitable[None]]], object]) -> None:
+        """Let the application start, and then listen. Raises StartupFailed and OSError."""
+        await self._lifespan.start(spawn, self._config.lifespan_timeout)
+        keep_freed_memory()
+        self._listeners.listen(self._config.backlog)
+
+    def _take_some(self, listener: socket.socket, most: int, take: Callable[[socket.socket], None]) -> float:
+        """Accept who waits, but `most` at a time: of very many some wait until those that are there had their turn.
+
+        Give how many seconds to pause: retrying at once where the system is out of files or memory would spin.
+        """
+        for _ in range(most):
+            try:
+                sock, _ = listener.accept()
+            except BlockingIOError:
+                break
+            except OSError as error:
+                if out_of_resources(error):
+                    _log.error("cannot accept connections: %s", error.strerror)
+                    return self._config.accept_retry
+                continue  # one that has gone again
+            sock.setblocking(False)
+            take(sock)
+        return 0.0
+
+    def _forget(self, sock: socket.socket) -> None:
+        """Take the news that a socket that was accepted is closed, and its application has ended."""
+        self._accepted.discard(sock)
+        if not self._accepted:
+            self._news.tell()
+
+    # -- the end
+
+    async def _shut_down(self) -> None:
+        """Begin the end, and obey until it is over."""
+        shutdown, now = self._shutdown, self._waiting.now
+        shutdown.begin(now())
+        while not shutdown.over:
+            if not self._accepted:
+                shutdown.connections_gone(now())
+            if self._lifespan.over:
+                shutdown.lifespan_over()
+            if not self._obey():
+                await self._news.wait(shutdown.next_timeout())
+                shutdown.handle_timeout(now())
+        self._obey()
+
+    def _abort(self) -> None:
+        """End at once, and wake who waits for the end."""
+        self._shutdown.abort()
+        self._obey()
+        self._news.tell()
+
+    async def _until_over(self) -> None:
+        while not self._shutdown.over:
+            await self._news.wait()
+
+    def _obey(self) -> bool:
+        """Do what the shutdown asks for; tell whether there was anything."""
+        acts = self._shutdown.acts()
+        for act in acts:
+            match act:
+                case ShutdownAct.ASK:
+                    self._ask()
+                case ShutdownAct.CANCEL:
+                    for connection in list(self._connections):
+                        connection.cancel()
+                case ShutdownAct.ABORT:
+                    self._cut_off()
+                case ShutdownAct.STOP_LIFESPAN:
+                    self._lifespan.begin_shutdown()
+                case ShutdownAct.GIVE_UP_LIFESPAN:
+                    self._lifespan.give_up()
+                case ShutdownAct.END:
+                    self._end()
+        return bool(acts)
+
+    def _ask(self) -> None:
+        self.stop_accepting()
+        for connection in list(self._connections):
+            connection.begin_shutdown()

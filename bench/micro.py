@@ -130,7 +130,7 @@ def engine(name: str) -> Callable[[bytes], bytes]:
     def echo(data: bytes) -> bytes:
         receive(data)
         messages, _ = run(1000, 1 << 30)
-        if codec.unread:
+        if codec.has_pending:
             begin_turn()
             while (event := next_event()) is not None:
                 messages.append(event)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Writes docs/reference/lifecycle.md from the tables in wscore._core.lifecycle: run `python docs/generate_lifecycle.py`.
+"""Writes docs/reference/lifecycle.md from the tables in `wscore._core.lifecycle`.
 
 The page says nothing that the tables do not say. `--check` writes nothing and exits with 1 where the page is stale.
 """
@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from wscore import Config
-from wscore._core.lifecycle import ARMED, CLIENT_TRANSITIONS, LATER, TRANSITIONS, State, Step, Timer, Trigger
+from wscore._core.lifecycle import ARMED, CLIENT_TRANSITIONS, LATER, SERVER_TRANSITIONS, State, Step, Timer, Trigger
 from wscore._core.timers import DURATIONS
 
 Table = dict[State, dict[Trigger, Step]]
@@ -31,15 +31,15 @@ def render() -> str:
             "## Diagram",
             "",
             "```mermaid",
-            *diagram(TRANSITIONS),
+            *diagram(SERVER_TRANSITIONS),
             "```",
             "",
             "## Transitions",
             "",
-            *(line for state in TRANSITIONS for line in transitions(TRANSITIONS, state)),
+            *(line for state in SERVER_TRANSITIONS for line in transitions(SERVER_TRANSITIONS, state)),
             "## The client's end",
             "",
-            "A client has a handshake of its own. CLOSE_SENT, DRAINING and CLOSED are the server's, and are not"
+            "A client has a handshake of its own. CLOSE_SENT, LINGERING and CLOSED are the server's, and are not"
             " repeated; OPEN is the server's less what a client does not have.",
             "",
             "```mermaid",
@@ -49,7 +49,7 @@ def render() -> str:
             *(
                 line
                 for state, row in CLIENT_TRANSITIONS.items()
-                if TRANSITIONS.get(state) is not row
+                if SERVER_TRANSITIONS.get(state) is not row
                 for line in transitions(CLIENT_TRANSITIONS, state)
             ),
             "## Timers",

@@ -98,7 +98,7 @@ def tell(connection: ServerConnection, how: int, now: float) -> float:
         case 4:
             connection.begin_shutdown(now=now, reason="restart")
         case 5:
-            connection.turn_away(now=now)
+            connection.reject(now=now)
         case 6:
             connection.handle_timeout(now=now)
         case _:
@@ -123,7 +123,7 @@ def levels(connection: ServerConnection) -> tuple[object, ...]:
 
 def judge_output(connection: ServerConnection, output: bytes) -> None:
     """Read what was written: one whole response, and after a 101 whole frames, none after a close frame."""
-    if connection.state is State.DRAINING or output.startswith(b"HTTP/1.1 101"):  # else a response may be unfinished
+    if connection.state is State.LINGERING or output.startswith(b"HTTP/1.1 101"):  # else a response may be unfinished
         status, rest = response(output)
         assert status == 101 or not rest, "bytes after the response"
         frames(rest)

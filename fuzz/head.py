@@ -16,7 +16,7 @@ def verdict(reads: Iterable[bytes]) -> object:
     for read in reads:
         connection.receive_data(read, now=0.0)
     output = connection.data_to_send()
-    if connection.state is State.DECIDING:
+    if connection.state is State.AWAITING_ACCEPT:
         assert not output, "an answer before the application's"
         connection.send({"type": "websocket.accept"}, now=0.0)
         output = connection.data_to_send()

@@ -66,14 +66,14 @@ class Connection(ServerDriver):
         self.change.set()
         self.change = anyio.Event()
 
-    make_room = set_reading = wake
+    wake_senders = set_reading = wake
 
     def wait_for_message(self) -> Awaitable[Any]:
         return self.change.wait()
 
     wait_for_room = wait_for_message
 
-    def give_way(self) -> Awaitable[None]:
+    def yield_control(self) -> Awaitable[None]:
         return lowlevel.checkpoint()
 
     def write(self, data: bytes) -> None:

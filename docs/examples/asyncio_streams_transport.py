@@ -51,7 +51,7 @@ class Connection(ServerDriver):
 
     wait_for_room = wait_for_message
 
-    async def give_way(self) -> None:
+    async def yield_control(self) -> None:
         await asyncio.sleep(0)
 
     # What the driver asks for.
@@ -60,7 +60,7 @@ class Connection(ServerDriver):
         self.change.set()
         self.change = asyncio.Event()
 
-    make_room = wake
+    wake_senders = wake
 
     def write(self, data: bytes) -> None:
         self.writer.write(data)

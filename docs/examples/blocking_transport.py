@@ -8,13 +8,13 @@ import threading
 import time
 
 from wscore import Application, Config, Scope, ServerConnection, ServerDriver
-from wscore.transport.sockets import peer_of, set_up
+from wscore.transport.sockets import configure_socket, peer_of
 
 
 class Connection(ServerDriver):
     def __init__(self, sock: socket.socket, app: Application, config: Config) -> None:
         sock.setblocking(False)
-        set_up(sock)
+        configure_socket(sock)
         super().__init__(ServerConnection(config, peer=peer_of(sock), now=time.monotonic()), time.monotonic)
         self.sock, self.app = sock, app
         self.due: float | None = None
@@ -67,12 +67,12 @@ class Connection(ServerDriver):
     async def wait_for_room(self) -> None:
         self.turn()
 
-    async def give_way(self) -> None:
+    async def yield_control(self) -> None:
         """There is nobody in this thread to give way to."""
 
     def wake(self) -> None: ...
 
-    def make_room(self) -> None: ...
+    def wake_senders(self) -> None: ...
 
     # What the driver asks for.
 

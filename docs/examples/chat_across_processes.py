@@ -33,11 +33,11 @@ class Chat:
     async def receive(self, message: str, room: str) -> str | None:
         if message == "/who":
             return f"{await self.registry.count(room)} are here; process {os.getpid()} serves you"
-        self.registry.broadcast(room, f"{self.member.id[:6]}: {message}", except_=[self.member.id])
+        self.registry.broadcast(room, f"{self.member.id[:6]}: {message}", exclude=[self.member.id])
         return None
 
     async def disconnect(self, code: int, room: str) -> None:
-        self.registry.broadcast(room, f"{self.member.id[:6]} leaves ({code})", except_=[self.member.id])
+        self.registry.broadcast(room, f"{self.member.id[:6]} leaves ({code})", exclude=[self.member.id])
 
 
 def main() -> int:

@@ -1,50 +1,40 @@
 """The WebSocket half of an ASGI server, without I/O: bytes in, ASGI messages out, and back.
 
-`ServerConnection` is where to start; `_lifecycle` is where a connection's life is written down. The map:
+Start at `ServerConnection`; the life of a connection is a table, in `_core/lifecycle.py`. The map, where each folder
+says what it may import:
 
-    _lifecycle    the states, the triggers and what follows from them, as a table
-    _server       ServerConnection: feeds the table, performs its effects, owns the outputs
-    _client       ClientConnection: the other end, with a table of its own
-    _closing      what a transport has to do at the end
-    _driver       what a transport owes a connection, all but the waiting; _server_driver, _client_driver: of each end
-    _channel      what may lie between socket and connection: TLS, a proxy
-    _endpoint     what both ends do alike: messages, pings, the peer's end
-    _ends         every way in which a connection ends, and what each side is told
-    _losses       why a connection was lost, read off an exception
-    _handshake    request heads, refusals, the 101 and denials; on h11
-    _client_handshake   requests, and the responses to them; on h11
-    _uri          ws:// and wss:// URIs
-    _proxy        the way through an HTTP proxy
-    _backoff      how long to wait before connecting again
-    _frames       the seam between connection and frame engine, and the engine on wsproto
-    _deflate      permessage-deflate: negotiation and bounded inflating
-    _inbox        messages for the application, bounded
-    _output       bytes for the peer, gathered
-    _prepared     a message for many connections, encoded once
-    _timers       what is being waited for, and until when
-    _keepalive    pings, and the pongs they await
-    _access       what is told of a connection: counts, and lines in the access log
-    _asgi         ASGI's types; an application's messages checked
-    _config       every limit and timeout
-    _close        close codes
-    _lifespan     ASGI lifespan, a machine of its own
-    _shutdown     when a server's end is over, another
-    _failures     what is told of an application that failed
-    _tls          ASGI's tls extension
-    _admission    whether one more connection is served
-    _errors       the exceptions
-    cli           the `wscore` command
+    _core/           the core: no I/O, no clock, no randomness; all that is public of it is exported here
+        lifecycle         the states, the triggers and what follows from them, as a table
+        server, client    ServerConnection and ClientConnection: feed the table, perform its effects, own the outputs
+        endpoint          what both ends do alike: messages, pings, the peer's end
+        termination       every way in which a connection ends, and what each side is told
+        close, closing    close codes and frames (RFC 6455 7.4); what a transport has to do at the end
+        receive_queue, send_buffer    messages for the application and bytes for the peer, bounded
+        prepared_message  a message for many connections, encoded once
+        timers, keepalive what is being waited for, and until when; pings, and the pongs they await
+        config, errors    every limit and timeout; the exceptions
+        access            statistics, and the lines of the access log
+        admission, backoff, shutdown    machines of servers and clients: overload, retries, the end of a server
+        loss              why a connection was lost, read off an exception
+        driver/           what a transport owes a connection, all but the waiting
+        frames/           the frame engines (RFC 6455 5), the C part, and permessage-deflate (RFC 7692)
+        http/             both sides of the handshake, proxies and URIs; on h11
+        asgi/             ASGI's types and messages, its lifespan and tls extension, failures of applications
+    transport/       what transports share: sockets, TLS, listening, connecting; no event loop
+    app/             the application's side: routing, injection, rooms
+    compat/          the names of other frameworks
+    testing/         clients for tests, and the battery for transports
+    _cli/            the `wscore` command
+    _logs            loggers that an application's logging configuration cannot disable
 
-Beside the core, each loaded by who asks for it. What knows sockets, TLS or the log, and no event loop: `connecting`
-(with `_tunnel` and `_proxy_environment`), `client`, `listening` (with `_claim`), `serving` (with `_interface`,
-`_lifespan_task` and `_waiting`), `sockets`, `tls`, `logs`, `memory`. What is for people: `app`, the application's side;
-`compat`, the names of other frameworks; `testing`, clients for tests.
-
-Nothing that this module imports imports asyncio, trio, anyio, socket, ssl, threading or random.
+The packages wscore_asyncio and wscore_trio do the waiting. Nothing that this module imports imports asyncio, trio,
+anyio, socket, ssl, threading or random.
 """
 
 from ._core.access import Stats
-from ._core.admission import Admission, admission, out_of_resources
+from ._core.admission import Admission, admission, is_resource_exhaustion
+from ._core.asgi.failures import LogEntry, failure_log_entry
+from ._core.asgi.lifespan import Lifespan, LifespanMode, LifespanPhase
 from ._core.asgi.messages import (
     Application,
     ConnectMessage,
@@ -55,15 +45,16 @@ from ._core.asgi.messages import (
     ReceiveMessage,
     Scope,
 )
+from ._core.asgi.tls_extension import TLSObject, tls_extension
 from ._core.backoff import Backoff
-from ._core.driver.channel import Channel
 from ._core.client import ClientConnection
-from ._core.driver.client import ClientDriver
 from ._core.close import Close
 from ._core.closing import Closing
 from ._core.config import Config
 from ._core.driver.base import Driver
-from ._core.termination import CloseInfo
+from ._core.driver.channel import Channel
+from ._core.driver.client import ClientDriver
+from ._core.driver.server import ServerDriver
 from ._core.errors import (
     ClientDisconnected,
     ConnectionClosed,
@@ -77,16 +68,13 @@ from ._core.errors import (
     StartupFailed,
     caused_by_disconnect,
 )
-from ._core.asgi.failures import Report, why_logged
 from ._core.http.server_handshake import Request, Response
-from ._core.lifecycle import State
-from ._core.asgi.lifespan import Lifespan, LifespanMode, LifespanPhase
-from ._core.prepared_message import Prepared, post_extension
-from ._core.server import ServerConnection
-from ._core.driver.server import ServerDriver
-from ._core.shutdown import Shutdown, ShutdownAct
-from ._core.asgi.tls_extension import TLSObject, tls_extension
 from ._core.http.uri import URI, parse_uri
+from ._core.lifecycle import State
+from ._core.prepared_message import PreparedMessage, send_nowait_extension
+from ._core.server import ServerConnection
+from ._core.shutdown import Shutdown, ShutdownAction
+from ._core.termination import CloseInfo
 
 __all__ = [
     "URI",
@@ -115,28 +103,28 @@ __all__ = [
     "LifespanMode",
     "LifespanPhase",
     "LocalProtocolError",
+    "LogEntry",
     "Peer",
-    "Prepared",
+    "PreparedMessage",
     "ProxyRefused",
     "ReceiveMessage",
     "ReceivedMessage",
-    "Report",
     "Request",
     "Response",
     "Scope",
     "ServerConnection",
     "ServerDriver",
     "Shutdown",
-    "ShutdownAct",
+    "ShutdownAction",
     "StartupFailed",
     "State",
     "Stats",
     "TLSObject",
     "admission",
     "caused_by_disconnect",
-    "out_of_resources",
+    "failure_log_entry",
+    "is_resource_exhaustion",
     "parse_uri",
-    "post_extension",
+    "send_nowait_extension",
     "tls_extension",
-    "why_logged",
 ]

@@ -6,14 +6,14 @@ import asyncio
 from types import TracebackType
 
 from wscore import Channel, ClientConnection, HandshakeFailed
-from wscore.transport.client import Link as ClientLink
+from wscore.transport.client import AsyncClientDriver
 from wscore.transport.client import WebSocket as ClientWebSocket
-from wscore.transport.connecting import Call, Pauses
-from wscore.transport.sockets import set_up
+from wscore.transport.connecting import ConnectOptions, RetryPolicy
+from wscore.transport.sockets import configure_socket
 
 from ._dialing import dial
-from ._port import Port
-from ._reconnecting import Connections
+from ._port import SocketDriver
+from ._reconnecting import Reconnector
 
 __all__ = ["WebSocket", "connect"]
 
@@ -23,7 +23,7 @@ class WebSocket(ClientWebSocket):
     __slots__ = ()
 
 
-class Link(Port[ClientConnection], ClientLink, asyncio.Protocol):
+class ClientSocketDriver(SocketDriver[ClientConnection], AsyncClientDriver, asyncio.Protocol):
     """A client's connection: what a task says goes out at once, or in one piece where a message woke it."""
 
     __slots__ = ("_change",)
@@ -45,26 +45,27 @@ class Link(Port[ClientConnection], ClientLink, asyncio.Protocol):
             self._change = None
 
     async def wait_for_change(self) -> None:
-        """As in `Link`."""
+        """As in `ClientSocketDriver`."""
         if self._change is None:
             self._change = asyncio.Event()
         await self._change.wait()
 
 
-class connect(Call):
+class connect(ConnectOptions):
     """Connect: `async with connect("ws://127.0.0.1:8000/chat") as ws: await ws.send("hello")`.
 
-    `wscore.transport.connecting.Call` says what it takes. Entered, it raises HandshakeRefused, HandshakeTimeout, ProxyRefused,
-    HandshakeFailed, and InvalidMessage for what cannot stand in the request. Leaving the context closes with 1000.
+    `wscore.transport.connecting.ConnectOptions` says what it takes. Entered, it raises HandshakeRefused,
+    HandshakeTimeout, ProxyRefused, HandshakeFailed, and InvalidMessage for what cannot stand in the request. Leaving
+    the context closes with 1000.
     Cancelled on entering, it leaves no socket and no task.
 
     `async for ws in connect(...)` connects, and again each time that the loop comes round, after pauses that `backoff`
     says. It raises what is not `temporary`.
     """
 
-    def __aiter__(self) -> Connections[WebSocket]:
+    def __aiter__(self) -> Reconnector[WebSocket]:
         """Connect again and again. Raises ValueError with `sock`."""
-        return Connections(self, Pauses(self._destination, self._backoff))
+        return Reconnector(self, RetryPolicy(self._destination, self._backoff))
 
     async def __aenter__(self) -> WebSocket:
         """Connect, and wait for the handshake."""
@@ -75,8 +76,8 @@ class connect(Call):
             async with asyncio.timeout_at(core.next_timeout()):
                 sock = sock or await dial(to)
             sock.setblocking(False)
-            set_up(sock)
-            link = Link(core, to.tunnel(self._config))
+            configure_socket(sock)
+            link = ClientSocketDriver(core, to.tunnel(self._config))
             await loop.create_connection(lambda: link, sock=sock)
             await link.opened()
         except BaseException as error:
@@ -102,7 +103,7 @@ class connect(Call):
     def begin_closing(self) -> None:
         """Send the close frame, if that can be done at once."""
         self._link.core.close(now=self._link.time())
-        self._link.settle()
+        self._link.sync()
 
     def cut(self) -> None:
         """Close the socket at once, if it is not closed yet."""

@@ -12,16 +12,16 @@ from typing import Any
 from wscore import Application, Channel, Config, Peer, Scope, ServerConnection, ServerDriver
 from wscore._logs import logger
 
-from ._port import Port
+from ._port import SocketDriver
 
-__all__ = ["Connection", "Service"]
+__all__ = ["Connection", "ServerContext"]
 
 access_log = logger("wscore.access")
 error_log = logger("wscore.error")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Service:
+class ServerContext:
     """What all connections of a server share."""
 
     app: Application
@@ -35,7 +35,7 @@ class Service:
     """To be called when a connection of this socket is over."""
 
 
-class Connection(Port[ServerConnection], ServerDriver, asyncio.BufferedProtocol):
+class Connection(SocketDriver[ServerConnection], ServerDriver, asyncio.BufferedProtocol):
     """A connection and the task of its application.
 
     What an application does when it is woken by a message is written in one piece as soon as it waits again; what it
@@ -47,13 +47,13 @@ class Connection(Port[ServerConnection], ServerDriver, asyncio.BufferedProtocol)
 
     def __init__(
         self,
-        service: Service,
+        service: ServerContext,
         sock: socket.socket,
         peer: Peer,
         channel: Channel | None,
         *,
         accepted_at: float,
-        turn_away: bool,
+        reject: bool,
     ) -> None:
         loop = asyncio.get_running_loop()
         core = ServerConnection(
@@ -69,8 +69,8 @@ class Connection(Port[ServerConnection], ServerDriver, asyncio.BufferedProtocol)
         self._service = service
         self._sock = sock
         self._task: asyncio.Task[None] | None = None
-        if turn_away:
-            core.turn_away(now=accepted_at)
+        if reject:
+            core.reject(now=accepted_at)
         service.connections.add(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:

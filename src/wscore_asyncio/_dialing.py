@@ -9,7 +9,7 @@ import asyncio
 import socket
 from typing import Any
 
-from wscore.transport.connecting import ATTEMPT_DELAY, Destination, in_turn
+from wscore.transport.connecting import ATTEMPT_DELAY, Destination, interleave_addresses
 
 __all__ = ["dial"]
 
@@ -19,7 +19,7 @@ async def dial(to: Destination) -> socket.socket:
     loop = asyncio.get_running_loop()
     if to.unix_path is not None:
         return await _connected(socket.AF_UNIX, to.unix_path)
-    infos = in_turn(to.address() or await loop.getaddrinfo(to.host, to.port, type=socket.SOCK_STREAM))
+    infos = interleave_addresses(to.address() or await loop.getaddrinfo(to.host, to.port, type=socket.SOCK_STREAM))
     if len(infos) == 1:
         return await _connected(infos[0][0], infos[0][4])
     attempts: list[asyncio.Task[socket.socket]] = []

@@ -9,16 +9,16 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar, cast
 
 from wscore import ClientConnection, Driver, ServerConnection
-from wscore.transport.sockets import unacknowledged
+from wscore.transport.sockets import unacknowledged_bytes
 
 from ._wakeup import Wakeup
 
-__all__ = ["Port"]
+__all__ = ["SocketDriver"]
 
 Core = TypeVar("Core", ServerConnection, ClientConnection)
 
 
-class Port(Driver[Core], asyncio.BaseProtocol):
+class SocketDriver(Driver[Core], asyncio.BaseProtocol):
     """The primitives of a driver over an `asyncio.Transport`; `prepare` is to be called first."""
 
     __slots__ = ("_loop", "_room", "_timer", "_transport", "wait_for_message", "wake", "write")
@@ -73,7 +73,7 @@ class Port(Driver[Core], asyncio.BaseProtocol):
         """As in `Driver`."""
         assert self._transport is not None
         sock = self._transport.get_extra_info("socket")
-        return self._transport.get_write_buffer_size() + (0 if sock is None else unacknowledged(sock))
+        return self._transport.get_write_buffer_size() + (0 if sock is None else unacknowledged_bytes(sock))
 
     def set_deadline(self, at: float | None) -> None:
         """As in `Driver`."""
@@ -105,7 +105,7 @@ class Port(Driver[Core], asyncio.BaseProtocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def make_room(self) -> None:
+    def wake_senders(self) -> None:
         """As in `Driver`."""
         if self._room is not None:
             self._room.set()
@@ -125,12 +125,12 @@ class Port(Driver[Core], asyncio.BaseProtocol):
 
     # -- waiting
 
-    async def give_way(self) -> None:
-        """As in `ServerDriver` and `Link`."""
+    async def yield_control(self) -> None:
+        """As in `ServerDriver` and `ClientSocketDriver`."""
         await asyncio.sleep(0)
 
     async def wait_for_room(self) -> None:
-        """As in `ServerDriver` and `Link`."""
+        """As in `ServerDriver` and `ClientSocketDriver`."""
         if self._room is None:
             self._room = asyncio.Event()
         await self._room.wait()

@@ -6,11 +6,11 @@ import asyncio
 import contextlib
 from typing import Protocol, TypeVar
 
-from wscore.transport.connecting import Pauses, Reconnecting
+from wscore.transport.connecting import BaseReconnector, RetryPolicy
 
 from ._waiting import Loop
 
-__all__ = ["Connections"]
+__all__ = ["Reconnector"]
 
 _W = TypeVar("_W")
 _W_co = TypeVar("_W_co", covariant=True)
@@ -31,10 +31,10 @@ class Connect(Protocol[_W_co]):
         ...
 
 
-class Connections(Reconnecting[_W]):
+class Reconnector(BaseReconnector[_W]):
     """Connections that `connect` gives, each time that it is entered."""
 
-    def __init__(self, connect: Connect[_W], pauses: Pauses) -> None:
+    def __init__(self, connect: Connect[_W], pauses: RetryPolicy) -> None:
         super().__init__(pauses, Loop())
         self._connect = connect
         self._loop = asyncio.get_running_loop()

@@ -11,11 +11,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from wscore import Admission, Application, Config, LifespanMode, admission
-from wscore.transport.serving import Options, Serving
+from wscore.transport.serving import BaseServer, ServerOptions
 from wscore.transport.sockets import peer_of
 from wscore.transport.tls import TLS
 
-from ._connection import Connection, Service
+from ._connection import Connection, ServerContext
 from ._waiting import Loop
 
 __all__ = ["Server", "serve"]
@@ -44,16 +44,16 @@ def serve(
 
     Raises TypeError for what is no application, and ValueError for options that contradict themselves.
     """
-    return Server(Options(app, host, port, uds, sock, ssl, config, lifespan, access_log))
+    return Server(ServerOptions(app, host, port, uds, sock, ssl, config, lifespan, access_log))
 
 
-class Server(Serving[Connection]):
+class Server(BaseServer[Connection]):
     """A running server; made by `serve`, and an async context manager that ends gracefully."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: ServerOptions) -> None:
         super().__init__(options, Loop())
         self._ssl = options.ssl
-        self._service = Service(
+        self._service = ServerContext(
             options.app,
             self._config,
             self._lifespan.state,
@@ -133,32 +133,30 @@ class Server(Serving[Connection]):
             return
         self._accepted.add(sock)
         loop = asyncio.get_running_loop()
-        task = loop.create_task(self._welcome(sock, loop.time(), turn_away=verdict is Admission.TURN_AWAY))
+        task = loop.create_task(self._start_connection(sock, loop.time(), reject=verdict is Admission.REJECT))
         self._tasks.add(task)
-        task.add_done_callback(partial(self._welcomed, sock))
+        task.add_done_callback(partial(self._connection_started, sock))
 
-    def _welcomed(self, sock: socket.socket, task: asyncio.Task[None]) -> None:
+    def _connection_started(self, sock: socket.socket, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if task.cancelled():  # perhaps before its first step, so it cannot see to that itself
             sock.close()
             self._forget(sock)
 
-    async def _welcome(self, sock: socket.socket, accepted_at: float, *, turn_away: bool) -> None:
+    async def _start_connection(self, sock: socket.socket, accepted_at: float, *, reject: bool) -> None:
         """Make a socket a connection."""
         channel = None if self._ssl is None else TLS(self._ssl, server_side=True)
-        make = partial(
-            Connection, self._service, sock, peer_of(sock), channel, accepted_at=accepted_at, turn_away=turn_away
-        )
+        make = partial(Connection, self._service, sock, peer_of(sock), channel, accepted_at=accepted_at, reject=reject)
         await asyncio.get_running_loop().connect_accepted_socket(make, sock)
 
     # -- the end
 
     def _ask(self) -> None:
-        self._welcome_no_more()
+        self._stop_accepting()
         super()._ask()
 
     def _cut_off(self) -> None:
-        self._welcome_no_more()
+        self._stop_accepting()
         for connection in list(self._connections):
             connection.cut()
 
@@ -166,7 +164,7 @@ class Server(Serving[Connection]):
         if self._living is not None:
             self._living.cancel()
 
-    def _welcome_no_more(self) -> None:
+    def _stop_accepting(self) -> None:
         for task in self._tasks:
             task.cancel()
         self.stop_accepting()

@@ -10,13 +10,13 @@ from types import TracebackType
 import trio
 
 from wscore import Channel, ClientConnection, HandshakeFailed
-from wscore.transport.client import Link as ClientLink
+from wscore.transport.client import AsyncClientDriver
 from wscore.transport.client import WebSocket as ClientWebSocket
-from wscore.transport.connecting import Call, Destination, Pauses
-from wscore.transport.sockets import set_up
+from wscore.transport.connecting import ConnectOptions, Destination, RetryPolicy
+from wscore.transport.sockets import configure_socket
 
-from ._port import Port
-from ._reconnecting import Connections
+from ._port import SocketDriver
+from ._reconnecting import Reconnector
 
 __all__ = ["WebSocket", "connect"]
 
@@ -26,7 +26,7 @@ class WebSocket(ClientWebSocket):
     __slots__ = ()
 
 
-class Link(Port[ClientConnection], ClientLink):
+class ClientSocketDriver(SocketDriver[ClientConnection], AsyncClientDriver):
     """A client's connection; `run` is its task."""
 
     __slots__ = ("_scope",)
@@ -59,28 +59,29 @@ class Link(Port[ClientConnection], ClientLink):
         self._watcher.unpark_all()
 
     async def wait_for_message(self) -> None:
-        """As in `Link`."""
+        """As in `ClientSocketDriver`."""
         await self.wait_for_room()
 
     async def wait_for_change(self) -> None:
-        """As in `Link`."""
+        """As in `ClientSocketDriver`."""
         await self.wait_for_room()
 
 
-class connect(Call):
+class connect(ConnectOptions):
     """Connect: `async with connect("ws://127.0.0.1:8000/chat") as ws: await ws.send("hello")`.
 
-    `wscore.transport.connecting.Call` says what it takes. Entered, it raises HandshakeRefused, HandshakeTimeout, ProxyRefused,
-    HandshakeFailed, and InvalidMessage for what cannot stand in the request. Leaving the context closes with 1000.
+    `wscore.transport.connecting.ConnectOptions` says what it takes. Entered, it raises HandshakeRefused,
+    HandshakeTimeout, ProxyRefused, HandshakeFailed, and InvalidMessage for what cannot stand in the request. Leaving
+    the context closes with 1000.
     Cancelled on entering, it leaves no socket and no task.
 
     `async for ws in connect(...)` connects, and again each time that the loop comes round, after pauses that `backoff`
     says. It raises what is not `temporary`.
     """
 
-    def __aiter__(self) -> Connections[WebSocket]:
+    def __aiter__(self) -> Reconnector[WebSocket]:
         """Connect again and again. Raises ValueError with `sock`."""
-        return Connections(self, Pauses(self._destination, self._backoff))
+        return Reconnector(self, RetryPolicy(self._destination, self._backoff))
 
     async def __aenter__(self) -> WebSocket:
         """Connect, and wait for the handshake."""
@@ -90,7 +91,7 @@ class connect(Call):
             core = self._core(trio.current_time())
             sock = sock or await _dial(to, core.next_timeout())
             sock.setblocking(False)
-            set_up(sock)
+            configure_socket(sock)
             channel = to.tunnel(self._config)
         except BaseException:
             if sock is not None:
@@ -98,7 +99,7 @@ class connect(Call):
             raise
         self._tasks = trio.open_nursery()
         nursery = await self._tasks.__aenter__()
-        self._link = Link(core, channel, sock, nursery.start_soon)
+        self._link = ClientSocketDriver(core, channel, sock, nursery.start_soon)
         nursery.start_soon(self._link.run)
         try:
             await self._link.opened()

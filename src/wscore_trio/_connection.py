@@ -18,7 +18,7 @@ from wscore import Application, Channel, Config, Scope, ServerConnection, Server
 from wscore._logs import logger
 from wscore.transport.sockets import peer_of
 
-from ._port import Port
+from ._port import SocketDriver
 
 __all__ = ["Connection"]
 
@@ -26,7 +26,7 @@ access_log = logger("wscore.access")
 error_log = logger("wscore.error")
 
 
-class Connection(Port[ServerConnection], ServerDriver):
+class Connection(SocketDriver[ServerConnection], ServerDriver):
     """A connection and its application; `run` serves it to its end."""
 
     __slots__ = ("_app", "_application", "_application_reads")
@@ -41,7 +41,7 @@ class Connection(Port[ServerConnection], ServerDriver):
         *,
         state: dict[str, Any],
         accepted_at: float,
-        turn_away: bool,
+        reject: bool,
         log_access: bool,
     ) -> None:
         core = ServerConnection(
@@ -57,8 +57,8 @@ class Connection(Port[ServerConnection], ServerDriver):
         self._app = app
         self._application = trio.CancelScope()
         self._application_reads = False
-        if turn_away:
-            core.turn_away(now=accepted_at)
+        if reject:
+            core.reject(now=accepted_at)
 
     async def run(self) -> None:
         """Serve the connection until the socket is closed and the application has ended."""
@@ -75,7 +75,7 @@ class Connection(Port[ServerConnection], ServerDriver):
     def start_application(self, scope: Scope) -> None:
         """As in `ServerDriver`."""
         self._spawn(self._run, scope)
-        self._check_later()
+        self._poll_later()
 
     async def _run(self, scope: Scope) -> None:
         with self._application:
@@ -105,7 +105,7 @@ class Connection(Port[ServerConnection], ServerDriver):
             self.flush()
             if self.gone:
                 return  # found out by writing: the last message waits
-        if self._attending or self._application_reads or not self._reading or self._eof:
+        if self._reading_for_application or self._application_reads or not self._reading or self._eof:
             await self._waiting.park()
             return
         self._application_reads = True
@@ -115,8 +115,8 @@ class Connection(Port[ServerConnection], ServerDriver):
             self._application_reads = False
             if self._waiting:
                 self._waiting.unpark_all()  # one of the others may have to read
-            if self._check_at == math.inf and not self._attending:
-                self._check_later()
+            if self._poll_at == math.inf and not self._reading_for_application:
+                self._poll_later()
         self.read_now()
 
     def wake(self) -> None:
@@ -126,13 +126,13 @@ class Connection(Port[ServerConnection], ServerDriver):
         elif self._waiting:
             self._waiting.unpark_all()
             if not self._ending and not self._application_over:
-                self._check_later()
+                self._poll_later()
 
     def changed(self) -> None:
         """As in `Driver`; the watcher reads where the application will not any more."""
         super().changed()
         if self.core.close_info is not None or self._application_over:
-            self._attend()
+            self._take_over_reading()
             if self._application_reads:
                 self.interrupt()
         self._waiting.unpark_all()
@@ -140,19 +140,19 @@ class Connection(Port[ServerConnection], ServerDriver):
     def check(self) -> None:
         """See whether the application is away."""
         if not self._application_reads:
-            self._attend()
+            self._take_over_reading()
 
-    def _attend(self) -> None:
+    def _take_over_reading(self) -> None:
         """Let the watcher read."""
-        self._attending = True
-        self._check_at = math.inf
+        self._reading_for_application = True
+        self._poll_at = math.inf
         self._watcher.unpark_all()
 
-    def _check_later(self) -> None:
+    def _poll_later(self) -> None:
         """Let the application read; if it is not there to do it, the watcher will, a while from now."""
-        self._attending = False
-        self._check_at = self.time() + self.core.config.attention_interval
-        self.look_by(self._check_at)
+        self._reading_for_application = False
+        self._poll_at = self.time() + self.core.config.read_poll_interval
+        self.poll_by(self._poll_at)
 
     # -- the log
 

@@ -16,9 +16,9 @@ from typing import Final, TypeVar
 import trio
 
 from wscore import ClientConnection, Driver, ServerConnection
-from wscore.transport.sockets import unacknowledged
+from wscore.transport.sockets import unacknowledged_bytes
 
-__all__ = ["Port"]
+__all__ = ["SocketDriver"]
 
 Core = TypeVar("Core", ServerConnection, ClientConnection)
 
@@ -26,17 +26,17 @@ _READ_SIZE: Final = 2**16
 _MESSAGES_A_LOOK: Final = 16
 
 
-class Port(Driver[Core]):
+class SocketDriver(Driver[Core]):
     """The primitives of a driver over a non-blocking socket; `prepare` comes first, and `watch` is its task."""
 
     __slots__ = (
-        "_attending",
         "_broken",
-        "_check_at",
-        "_patience",
+        "_poll_at",
+        "_reading_for_application",
         "_socket",
         "_spawn",
         "_unwritten",
+        "_wait_scope",
         "_waiting",
         "_watcher",
     )
@@ -47,11 +47,11 @@ class Port(Driver[Core]):
     _waiting: trio.lowlevel.ParkingLot
     """Tasks that wait for a message, for room, for anything."""
     _watcher: trio.lowlevel.ParkingLot
-    _patience: trio.CancelScope
+    _wait_scope: trio.CancelScope
     """Around what the watcher waits for."""
-    _attending: bool
+    _reading_for_application: bool
     """The watcher reads."""
-    _check_at: float
+    _poll_at: float
     """When to call `check`."""
     _unwritten: memoryview
     """What the writing task holds."""
@@ -65,9 +65,9 @@ class Port(Driver[Core]):
         self._spawn = spawn
         self._waiting = trio.lowlevel.ParkingLot()
         self._watcher = trio.lowlevel.ParkingLot()
-        self._patience = trio.CancelScope()
-        self._attending = True
-        self._check_at = math.inf
+        self._wait_scope = trio.CancelScope()
+        self._reading_for_application = True
+        self._poll_at = math.inf
         self._unwritten = memoryview(b"")
         self._broken = False
 
@@ -80,17 +80,17 @@ class Port(Driver[Core]):
             if self.core.wants_read:
                 self.read_now()  # what a peer says first has mostly come with its connection
             while not self.gone:
-                with trio.CancelScope(deadline=self._next_look()) as self._patience:
+                with trio.CancelScope(deadline=self._next_poll()) as self._wait_scope:
                     while not self.gone:  # one scope for many waits: `set_deadline` moves its deadline
-                        if self._attending and self.core.wants_read:
+                        if self._reading_for_application and self.core.wants_read:
                             await self.wait_for_bytes()
                             self.read_now()
                         else:
                             await self._watcher.park()
                         if self._flush_planned:
                             self.flush()
-                if self._patience.cancelled_caught:
-                    self._look()
+                if self._wait_scope.cancelled_caught:
+                    self._poll()
         finally:
             self.lost()
 
@@ -149,25 +149,25 @@ class Port(Driver[Core]):
     # -- the time
 
     def check(self) -> None:
-        """Do what `_check_at` was set for."""
+        """Do what `_poll_at` was set for."""
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         now = self.time()
         if self._armed is not None and now >= self._armed:
             if self.core.wants_read:
                 self.read_now()  # nobody may have looked for a while, and a pong that has come is in time
             self.timed_out()
-        if now >= self._check_at:
-            self._check_at = math.inf
+        if now >= self._poll_at:
+            self._poll_at = math.inf
             self.check()
 
-    def _next_look(self) -> float:
-        return self._check_at if self._armed is None else min(self._armed, self._check_at)
+    def _next_poll(self) -> float:
+        return self._poll_at if self._armed is None else min(self._armed, self._poll_at)
 
-    def look_by(self, at: float) -> None:
+    def poll_by(self, at: float) -> None:
         """Look at the time again at `at`, or sooner."""
-        if at < self._patience.deadline:  # noqa: PLR1730 - setting it costs, even to what it is
-            self._patience.deadline = at
+        if at < self._wait_scope.deadline:  # noqa: PLR1730 - setting it costs, even to what it is
+            self._wait_scope.deadline = at
 
     # -- primitives
 
@@ -193,12 +193,12 @@ class Port(Driver[Core]):
 
     def unsent(self) -> int:
         """As in `Driver`."""
-        return len(self._unwritten) + unacknowledged(self._socket)
+        return len(self._unwritten) + unacknowledged_bytes(self._socket)
 
     def set_deadline(self, at: float | None) -> None:
         """As in `Driver`."""
         if at is not None:
-            self.look_by(at)
+            self.poll_by(at)
 
     def set_reading(self, on: bool) -> None:
         """As in `Driver`: who reads asks before each time."""
@@ -218,7 +218,7 @@ class Port(Driver[Core]):
         """As in `Driver`."""
         self.lost()
 
-    def make_room(self) -> None:
+    def wake_senders(self) -> None:
         """As in `Driver`."""
         self._waiting.unpark_all()
 
@@ -240,10 +240,10 @@ class Port(Driver[Core]):
         else:
             await trio.lowlevel.checkpoint_if_cancelled()
 
-    async def give_way(self) -> None:
-        """As in `ServerDriver` and `Link`."""
+    async def yield_control(self) -> None:
+        """As in `ServerDriver` and `ClientSocketDriver`."""
         await trio.lowlevel.checkpoint()
 
     async def wait_for_room(self) -> None:
-        """Wait for `make_room`, or for anything."""
+        """Wait for `wake_senders`, or for anything."""
         await self._waiting.park()

@@ -12,19 +12,19 @@ from typing import Generic, TypeVar
 
 import trio
 
-from wscore.transport.connecting import Pauses, Reconnecting
+from wscore.transport.connecting import BaseReconnector, RetryPolicy
 
 from ._waiting import Loop
 
-__all__ = ["Connections"]
+__all__ = ["Reconnector"]
 
 _W = TypeVar("_W")
 
 
-class Connections(Reconnecting[_W]):
+class Reconnector(BaseReconnector[_W]):
     """Connections that `connect` gives, each time that it is entered."""
 
-    def __init__(self, connect: AbstractAsyncContextManager[_W], pauses: Pauses) -> None:
+    def __init__(self, connect: AbstractAsyncContextManager[_W], pauses: RetryPolicy) -> None:
         super().__init__(pauses, Loop())
         self._connect = connect
         self._token = trio.lowlevel.current_trio_token()

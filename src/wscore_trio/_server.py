@@ -12,7 +12,7 @@ from typing import Any, Final
 import trio
 
 from wscore import Admission, Application, Config, LifespanMode, StartupFailed, admission
-from wscore.transport.serving import Options, Serving
+from wscore.transport.serving import BaseServer, ServerOptions
 from wscore.transport.tls import TLS
 
 from ._connection import Connection
@@ -47,14 +47,14 @@ async def serve(
 
     Raises TypeError for what is no application, and ValueError for options that contradict themselves.
     """
-    server = Server(Options(app, host, port, uds, sock, ssl, config, lifespan, access_log))
+    server = Server(ServerOptions(app, host, port, uds, sock, ssl, config, lifespan, access_log))
     await server._run(task_status)  # pyright: ignore[reportPrivateUsage]
 
 
-class Server(Serving[Connection]):
+class Server(BaseServer[Connection]):
     """A running server: what `nursery.start` gives."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: ServerOptions) -> None:
         super().__init__(options, Loop())
         self._app = options.app
         self._ssl = options.ssl
@@ -133,12 +133,10 @@ class Server(Serving[Connection]):
             sock.close()
             return
         self._accepted.add(sock)
-        turn_away = verdict is Admission.TURN_AWAY
-        start(self._serve, sock, start, trio.current_time(), turn_away)
+        reject = verdict is Admission.REJECT
+        start(self._serve, sock, start, trio.current_time(), reject)
 
-    async def _serve(
-        self, sock: socket.socket, start: Callable[..., None], accepted_at: float, turn_away: bool
-    ) -> None:
+    async def _serve(self, sock: socket.socket, start: Callable[..., None], accepted_at: float, reject: bool) -> None:
         connection = Connection(
             sock,
             self._app,
@@ -147,7 +145,7 @@ class Server(Serving[Connection]):
             start,
             state=self._lifespan.state,
             accepted_at=accepted_at,
-            turn_away=turn_away,
+            reject=reject,
             log_access=self._log_access,
         )
         self._connections.add(connection)

@@ -77,7 +77,7 @@ def process(hub: Hub) -> tuple[App, HubBackplane]:
         while True:
             to, _, text = (await websocket.receive_text()).partition(" ")
             if to == "all":
-                registry.broadcast(room, text, except_=[member.id])
+                registry.broadcast(room, text, exclude=[member.id])
             else:
                 registry.send_to(to, text)
 
@@ -85,7 +85,7 @@ def process(hub: Hub) -> tuple[App, HubBackplane]:
 
 
 async def test_two_registries_are_one_room() -> None:
-    """Rooms, ids and `except_` reach across; each gets a message once, and nobody gets it who is not in the room."""
+    """Rooms, ids and `exclude` reach across; each gets a message once, and nobody gets it who is not in the room."""
     hub = Hub()
     (one, one_plane), (two, two_plane) = process(hub), process(hub)
     async with one.registry.running(), two.registry.running():
@@ -106,7 +106,7 @@ async def test_two_registries_are_one_room() -> None:
             await settled()
             assert [*a.left(), *b.left(), *c.left()] == []
         assert (one_plane.rooms, two_plane.rooms) == ({}, {})
-    assert hub.published[0].except_ == frozenset([ids[0]])
+    assert hub.published[0].exclude == frozenset([ids[0]])
     assert hub.processes == []
 
 

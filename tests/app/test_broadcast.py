@@ -112,7 +112,7 @@ def test_the_short_cut_is_there_for_who_has_the_servers_send(backend: str, throu
     @app.websocket("/")
     async def tell(websocket: WebSocket) -> None:
         await websocket.accept()
-        await websocket.send_text("queued" if websocket.short_cut is None else "at once")
+        await websocket.send_text("queued" if websocket._send_nowait is None else "at once")
 
     with serving(through(app), backend) as port, connect(f"ws://127.0.0.1:{port}/") as client:
         assert client.recv(PATIENCE) == ("queued" if through is through_queues else "at once")

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from wscore.app._shown import shown
 from wscore._logs import logger
+from wscore.app._shown import shown
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from wscore import ClientDisconnected, Prepared, post_extension
+from wscore import ClientDisconnected, PreparedMessage, send_nowait_extension
 from wscore.app import SlowPolicy, WebSocket, WebSocketDisconnect
 from wscore.app._outbox import Outbox, payload_size
 
@@ -44,14 +44,14 @@ async def outbox_on(
     max_count: int = 3,
     max_size: int = 100,
     opened: bool = True,
-    post: Callable[[Prepared], bool] | None = None,
+    send_nowait: Callable[[PreparedMessage], bool] | None = None,
 ) -> AsyncIterator[Outbox]:
     async def receive() -> Any:
         return {"type": "websocket.connect"}
 
     scope = scope_for()
-    if post is not None:
-        scope["extensions"] |= post_extension(post, wire.send)
+    if send_nowait is not None:
+        scope["extensions"] |= send_nowait_extension(send_nowait, wire.send)
     websocket = WebSocket(scope, receive, wire.send)
     event = anyio.Event()
     if opened:
@@ -68,8 +68,8 @@ def message(text: str) -> dict[str, Any]:
     return {"type": "websocket.send", "text": text}
 
 
-def offered(text: str) -> tuple[dict[str, Any], Prepared]:
-    return message(text), Prepared(text)
+def offered(text: str) -> tuple[dict[str, Any], PreparedMessage]:
+    return message(text), PreparedMessage(text)
 
 
 async def test_messages_leave_in_their_order() -> None:
@@ -190,17 +190,17 @@ def test_what_is_no_message_is_refused(data: Any) -> None:
 
 
 async def test_a_server_that_takes_messages_at_once_gets_them() -> None:
-    """Where the scope offers `wscore.post`, a message goes there and not into the queue, as long as that takes it."""
+    """A message goes to the scope's `wscore.send_nowait`, and into the queue only once that takes no more."""
     wire = Wire()
     posted: list[Any] = []
     takes = True
 
-    def post(message: Prepared) -> bool:
+    def send_nowait(message: PreparedMessage) -> bool:
         if takes:
             posted.append(message.payload)
         return takes
 
-    async with outbox_on(wire, post=post) as outbox:
+    async with outbox_on(wire, send_nowait=send_nowait) as outbox:
         assert outbox.offer(*offered("a"))
         takes = False
         assert outbox.offer(*offered("b"))
@@ -220,11 +220,11 @@ async def test_what_comes_before_the_connection_is_open_goes_first() -> None:
     posted: list[Any] = []
     opened = False
 
-    def post(message: Prepared) -> bool:
+    def send_nowait(message: PreparedMessage) -> bool:
         posted.append(message.payload)
         return opened
 
-    async with outbox_on(wire, opened=False, post=post) as outbox:
+    async with outbox_on(wire, opened=False, send_nowait=send_nowait) as outbox:
         assert outbox.offer(*offered("early"))
         opened = True
         assert outbox.offer(*offered("later"))
@@ -236,7 +236,7 @@ async def test_tasks_begin_when_they_are_needed() -> None:
     wire = Wire()
     wire.reads.set()
     takes = True
-    async with outbox_on(wire, post=lambda message: takes) as outbox:
+    async with outbox_on(wire, send_nowait=lambda message: takes) as outbox:
         before = len(anyio.get_running_tasks())
         assert outbox.offer(*offered("at once"))
         await settled()
@@ -280,7 +280,7 @@ async def test_after_the_end_there_is_nothing_to_send() -> None:
 
 async def test_a_full_server_fills_the_queue_and_then_the_policy_decides(caplog: pytest.LogCaptureFixture) -> None:
     """A receiver whose connection takes nothing more is a slow receiver like any other."""
-    async with outbox_on(Wire(), post=lambda message: False) as outbox:
+    async with outbox_on(Wire(), send_nowait=lambda message: False) as outbox:
         assert [outbox.offer(*offered(str(i))) for i in range(4)] == [True] * 3 + [False]
         assert outbox.skipped == 1
     assert "reads too slowly" in caplog.text

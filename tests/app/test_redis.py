@@ -102,7 +102,7 @@ def process(redis: RedisServer) -> App:
         while True:
             to, _, text = (await websocket.receive_text()).partition(" ")
             if to == "all":
-                registry.broadcast(room, text, except_=[member.id])
+                registry.broadcast(room, text, exclude=[member.id])
             else:
                 registry.send_to(to, text.encode())
 
@@ -111,7 +111,7 @@ def process(redis: RedisServer) -> App:
 
 @needs_redis
 async def test_two_processes_are_one_room(redis: RedisServer) -> None:
-    """Rooms, ids, `except_`, text and binary reach across, and nobody gets anything twice."""
+    """Rooms, ids, `exclude`, text and binary reach across, and nobody gets anything twice."""
     one, two = process(redis), process(redis)
     async with (
         one.registry.running(),
@@ -137,7 +137,7 @@ async def test_two_processes_are_one_room(redis: RedisServer) -> None:
         assert await a.text() == "back"
         c.say(f"{ids[0]} \xff")
         assert (await a.next())["bytes"] == b"\xc3\xbf"
-        one.registry.broadcast("blue", "last", except_=[ids[1]])
+        one.registry.broadcast("blue", "last", exclude=[ids[1]])
         one.registry.broadcast("red", "last")
         assert await a.text() == "last"
         assert await c.text() == "last"

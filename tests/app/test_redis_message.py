@@ -18,9 +18,9 @@ HEAD = b"wscore1 " + ORIGIN.encode()
 
 
 @given(TEXTS | st.binary(), ANY_TEXT, st.frozensets(ANY_TEXT, max_size=5))
-def test_what_is_written_is_read(data: str | bytes, name: str, except_: frozenset[str]) -> None:
+def test_what_is_written_is_read(data: str | bytes, name: str, exclude: frozenset[str]) -> None:
     """Text stays text and binary binary, with whatever bytes, ids and rooms."""
-    for envelope in (Envelope(data, name, None, except_), Envelope(data, None, name, frozenset())):
+    for envelope in (Envelope(data, name, None, exclude), Envelope(data, None, name, frozenset())):
         message = encode(envelope, ORIGIN)
         assert decode(message, envelope.room) == envelope
         assert sent_by(message, ORIGIN.encode())

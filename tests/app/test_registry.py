@@ -112,14 +112,14 @@ async def test_an_id_can_be_chosen_once() -> None:
 
 
 async def test_a_broadcast_goes_to_a_room() -> None:
-    """To all in it and nobody else, each once, text or bytes; `except_` leaves out; an unknown room is nobody."""
+    """To all in it and nobody else, each once, text or bytes; `exclude` leaves out; an unknown room is nobody."""
     app = chat()
     registry = app.registry
     async with connected(app, "/blue") as a, connected(app, "/blue+red") as b, connected(app, "/red") as c:
         ids = [await welcomed(peer) for peer in (a, b, c)]
         registry.broadcast("blue", "to blue")
         registry.broadcast("red", b"to red")
-        registry.broadcast("blue", "but one", except_=[ids[0]])
+        registry.broadcast("blue", "but one", exclude=[ids[0]])
         registry.broadcast("green", "to nobody")
         await settled()
         assert [message.get("text") or message["bytes"] for message in a.left()] == ["to blue"]

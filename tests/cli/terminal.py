@@ -110,7 +110,7 @@ class Screen:
                 raise AssertionError((parameters, what))
 
 
-class Typist:
+class InputReader:
     """Somebody who types into a command, and reads the screen."""
 
     def __init__(

@@ -13,7 +13,7 @@ from wscore._cli.connect.terminal import _folded
 from ..client.servers import echo, read_to_end, scripted, upgrade
 from ..conformance.harness import TRANSPORTS, Gate, Running, quick
 from ..conformance.wire import TEXT, frame
-from .terminal import Typist
+from .terminal import InputReader
 
 pytest.importorskip("readline")
 
@@ -21,12 +21,12 @@ HINT = "/help tells what can be typed; Ctrl+D closes"
 
 
 @pytest.fixture
-def typist(command: Any) -> Iterator[Callable[..., Typist]]:
+def typist(command: Any) -> Iterator[Callable[..., InputReader]]:
     """Somebody in front of a terminal that runs `wscore connect`."""
-    typists: list[Typist] = []
+    typists: list[InputReader] = []
 
-    def sit_down(*arguments: str, **options: Any) -> Typist:
-        typists.append(Typist(["connect", *arguments], command.folder, command.environment, **options))
+    def sit_down(*arguments: str, **options: Any) -> InputReader:
+        typists.append(InputReader(["connect", *arguments], command.folder, command.environment, **options))
         return typists[-1]
 
     yield sit_down

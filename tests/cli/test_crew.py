@@ -4,24 +4,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wscore._cli.supervisor.worker_pool import FIRST_DELAY, LONGEST_DELAY, SETTLING, STEADY, TRIES, Crew
 from wscore._cli.failure import Failure
-from wscore._cli.supervisor.policy import ABORT, Act, Do, Verdict
+from wscore._cli.supervisor.policy import ABORT, Action, Command, Verdict
+from wscore._cli.supervisor.worker_pool import FIRST_DELAY, LONGEST_DELAY, SETTLING, STEADY, TRIES, WorkerPool
 
 PATIENCE = 16.0
 WHY = Failure("the database is away")
-START, RETIRE, END, KILL = Act.START, Act.RETIRE, Act.END, Act.KILL
-ANNOUNCE, RENEWED = Do(Act.ANNOUNCE), Do(Act.RENEWED)
+START, RETIRE, END, KILL = Action.START, Action.RETIRE, Action.END, Action.KILL
+ANNOUNCE, RENEWED = Command(Action.ANNOUNCE), Command(Action.RENEWED)
 
 
-def fresh(size: int = 2) -> Crew:
-    return Crew(size, patience=PATIENCE, now=0.0)
+def fresh(size: int = 2) -> WorkerPool:
+    return WorkerPool(size, patience=PATIENCE, now=0.0)
 
 
-def serving(size: int = 2) -> Crew:
+def serving(size: int = 2) -> WorkerPool:
     """A crew of which all serve since 0.0, with the numbers from 1 on."""
     crew = fresh(size)
-    assert crew.acts(now=0.0) == [Do(START, number) for number in range(1, size + 1)]
+    assert crew.acts(now=0.0) == [Command(START, number) for number in range(1, size + 1)]
     for number in range(1, size + 1):
         crew.serves(number, now=0.0)
     assert crew.acts(now=0.0) == [ANNOUNCE]
@@ -31,7 +31,7 @@ def serving(size: int = 2) -> Crew:
 def test_all_are_started_at_once_and_announced_once_all_serve():
     """The announcement waits for the last of them."""
     crew = fresh(3)
-    assert crew.acts(now=0.0) == [Do(START, 1), Do(START, 2), Do(START, 3)]
+    assert crew.acts(now=0.0) == [Command(START, 1), Command(START, 2), Command(START, 3)]
     assert crew.acts(now=0.0) == []
     crew.serves(3, now=1.0)
     crew.serves(1, now=1.0)
@@ -48,7 +48,7 @@ def test_the_first_that_cannot_start_ends_them_all():
     crew.acts(now=0.0)
     crew.serves(1, now=1.0)
     assert crew.ended(2, WHY, now=1.0) is Verdict.FATAL
-    assert crew.acts(now=1.0) == [Do(END, 1), Do(END, 3)]
+    assert crew.acts(now=1.0) == [Command(END, 1), Command(END, 3)]
     assert crew.ended(3, Failure("another reason"), now=1.0) is Verdict.EXPECTED
     assert not crew.over
     assert crew.ended(1, Failure("as asked"), now=2.0) is Verdict.EXPECTED
@@ -60,7 +60,7 @@ def test_a_worker_that_dies_is_replaced_at_once():
     """The others hear nothing of it, and nothing is announced again."""
     crew = serving()
     assert crew.ended(1, WHY, now=1.0) is Verdict.RESTART
-    assert crew.acts(now=1.0) == [Do(START, 3)]
+    assert crew.acts(now=1.0) == [Command(START, 3)]
     crew.serves(3, now=1.5)
     assert crew.acts(now=1.5) == []
 
@@ -86,7 +86,7 @@ def test_one_that_keeps_dying_is_started_later_each_time():
             assert crew.acts(now=at - 0.01) == []
         number += 1
         now = at
-        assert crew.acts(now=now) == [Do(START, number)]
+        assert crew.acts(now=now) == [Command(START, number)]
         crew.serves(number, now=now)
     assert delays[:4] == [0.0, FIRST_DELAY, 2 * FIRST_DELAY, 4 * FIRST_DELAY]
     assert delays[-1] == LONGEST_DELAY
@@ -99,7 +99,7 @@ def test_a_steady_service_ends_the_backoff():
     crew.acts(now=1.0)
     crew.serves(2, now=1.0)
     crew.ended(2, WHY, now=1.0 + STEADY)
-    assert crew.acts(now=1.0 + STEADY) == [Do(START, 3)]
+    assert crew.acts(now=1.0 + STEADY) == [Command(START, 3)]
 
 
 def test_a_place_that_cannot_be_filled_is_tried_on_while_others_serve():
@@ -121,7 +121,7 @@ def test_when_none_serves_and_none_can_be_started_it_gives_up():
     now, number = 1.0, 2
     for attempt in range(1, TRIES + 1):
         now = crew.next_timeout() or now
-        assert crew.acts(now=now) == [Do(START, number)]
+        assert crew.acts(now=now) == [Command(START, number)]
         verdict = crew.ended(number, WHY, now=now)
         assert verdict is (Verdict.FATAL if attempt == TRIES else Verdict.RESTART)
         number += 1
@@ -134,18 +134,18 @@ def test_workers_are_replaced_one_by_one():
     """The new one serves before the old one retires; the next is begun once the old one is gone."""
     crew = serving()
     crew.renew(now=10.0)
-    assert crew.acts(now=10.0) == [Do(START, 3)]
+    assert crew.acts(now=10.0) == [Command(START, 3)]
     assert crew.acts(now=11.0) == []
     crew.serves(3, now=12.0)
-    assert crew.acts(now=12.0) == [Do(RETIRE, 1)]
+    assert crew.acts(now=12.0) == [Command(RETIRE, 1)]
     assert crew.next_timeout() == 12.0 + SETTLING
-    assert crew.acts(now=12.0 + SETTLING) == [Do(END, 1)]
+    assert crew.acts(now=12.0 + SETTLING) == [Command(END, 1)]
     assert crew.next_timeout() == 12.0 + SETTLING + PATIENCE
     assert crew.ended(1, WHY, now=14.0) is Verdict.EXPECTED
-    assert crew.acts(now=14.0) == [Do(START, 4)]
+    assert crew.acts(now=14.0) == [Command(START, 4)]
     crew.serves(4, now=15.0)
-    assert crew.acts(now=15.0) == [Do(RETIRE, 2)]
-    assert crew.acts(now=16.0) == [Do(END, 2)]
+    assert crew.acts(now=15.0) == [Command(RETIRE, 2)]
+    assert crew.acts(now=16.0) == [Command(END, 2)]
     crew.ended(2, WHY, now=16.0)
     assert crew.acts(now=16.0) == [RENEWED]
     assert crew.acts(now=16.0) == []
@@ -162,7 +162,7 @@ def test_a_successor_that_cannot_start_leaves_everything_as_it_is():
     assert crew.next_timeout() is None
     assert not crew.ending
     crew.renew(now=20.0)
-    assert crew.acts(now=20.0) == [Do(START, 4)]
+    assert crew.acts(now=20.0) == [Command(START, 4)]
 
 
 def test_a_worker_that_dies_while_its_successor_starts_is_followed_by_it():
@@ -183,12 +183,12 @@ def test_a_second_demand_replaces_those_of_the_first_too():
     crew.acts(now=10.0)
     crew.renew(now=10.5)
     crew.serves(2, now=11.0)
-    assert crew.acts(now=11.0) == [Do(RETIRE, 1)]
+    assert crew.acts(now=11.0) == [Command(RETIRE, 1)]
     crew.acts(now=12.0)
     crew.ended(1, WHY, now=12.0)
-    assert crew.acts(now=12.0) == [Do(START, 3)]
+    assert crew.acts(now=12.0) == [Command(START, 3)]
     crew.serves(3, now=13.0)
-    assert crew.acts(now=13.0) == [Do(RETIRE, 2)]
+    assert crew.acts(now=13.0) == [Command(RETIRE, 2)]
     crew.acts(now=14.0)
     crew.ended(2, WHY, now=14.0)
     assert crew.acts(now=14.0) == [RENEWED]
@@ -202,7 +202,7 @@ def test_a_demand_during_the_start_waits_for_it():
     assert crew.acts(now=0.5) == []
     crew.serves(1, now=1.0)
     crew.serves(2, now=1.0)
-    assert crew.acts(now=1.0) == [ANNOUNCE, Do(START, 3)]
+    assert crew.acts(now=1.0) == [ANNOUNCE, Command(START, 3)]
 
 
 def test_a_demand_starts_at_once_what_waits_for_its_restart():
@@ -213,7 +213,7 @@ def test_a_demand_starts_at_once_what_waits_for_its_restart():
     crew.ended(2, WHY, now=1.0)
     assert crew.acts(now=1.0) == []
     crew.renew(now=1.1)
-    assert crew.acts(now=1.1) == [Do(START, 3)]
+    assert crew.acts(now=1.1) == [Command(START, 3)]
     crew.serves(3, now=1.2)
     assert crew.acts(now=1.2) == [RENEWED]
 
@@ -222,8 +222,8 @@ def test_a_worker_that_does_not_end_is_killed():
     """Once, after the patience."""
     crew = serving(1)
     crew.end(now=5.0)
-    assert crew.acts(now=5.0) == [Do(END, 1)]
-    assert crew.acts(now=5.0 + PATIENCE) == [Do(KILL, 1)]
+    assert crew.acts(now=5.0) == [Command(END, 1)]
+    assert crew.acts(now=5.0 + PATIENCE) == [Command(KILL, 1)]
     assert crew.next_timeout() is None
     crew.ended(1, WHY, now=22.0)
     assert crew.over
@@ -239,7 +239,7 @@ def test_the_end_asks_everybody_and_starts_nobody():
     crew.renew(now=1.0)
     crew.acts(now=1.0)  # 5 in place of it
     crew.end(now=2.0)
-    assert crew.acts(now=2.0) == [Do(END, 2), Do(END, 3), Do(END, 5)]
+    assert crew.acts(now=2.0) == [Command(END, 2), Command(END, 3), Command(END, 5)]
     for number in (2, 3, 5):
         assert not crew.over
         assert crew.ended(number, WHY, now=2.5) is Verdict.EXPECTED
@@ -255,9 +255,9 @@ def test_the_end_does_not_ask_those_twice_that_are_ending():
     crew.acts(now=10.0)
     crew.serves(2, now=11.0)
     crew.acts(now=11.0)
-    assert crew.acts(now=12.0) == [Do(END, 1)]
+    assert crew.acts(now=12.0) == [Command(END, 1)]
     crew.end(now=13.0)
-    assert crew.acts(now=13.0) == [Do(END, 2)]
+    assert crew.acts(now=13.0) == [Command(END, 2)]
     assert crew.next_timeout() == 12.0 + PATIENCE
 
 
@@ -267,9 +267,9 @@ def test_the_second_signal_aborts():
     crew.end(now=5.0)
     crew.acts(now=5.0)
     crew.end(now=6.0)
-    assert crew.acts(now=6.0) == [Do(END, 1), Do(END, 2)]
+    assert crew.acts(now=6.0) == [Command(END, 1), Command(END, 2)]
     assert crew.aborted
-    assert crew.acts(now=6.0 + ABORT) == [Do(KILL, 1), Do(KILL, 2)]
+    assert crew.acts(now=6.0 + ABORT) == [Command(KILL, 1), Command(KILL, 2)]
 
 
 def test_news_of_a_worker_that_was_asked_to_end_change_nothing():
@@ -279,7 +279,7 @@ def test_news_of_a_worker_that_was_asked_to_end_change_nothing():
     crew.end(now=1.0)
     crew.serves(1, now=1.1)
     crew.renew(now=1.2)
-    assert crew.acts(now=1.2) == [Do(END, 1)]
+    assert crew.acts(now=1.2) == [Command(END, 1)]
 
 
 @pytest.mark.parametrize("size", [1, 2, 5])

@@ -1,17 +1,17 @@
 """The plan of `--reload`, without processes: one worker, ended and started again when the code changes."""
 
 from wscore._cli.failure import WRONG_USAGE, Failure
-from wscore._cli.supervisor.policy import ABORT, Act, Do, Verdict
-from wscore._cli.supervisor.reloader import Rehearsal
+from wscore._cli.supervisor.policy import ABORT, Action, Command, Verdict
+from wscore._cli.supervisor.reloader import Reloader
 
 PATIENCE = 16.0
 WHY = Failure("invalid syntax")
-ANNOUNCE, RENEWED = Do(Act.ANNOUNCE), Do(Act.RENEWED)
+ANNOUNCE, RENEWED = Command(Action.ANNOUNCE), Command(Action.RENEWED)
 
 
-def serving() -> Rehearsal:
-    plan = Rehearsal(patience=PATIENCE)
-    assert plan.acts(now=0.0) == [Do(Act.START, 1)]
+def serving() -> Reloader:
+    plan = Reloader(patience=PATIENCE)
+    assert plan.acts(now=0.0) == [Command(Action.START, 1)]
     plan.serves(1, now=0.5)
     assert plan.acts(now=0.5) == [ANNOUNCE]
     return plan
@@ -21,11 +21,11 @@ def test_a_change_ends_the_worker_and_starts_another():
     """One after the other; that it serves again is not announced again."""
     plan = serving()
     plan.renew(now=1.0)
-    assert plan.acts(now=1.0) == [Do(Act.END, 1)]
+    assert plan.acts(now=1.0) == [Command(Action.END, 1)]
     plan.renew(now=1.1)  # the next one sees that change too
     assert plan.acts(now=1.1) == []
     assert plan.ended(1, WHY, now=1.5) is Verdict.EXPECTED
-    assert plan.acts(now=1.5) == [Do(Act.START, 2)]
+    assert plan.acts(now=1.5) == [Command(Action.START, 2)]
     plan.serves(2, now=2.0)
     assert plan.acts(now=2.0) == [RENEWED]
     assert plan.next_timeout() is None
@@ -33,14 +33,14 @@ def test_a_change_ends_the_worker_and_starts_another():
 
 def test_code_that_cannot_be_loaded_waits_for_the_next_change():
     """As often as it takes, the first time too."""
-    plan = Rehearsal(patience=PATIENCE)
+    plan = Reloader(patience=PATIENCE)
     plan.acts(now=0.0)
     for number in range(1, 5):
         assert plan.ended(number, WHY, now=1.0) is Verdict.WAITS
         assert plan.acts(now=1.0) == []
         assert plan.next_timeout() is None
         plan.renew(now=2.0)
-        assert plan.acts(now=2.0) == [Do(Act.START, number + 1)]
+        assert plan.acts(now=2.0) == [Command(Action.START, number + 1)]
     plan.serves(5, now=3.0)
     assert plan.acts(now=3.0) == [ANNOUNCE]
 
@@ -55,7 +55,7 @@ def test_a_worker_that_dies_waits_for_the_next_change():
 
 def test_a_wrong_command_line_ends_it():
     """No change of the code mends that."""
-    plan = Rehearsal(patience=PATIENCE)
+    plan = Reloader(patience=PATIENCE)
     plan.acts(now=0.0)
     wrong = Failure("'app' names no application", status=WRONG_USAGE)
     assert plan.ended(1, wrong, now=1.0) is Verdict.FATAL
@@ -65,10 +65,10 @@ def test_a_wrong_command_line_ends_it():
 
 def test_a_worker_that_starts_is_ended_by_a_change_too():
     """It may hang in the code before."""
-    plan = Rehearsal(patience=PATIENCE)
+    plan = Reloader(patience=PATIENCE)
     plan.acts(now=0.0)
     plan.renew(now=1.0)
-    assert plan.acts(now=1.0) == [Do(Act.END, 1)]
+    assert plan.acts(now=1.0) == [Command(Action.END, 1)]
     plan.serves(1, now=1.1)
     assert plan.acts(now=1.1) == []
 
@@ -79,22 +79,22 @@ def test_a_worker_that_does_not_end_is_killed():
     plan.renew(now=1.0)
     plan.acts(now=1.0)
     assert plan.next_timeout() == 1.0 + PATIENCE
-    assert plan.acts(now=1.0 + PATIENCE) == [Do(Act.KILL, 1)]
+    assert plan.acts(now=1.0 + PATIENCE) == [Command(Action.KILL, 1)]
     plan.ended(1, WHY, now=17.5)
-    assert plan.acts(now=17.5) == [Do(Act.START, 2)]
+    assert plan.acts(now=17.5) == [Command(Action.START, 2)]
 
 
 def test_the_end_and_the_abort():
     """The first signal asks the worker to end, the second once more, and soon after it is killed."""
     plan = serving()
     plan.end(now=5.0)
-    assert plan.acts(now=5.0) == [Do(Act.END, 1)]
+    assert plan.acts(now=5.0) == [Command(Action.END, 1)]
     plan.renew(now=5.5)
     assert plan.acts(now=5.5) == []
     plan.end(now=6.0)
     assert plan.aborted
-    assert plan.acts(now=6.0) == [Do(Act.END, 1)]
-    assert plan.acts(now=6.0 + ABORT) == [Do(Act.KILL, 1)]
+    assert plan.acts(now=6.0) == [Command(Action.END, 1)]
+    assert plan.acts(now=6.0 + ABORT) == [Command(Action.KILL, 1)]
     assert plan.ended(1, WHY, now=8.0) is Verdict.EXPECTED
     assert plan.over
     assert plan.failure is None

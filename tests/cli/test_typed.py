@@ -2,30 +2,30 @@
 
 import pytest
 
-from wscore._cli.connect.commands import CloseIt, Help, PingIt, Say, Typed, Wrong, read
+from wscore._cli.connect.commands import Command, Help, InvalidLine, SendClose, SendMessage, SendPing, read
 
 
 @pytest.mark.parametrize(
     ("line", "meaning"),
     [
-        ("hello", Say("hello")),
-        ("", Say("")),
-        (" /ping", Say(" /ping")),
-        ("//ping", Say("/ping")),
-        ("///", Say("//")),
-        ("/binary 00ff", Say(b"\x00\xff")),
-        ("/binary 00 FF", Say(b"\x00\xff")),
-        ("/binary", Say(b"")),
-        ("/ping", PingIt(None)),
-        ("/ping h\xe4", PingIt("h\xe4".encode())),
-        ("/close", CloseIt(1000, "")),
-        ("/close 4000", CloseIt(4000, "")),
-        ("/close  4000 good bye", CloseIt(4000, "good bye")),
-        ("/close 99999999999999999999", CloseIt(999999999, "")),
+        ("hello", SendMessage("hello")),
+        ("", SendMessage("")),
+        (" /ping", SendMessage(" /ping")),
+        ("//ping", SendMessage("/ping")),
+        ("///", SendMessage("//")),
+        ("/binary 00ff", SendMessage(b"\x00\xff")),
+        ("/binary 00 FF", SendMessage(b"\x00\xff")),
+        ("/binary", SendMessage(b"")),
+        ("/ping", SendPing(None)),
+        ("/ping h\xe4", SendPing("h\xe4".encode())),
+        ("/close", SendClose(1000, "")),
+        ("/close 4000", SendClose(4000, "")),
+        ("/close  4000 good bye", SendClose(4000, "good bye")),
+        ("/close 99999999999999999999", SendClose(999999999, "")),
         ("/help", Help()),
     ],
 )
-def test_a_line(line: str, meaning: Typed):
+def test_a_line(line: str, meaning: Command):
     """Text is sent, a slash begins a command, two send one."""
     assert read(line) == meaning
 
@@ -45,5 +45,5 @@ def test_a_line(line: str, meaning: Typed):
 def test_a_wrong_line(line: str, why: str):
     """It says what was expected, and nothing is sent."""
     wrong = read(line)
-    assert isinstance(wrong, Wrong)
+    assert isinstance(wrong, InvalidLine)
     assert why in wrong.why

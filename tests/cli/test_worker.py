@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from wscore._cli.supervisor.worker import Inheritance
+from wscore._cli.supervisor.worker import InheritedSockets
 
 from ..real_time import TIMEOUT
 
@@ -32,7 +32,7 @@ def worker(code: str) -> Iterator[tuple[subprocess.Popen[str], socket.socket]]:
         stack.enter_context(ours)
         ours.settimeout(TIMEOUT)
         with theirs, socket.create_server(("127.0.0.1", 0)) as listener:
-            fds = Inheritance(theirs.fileno(), [listener.fileno()])
+            fds = InheritedSockets(theirs.fileno(), [listener.fileno()])
             process = stack.enter_context(
                 subprocess.Popen(
                     [sys.executable, "-c", START + code, str(fds)],
@@ -49,7 +49,7 @@ def worker(code: str) -> Iterator[tuple[subprocess.Popen[str], socket.socket]]:
 
 def test_the_descriptors_are_read_as_they_are_written():
     """One line, and any number of sockets."""
-    inheritance = Inheritance.parse(str(Inheritance(5, [3, 4])))
+    inheritance = InheritedSockets.parse(str(InheritedSockets(5, [3, 4])))
     assert inheritance.line == 5
     assert inheritance.sockets == (3, 4)
 
@@ -58,7 +58,7 @@ def test_the_descriptors_are_read_as_they_are_written():
 def test_other_forms_are_refused(text):
     """A ValueError, which the command line turns into a line."""
     with pytest.raises(ValueError, match="invalid literal"):
-        Inheritance.parse(text)
+        InheritedSockets.parse(text)
 
 
 def test_what_a_worker_says_is_a_line_each():

@@ -167,9 +167,9 @@ def test_scope(serve: Any) -> None:
     assert [value for name, value in scope["headers"] if name == b"x-twice"] == [b"1", b"2"]
     assert tuple(scope["client"]) == wire.sock.getsockname()
     assert tuple(scope["server"]) == ("127.0.0.1", server.port)
-    assert scope["extensions"].keys() == {"websocket.http.response", "wscore.post"}
+    assert scope["extensions"].keys() == {"websocket.http.response", "wscore.send_nowait"}
     assert scope["extensions"]["websocket.http.response"] == {}
-    assert scope["extensions"]["wscore.post"].keys() == {"post", "send"}
+    assert scope["extensions"]["wscore.send_nowait"].keys() == {"post", "send"}
     assert scope["subprotocols"] == []
 
 

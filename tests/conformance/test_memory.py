@@ -21,11 +21,11 @@ from .wire import BINARY, TEXT, Wire, deflated, frame, request
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
-Report = Callable[[str, float, float, float], None]
+LogEntry = Callable[[str, float, float, float], None]
 
 
 @pytest.fixture
-def report(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> Report:
+def report(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> LogEntry:
     def show(what: str, sent: float, growth: float, bound: float) -> None:
         line = (
             f"{request.node.name}: {what}: {sent:.0f} MiB sent, grew by {growth:.1f} MiB at the peak, bound {bound} MiB"
@@ -71,7 +71,7 @@ def warm(server: ServerProcess, target: str = "/") -> float:
     return server.memory()
 
 
-def test_e26_flood_before_the_accept(transport: Transport, report: Report) -> None:
+def test_e26_flood_before_the_accept(transport: Transport, report: LogEntry) -> None:
     """E26: what comes before the accept is held up to a small cap; then TCP stops the client."""
     with server_process(transport.name, "undecided") as server:
         before = warm(server)
@@ -82,7 +82,7 @@ def test_e26_flood_before_the_accept(transport: Transport, report: Report) -> No
         report("5 clients flood before the accept", sent, server.peak() - before, 15)
 
 
-def test_flood_while_the_application_does_not_read(transport: Transport, report: Report) -> None:
+def test_flood_while_the_application_does_not_read(transport: Transport, report: LogEntry) -> None:
     """Messages that an application does not ask for are held up to max_queue_size; then TCP stops the client."""
     with server_process(transport.name, "deaf", max_queue_size=2**20) as server:
         before = warm(server)
@@ -94,7 +94,7 @@ def test_flood_while_the_application_does_not_read(transport: Transport, report:
         assert wire.read_text() == "x"
 
 
-def test_flood_of_tiny_messages(transport: Transport, report: Report) -> None:
+def test_flood_of_tiny_messages(transport: Transport, report: LogEntry) -> None:
     """Messages of a byte each are bounded by their count."""
     with server_process(transport.name, "deaf") as server:
         before = warm(server)
@@ -103,7 +103,7 @@ def test_flood_of_tiny_messages(transport: Transport, report: Report) -> None:
         report("5 clients send tiny messages", sent, server.peak() - before, 25)
 
 
-def test_d6_deflate_bomb(transport: Transport, report: Report) -> None:
+def test_d6_deflate_bomb(transport: Transport, report: LogEntry) -> None:
     """D6: a compressed message that inflates to 64 MiB never takes more than the message limit and a little."""
     with server_process(transport.name, "echo", max_message_size=2**20) as server:
         before = warm(server)
@@ -116,7 +116,7 @@ def test_d6_deflate_bomb(transport: Transport, report: Report) -> None:
         report("5 deflate bombs of 64 MiB", 5 * len(bomb) / 2**20, server.peak() - before, 12)
 
 
-def test_d6_bomb_of_many_fragments(transport: Transport, report: Report) -> None:
+def test_d6_bomb_of_many_fragments(transport: Transport, report: LogEntry) -> None:
     """A bomb spread over many small messages is held up by the queue where the application does not read."""
     with server_process(transport.name, "deaf", max_queue_size=2**20) as server:
         before = warm(server)
@@ -126,7 +126,7 @@ def test_d6_bomb_of_many_fragments(transport: Transport, report: Report) -> None
         report("messages of 1 KiB that inflate to 1 MiB", sent, server.peak() - before, 20)
 
 
-def test_slow_heads(transport: Transport, report: Report) -> None:
+def test_slow_heads(transport: Transport, report: LogEntry) -> None:
     """200 connections that send half a head of 10 KiB cost little more than those 10 KiB each."""
     with server_process(transport.name, "echo") as server:
         before = warm(server)
@@ -139,7 +139,7 @@ def test_slow_heads(transport: Transport, report: Report) -> None:
         report("200 half heads", 200 * 10_000 / 2**20, server.peak() - before, 25)
 
 
-def test_a_client_that_never_reads(transport: Transport, report: Report) -> None:
+def test_a_client_that_never_reads(transport: Transport, report: LogEntry) -> None:
     """An application that sends for ever to clients that never read is stopped by its send()."""
     with server_process(transport.name, "flood") as server:
         before = warm(server)

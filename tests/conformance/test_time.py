@@ -292,7 +292,7 @@ def test_a_peer_that_half_closes_gets_the_answer_being_made(serve: Any) -> None:
         await send({"type": "websocket.send", "text": "answer"})
         notes.put(await receive())
 
-    wire = serve(app, config=quick(attention_interval=0.01)).open()
+    wire = serve(app, config=quick(read_poll_interval=0.01)).open()
     wire.send(frame(TEXT, b"question"))
     asked.reached()
     wire.send_eof()

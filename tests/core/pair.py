@@ -11,15 +11,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from wscore import ClientConnection, Config, Scope, ServerConnection, ServerDriver, State
-from wscore.testing._end import ClientEnd, End
+from wscore.testing._end import MemoryClientEnd, MemoryEnd
 
 
-class ServerEnd(End[ServerConnection], ServerDriver):
+class ServerEnd(MemoryEnd[ServerConnection], ServerDriver):
     """A server's end, whose application is the test."""
 
     def wake(self) -> None: ...
 
-    def make_room(self) -> None: ...
+    def wake_senders(self) -> None: ...
 
     def start_application(self, scope: Scope) -> None: ...
 
@@ -45,7 +45,7 @@ class ConnectionPair:
         self.client = ClientConnection(
             "ws://server.example.com/chat", client or Config(), now=0.0, random=random.Random(seed).randbytes, **options
         )
-        ends = ServerEnd(self.server, self.time), ClientEnd(self.client, self.time)
+        ends = ServerEnd(self.server, self.time), MemoryClientEnd(self.client, self.time)
         self.ends: dict[str, Any] = {"server": ends[0], "client": ends[1]}
         for end, other in (ends, ends[::-1]):
             end.join(other)
@@ -76,7 +76,7 @@ class ConnectionPair:
     def writes(self) -> None:
         """Let both ends see to what the test has done with their cores."""
         for end in self.ends.values():
-            end.settle()
+            end.sync()
             if self.dead:
                 end.on_way.clear()
 

@@ -240,7 +240,7 @@ class Client:
 
     def goes_on(self) -> None:
         """Let the connection do what is due at once, as a transport does before it reads again."""
-        while self.connection.behind and self.connection.next_timeout() is not None:
+        while self.connection.work_pending and self.connection.next_timeout() is not None:
             self.connection.handle_timeout(now=self.now)
             self.take_output()
 

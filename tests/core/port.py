@@ -28,7 +28,7 @@ class Clock:
 class Port(Driver[Any]):
     """`told` has every primitive that was called, in order; the other attributes how things are now."""
 
-    def set_up(self) -> None:
+    def configure_socket(self) -> None:
         self.told: list[tuple[Any, ...]] = []
         self.deadline: float | None = None
         self.reads = True
@@ -36,7 +36,7 @@ class Port(Driver[Any]):
         self.written = b""
         self.capacity = NEVER  # bytes that the library holds before it is not writable any more
         self.held = 0
-        self.unacknowledged = 0  # bytes that the peer's system has not taken
+        self.unacknowledged_bytes = 0  # bytes that the peer's system has not taken
         self.gathers = False  # `plan_flush` waits for the test
         self.on_wake: Callable[[], None] | None = None
 
@@ -51,7 +51,7 @@ class Port(Driver[Any]):
 
     def unsent(self) -> int:
         assert super().unsent() == 0
-        return self.unacknowledged
+        return self.unacknowledged_bytes
 
     def drains(self) -> None:
         """The library has written what it held."""
@@ -95,7 +95,7 @@ class Port(Driver[Any]):
         if self.on_wake is not None:
             self.on_wake()
 
-    def make_room(self) -> None:
+    def wake_senders(self) -> None:
         self.told.append(("room",))
 
     def plan_flush(self) -> None:
@@ -144,7 +144,7 @@ class ServerPort(Port, ServerDriver):
     ) -> None:
         clock = time or Clock()
         super().__init__(ServerConnection(config or Config(), peer=peer or Peer(), now=clock.now), clock, channel)
-        self.set_up()
+        self.configure_socket()
         self.scopes: list[Scope] = []
         self.lines: list[str] = []
         self.notices: list[str] = []
@@ -163,7 +163,7 @@ class ServerPort(Port, ServerDriver):
         self.told.append(("waits for room",))
         await _Waiting()
 
-    async def give_way(self) -> None:
+    async def yield_control(self) -> None:
         self.told.append(("gives way",))
 
     def over(self) -> None:
@@ -217,7 +217,7 @@ class ClientPort(Port, ClientDriver):
             "ws://server.example.com/chat", config or Config(), now=clock.now, random=random.Random(seed).randbytes
         )
         super().__init__(core, clock, channel)
-        self.set_up()
+        self.configure_socket()
 
     def tell(self) -> None:
         self.told.append(("tell",))

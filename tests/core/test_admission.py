@@ -6,7 +6,7 @@ import os
 import pytest
 
 from tests.core.peer import Client, head
-from wscore import Admission, Config, State, admission, out_of_resources
+from wscore import Admission, Config, State, admission, is_resource_exhaustion
 
 
 def test_without_a_limit_all_are_served():
@@ -19,8 +19,8 @@ def test_without_a_limit_all_are_served():
     [
         (0, Admission.SERVE),
         (9, Admission.SERVE),
-        (10, Admission.TURN_AWAY),
-        (109, Admission.TURN_AWAY),
+        (10, Admission.REJECT),
+        (109, Admission.REJECT),
         (110, Admission.DROP),
         (10**6, Admission.DROP),
     ],
@@ -33,19 +33,19 @@ def test_a_full_server_says_so_and_a_flooded_one_says_nothing(connections: int, 
 def test_turned_away_gets_503():
     """A connection that is turned away gets 503 to its request, not before it, and its application is never started."""
     client = Client()
-    client.connection.turn_away(now=0)
+    client.connection.reject(now=0)
     assert client.connection.data_to_send() == b""
     client.sends(head())
     answer = client.reads_response()
     assert (answer.status, answer.body) == (503, b"too many connections\n")
-    assert client.connection.state is State.DRAINING
+    assert client.connection.state is State.LINGERING
     assert client.connection.scope is None
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM], ids=os.strerror)
 def test_out_of_resources(number: int):
     """Out of files or memory is the system's trouble: worth a pause."""
-    assert out_of_resources(OSError(number, ""))
+    assert is_resource_exhaustion(OSError(number, ""))
 
 
 @pytest.mark.parametrize(
@@ -53,4 +53,4 @@ def test_out_of_resources(number: int):
 )
 def test_one_client_that_went_away(error: OSError):
     """Any other failure to accept is one client's."""
-    assert not out_of_resources(error)
+    assert not is_resource_exhaustion(error)

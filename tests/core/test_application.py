@@ -115,9 +115,9 @@ def closes(client: Client) -> None:
 
 
 LIVING: dict[str, Callable[[], Client]] = {
-    "DECIDING": deciding,
-    "DENYING": denying,
-    "DENIAL_STARTED": denial_started,
+    "AWAITING_ACCEPT": deciding,
+    "RESPONSE_PENDING": denying,
+    "RESPONSE_STREAMING": denial_started,
     "OPEN": opened,
 }
 CLOSED_BY_THE_APPLICATION: dict[str, Callable[[], Client]] = {
@@ -163,9 +163,9 @@ MESSAGES: dict[str, dict[str, Any]] = {
 
 # edge-cases' table, cell by cell: what comes of a message in a state. x: LocalProtocolError; CD: ClientDisconnected.
 TABLE: dict[str, dict[str, str]] = {
-    "DECIDING": {"accept": "101", "close": "403", "response.start": "held"},
-    "DENYING": {"response.body": "head and body", "last-response.body": "whole response"},
-    "DENIAL_STARTED": {"response.body": "body", "last-response.body": "last body"},
+    "AWAITING_ACCEPT": {"accept": "101", "close": "403", "response.start": "held"},
+    "RESPONSE_PENDING": {"response.body": "head and body", "last-response.body": "whole response"},
+    "RESPONSE_STREAMING": {"response.body": "body", "last-response.body": "last body"},
     "OPEN": {"close": "close frame", "send": "frame"},
 }
 CELLS = [
@@ -197,26 +197,26 @@ def test_message_by_state(state: str, message: str, cell: str):
         case "403":
             answer = client.reads_response()
             assert (answer.status, answer.values(b"connection")) == (403, [b"close"])
-            assert state_after is State.DRAINING
+            assert state_after is State.LINGERING
         case "held":
             assert client.reads() == b""
-            assert state_after is State.DENYING
+            assert state_after is State.RESPONSE_PENDING
         case "head and body":
             written = client.reads()
             assert written.startswith(b"HTTP/1.1 418 ")
             assert written.endswith(b"\r\n\r\nf\r\nshort and stout\r\n")
-            assert state_after is State.DENIAL_STARTED
+            assert state_after is State.RESPONSE_STREAMING
         case "whole response":
             answer = client.reads_response()
             assert (answer.status, answer.body, answer.values(b"x-pot")) == (418, b"the end", [b"tea"])
             assert answer.values(b"content-length") == [b"7"]
-            assert state_after is State.DRAINING
+            assert state_after is State.LINGERING
         case "body":
             assert client.reads() == b"f\r\nshort and stout\r\n"
-            assert state_after is State.DENIAL_STARTED
+            assert state_after is State.RESPONSE_STREAMING
         case "last body":
             assert client.reads() == b"7\r\nthe end\r\n0\r\n\r\n"
-            assert state_after is State.DRAINING
+            assert state_after is State.LINGERING
         case "close frame":
             assert client.reads_frames() == [close_frame(3001, "bye")]
             assert state_after is State.CLOSE_SENT
@@ -227,9 +227,9 @@ def test_message_by_state(state: str, message: str, cell: str):
 
 # The state's name, what the peer gets when the application returns there, and when it raises.
 ENDS = [
-    ("DECIDING", "500", "500"),
-    ("DENYING", "500", "500"),
-    ("DENIAL_STARTED", "abort", "abort"),
+    ("AWAITING_ACCEPT", "500", "500"),
+    ("RESPONSE_PENDING", "500", "500"),
+    ("RESPONSE_STREAMING", "abort", "abort"),
     ("OPEN", "1000", "1011"),
     *((state, "nothing", "nothing") for state in CLOSED_BY_THE_APPLICATION | ENDED_BY_OTHERS),
 ]
@@ -255,7 +255,7 @@ def test_end_by_state(state: str, end: str, cell: str):
         case "500":
             answer = client.reads_response()
             assert (answer.status, answer.values(b"connection")) == (500, [b"close"])
-            assert after is State.DRAINING
+            assert after is State.LINGERING
         case "abort":
             assert client.reads() == b""
             assert client.connection.closing is Closing.ABORT
@@ -318,7 +318,7 @@ def test_why_a_connection_was_lost():
     error = ConnectionResetError(104, "Connection reset by peer")
     client.connection.connection_lost(now=0, error=error)
     reason = "connection lost: Connection reset by peer"
-    for ask in (client.connection.expect_delivery, lambda: client.app_sends("websocket.send", text="x")):
+    for ask in (client.connection.check_delivery, lambda: client.app_sends("websocket.send", text="x")):
         with pytest.raises(ClientDisconnected) as gone:
             ask()
         assert (gone.value.code, gone.value.reason, gone.value.__cause__) == (1006, reason, error)
@@ -658,12 +658,12 @@ def test_a13_receive_after_the_own_close():
 def test_a13_receive_after_the_disconnect():
     """A13: waiting for a message after the disconnect would be in vain: LocalProtocolError."""
     client = opened()
-    client.connection.expect_message()
+    client.connection.check_receive()
     client.app_sends("websocket.close")
-    client.connection.expect_message()
+    client.connection.check_receive()
     client.app_receives()
     with pytest.raises(LocalProtocolError, match=r"websocket\.disconnect"):
-        client.connection.expect_message()
+        client.connection.check_receive()
 
 
 def test_a14_both_sides_close_at_once():
@@ -695,7 +695,7 @@ def test_a15_return_with_a_full_inbox():
     assert not client.connection.wants_read
     client.connection.application_returned(now=0)
     assert client.reads_frames() == [close_frame(1000)]
-    assert client.connection.state is State.DRAINING
+    assert client.connection.state is State.LINGERING
     assert client.app_receives() == [{"type": "websocket.disconnect", "code": 1000, "reason": ""}]
 
 

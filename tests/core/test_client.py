@@ -70,7 +70,7 @@ def closed(connection: ClientConnection) -> ConnectionClosed:
     """The error that all get who ask for something after the end."""
     errors: list[ConnectionClosed] = []
     for call in (
-        connection.expect_message,
+        connection.check_receive,
         lambda: connection.send("x", now=9.0),
         lambda: connection.send_fragment("x", final=False, now=9.0),
         lambda: connection.ping(now=9.0),
@@ -118,7 +118,7 @@ def test_messages_as_they_come(cut: int | None):
     assert taken == ["grüße", b"\xff" * 300, "grü", b"z" * 70_000, ""]
     assert written(connection) == [whole(PONG, b"p")]
     assert connection.stats.messages_received == 5
-    connection.expect_message()
+    connection.check_receive()
 
 
 @pytest.mark.parametrize("message", [None, 1, ["x"], "\ud800"])
@@ -160,7 +160,7 @@ def test_why_an_open_connection_was_lost():
     error = ConnectionResetError(104, "Connection reset by peer")
     connection.connection_lost(now=1.0, error=error)
     connection.connection_lost(now=2.0, error=OSError("later"))
-    for ask in (connection.expect_message, connection.expect_delivery, connection.expect_pong):
+    for ask in (connection.check_receive, connection.check_delivery, connection.check_pong):
         with pytest.raises(ConnectionClosed, match=r"1006 .connection lost: Connection reset by peer.") as closed:
             ask()
         assert closed.value.__cause__ is error
@@ -175,7 +175,7 @@ def test_a_loss_after_the_end_is_not_its_reason():
     connection.close(now=1.0)
     connection.connection_lost(now=2.0, error=OSError("x"))
     with pytest.raises(ConnectionClosed, match=r"has ended: 1000$") as closed:
-        connection.expect_message()
+        connection.check_receive()
     assert closed.value.__cause__ is None
 
 
@@ -267,10 +267,10 @@ def test_no_pong_after_the_end():
     """Who waits for a pong is told once none can come."""
     connection = opened()
     connection.ping(now=1.0)
-    connection.expect_pong()
+    connection.check_pong()
     connection.close(now=2.0)
     with pytest.raises(ConnectionClosed, match="1000"):
-        connection.expect_pong()
+        connection.check_pong()
 
 
 def test_an_abandoned_message():
@@ -407,7 +407,7 @@ def test_violations(what: str, cut: int | None):
     [last] = written(connection)
     assert last.opcode == 0x80 | CLOSE
     assert int.from_bytes(last.payload[:2]) == code
-    assert (connection.state, connection.closing) == (State.DRAINING, Closing.SHUT_DOWN_WRITING)
+    assert (connection.state, connection.closing) == (State.LINGERING, Closing.SHUT_DOWN_WRITING)
     error = closed(connection)
     assert (error.code, error.received) == (code, None)
     assert connection.next_message(now=0.0) is None
@@ -418,7 +418,7 @@ def test_messages_before_a_violation_are_given():
     connection = opened()
     served(connection, text("good"), peer.text("masked"))
     assert connection.next_message(now=0.0) == "good"
-    connection.expect_message()
+    connection.check_receive()
     assert connection.has_message
     assert connection.next_message(now=0.0) is None
     assert closed(connection).code == 1002
@@ -473,7 +473,7 @@ def test_who_waits_hears_of_our_close_when_it_is_answered():
     """Until then it is not known how the connection ends, and waiting for a message is not in vain."""
     connection = opened()
     connection.close(4000, now=0.0)
-    connection.expect_message()
+    connection.check_receive()
     assert not connection.has_message
     served(connection, close(4000))
     assert connection.has_message
@@ -534,8 +534,8 @@ def test_a_lost_connection():
     connection.connection_lost(now=0.0)
     assert connection.data_to_send() == b""
     with pytest.raises(ConnectionClosed):
-        connection.expect_delivery()
-    connection.expect_message()
+        connection.check_delivery()
+    connection.check_receive()
     assert connection.next_message(now=0.0) == "last"
     assert (closed(connection).code, connection.closing) == (1006, Closing.ABORT)
 
@@ -561,12 +561,12 @@ def test_nothing_comes_after_the_end():
 def test_the_revision_tells_what_may_have_changed():
     """Messages and pongs apart, the outputs change only with the revision."""
     connection = opened()
-    before = connection.revision
+    before = connection.generation
     connection.send("x", now=0.0)
     served(connection, text("x"))
-    assert connection.revision == before
+    assert connection.generation == before
     served(connection, close())
-    assert connection.revision > before
+    assert connection.generation > before
 
 
 def test_it_shows_state_and_address():

@@ -120,7 +120,7 @@ def test_the_end_of_tcp_waits_for_no_flush() -> None:
     port.written = turned(port.written.removeprefix(b"hello ready "))
     port.receive_data(turned(response(port)))
     port.core.close(now=0.0)
-    port.settle()
+    port.sync()
     port.receive_data(turned(close(1000, mask=None)))
     assert not port.closed
     port.gathers = True
@@ -171,7 +171,7 @@ def test_the_server_ends_tcp_first() -> None:
     """After both close frames the client only reads, until the server's end; then it closes."""
     port = opened()
     port.core.close(now=0.0)
-    port.settle()
+    port.sync()
     port.receive_data(close(1000, mask=None))
     assert not port.half_closed
     port.receive_eof()
@@ -184,7 +184,7 @@ def test_a_server_that_ends_nothing_is_left() -> None:
     port = opened()
     port.time.now = 0.35
     port.core.close(now=0.35)
-    port.settle()
+    port.sync()
     assert port.deadline == 10.0  # the handshake's, which was told first: earlier than what is due
     port.rings()
     assert port.deadline == 10.35
@@ -197,7 +197,7 @@ def test_who_waits_for_the_end_is_told_of_the_sockets() -> None:
     port = opened(Config(compression=False, ping_interval=None))
     port.gathers = True
     port.core.close(now=0.0)
-    port.settle()
+    port.sync()
     port.rings()
     assert not port.gone
     port.hears()
@@ -211,7 +211,7 @@ def test_pongs_are_kept_for_who_waits() -> None:
     port = opened()
     payload = port.core.ping(now=0.0)
     port.pongs[payload] = None
-    port.settle()
+    port.sync()
     assert port.pong(payload) is None
     port.time.now = 0.5
     port.hears()

@@ -12,13 +12,13 @@ from tests.core import peer
 from tests.core.peer import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, frame
 from tests.core.test_invariants import few
 from wscore import Close, Config
-from wscore._core.frames.deflate import Deflate
 from wscore._core.frames.codec import ClientFrameCodec
+from wscore._core.frames.deflate import DeflateParameters
 from wscore._core.frames.native_client import NativeClientCodec
 from wscore._core.frames.wsproto import WsprotoCodec
 
 CONFIG = Config(max_message_size=300, max_fragments=8, compression_min_size=10)
-AGREED = Deflate(False, False, 12, 12)
+AGREED = DeflateParameters(False, False, 12, 12)
 OPCODES = st.sampled_from([TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG, 3, 0xB])
 
 payloads = st.one_of(
@@ -44,7 +44,7 @@ frames = st.one_of(
 )
 
 
-def codecs(deflate: Deflate | None) -> list[ClientFrameCodec]:
+def codecs(deflate: DeflateParameters | None) -> list[ClientFrameCodec]:
     keys = [iter(n.to_bytes(4) for n in range(1, 1000)) for _ in range(2)]
     return [
         NativeClientCodec(CONFIG, deflate, lambda: next(keys[0])),
@@ -63,7 +63,7 @@ def events(codec: ClientFrameCodec, data: bytes, cut: int | None) -> list[Any]:
 
 @given(st.lists(frames, max_size=8), st.sampled_from([None, 1, 5]), st.sampled_from([None, AGREED]))
 @few
-def test_they_read_alike(parts: list[bytes], cut: int | None, deflate: Deflate | None):
+def test_they_read_alike(parts: list[bytes], cut: int | None, deflate: DeflateParameters | None):
     """Whatever a server sends, however it is cut, both give the same messages, control frames and violations."""
     native, oracle = (events(codec, b"".join(parts), cut) for codec in codecs(deflate))
     assert native == oracle
@@ -72,10 +72,10 @@ def test_they_read_alike(parts: list[bytes], cut: int | None, deflate: Deflate |
 @given(
     st.lists(st.one_of(st.text(max_size=200), st.binary(max_size=200), st.just(b"z" * 70_000)), max_size=6),
     st.lists(st.text(max_size=30), min_size=1, max_size=4),
-    st.sampled_from([None, AGREED, Deflate(True, True, 9, 9), Deflate(False, False, 8, 8)]),
+    st.sampled_from([None, AGREED, DeflateParameters(True, True, 9, 9), DeflateParameters(False, False, 8, 8)]),
 )
 @few
-def test_they_write_alike(messages: list[str | bytes], parts: list[str], deflate: Deflate | None):
+def test_they_write_alike(messages: list[str | bytes], parts: list[str], deflate: DeflateParameters | None):
     """Messages, fragments and control frames are the same bytes, masked with the same keys."""
     native, oracle = codecs(deflate)
     for message in messages:

@@ -60,11 +60,11 @@ def answered(data: bytes, cut: int | None = None, **options: Any) -> ClientConne
 def failure(connection: ClientConnection) -> HandshakeFailed:
     """The error that who waits for the opening gets; whoever sends or receives gets one that says the same."""
     with pytest.raises(HandshakeFailed) as caught:
-        connection.expect_open()
+        connection.check_open()
     with pytest.raises(type(caught.value)):
         connection.send("x", now=9.0)
     with pytest.raises(type(caught.value)):
-        connection.expect_message()
+        connection.check_receive()
     assert (connection.state, connection.closing, connection.opened) == (State.CLOSED, Closing.ABORT, False)
     assert (connection.data_to_send(), connection.next_timeout(), connection.wants_read) == (b"", None, False)
     return caught.value
@@ -173,9 +173,9 @@ def test_nothing_can_be_sent_before_it_is_open():
     ):
         with pytest.raises(LocalProtocolError, match="before the connection is open"):
             call()
-    connection.expect_open()
-    connection.expect_message()
-    connection.expect_delivery()
+    connection.check_open()
+    connection.check_receive()
+    connection.check_delivery()
     assert connection.data_to_send().startswith(b"GET ")
 
 
@@ -193,7 +193,7 @@ def test_a_good_answer(cut: int | None):
     assert connection.response.status == 101
     assert (b"upgrade", b"websocket") in connection.response.headers
     assert connection.subprotocol is None
-    connection.expect_open()
+    connection.check_open()
 
 
 @pytest.mark.parametrize(

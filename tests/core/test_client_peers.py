@@ -241,5 +241,5 @@ def test_a_refusal_of_websockets():
     server.send_response(server.reject(403, "not you"))
     connection.receive_data(b"".join(server.data_to_send()), now=0.0)
     with pytest.raises(HandshakeRefused) as caught:
-        connection.expect_open()
+        connection.check_open()
     assert (caught.value.status, caught.value.body) == (403, b"not you")

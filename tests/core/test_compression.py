@@ -63,7 +63,7 @@ def fails(client: Client, code: int, *before: str | bytes) -> None:
     last = {"type": "websocket.disconnect", "code": code, "reason": reason}
     assert client.app_receives() == [*received(*before), last]
     assert client.reads_frames() == [Frame(CLOSE, code.to_bytes(2) + reason.encode())]
-    assert client.connection.state is State.DRAINING
+    assert client.connection.state is State.LINGERING
     client.sends(text("ignored"), Compressor().text("ignored"))
     assert (client.app_receives(), client.reads()) == ([], b"")
 

@@ -23,7 +23,7 @@ WHOLE = [
     "max_output_size",
     "backlog",
 ]
-SECONDS = ["handshake_timeout", "close_timeout", "attention_interval", "accept_retry"]
+SECONDS = ["handshake_timeout", "close_timeout", "read_poll_interval", "accept_retry"]
 OPTIONAL_SECONDS = ["accept_timeout", "ping_interval", "ping_timeout", "lifespan_timeout"]
 RANGES = {"compression_window_bits": (9, 15), "compression_mem_level": (1, 9), "compression_level": (0, 9)}
 OTHERS = [

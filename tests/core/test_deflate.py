@@ -17,7 +17,7 @@ from websockets.headers import parse_extension
 from wscore._core.config import Config
 from wscore._core.frames.deflate import (
     CorruptDeflate,
-    Deflate,
+    DeflateParameters,
     Deflater,
     Inflater,
     MalformedExtensions,
@@ -31,8 +31,8 @@ PLENTY = 2**24
 
 
 def answer(*offers: bytes, config: Config = CONFIG) -> bytes | None:
-    agreed = negotiate(list(offers), config)
-    return None if agreed is None else agreed.header_value()
+    accept_response = negotiate(list(offers), config)
+    return None if accept_response is None else accept_response.header_value()
 
 
 def inflater(window_bits: int = 15, *, context_takeover: bool = True) -> Inflater:
@@ -82,9 +82,9 @@ def test_what_is_remembered_of_offers_is_bounded() -> None:
 def test_an_offer_is_judged_by_the_configuration_at_hand() -> None:
     """What was agreed under one configuration is nothing to another."""
     for window_bits in (15, 10):
-        agreed = negotiate([b"permessage-deflate"], Config(compression_window_bits=window_bits))
-        assert agreed is not None
-        assert agreed.server_window_bits == window_bits
+        accept_response = negotiate([b"permessage-deflate"], Config(compression_window_bits=window_bits))
+        assert accept_response is not None
+        assert accept_response.server_window_bits == window_bits
     assert negotiate([b"permessage-deflate"], Config(compression=False)) is None
 
 
@@ -93,14 +93,14 @@ BROWSER = b"permessage-deflate; client_max_window_bits"
 
 def test_what_a_browser_offers_is_accepted_by_default_with_small_windows() -> None:
     """Compression is offered by default; takeover is never refused unasked; our own window is small."""
-    agreed = negotiate([BROWSER], CONFIG)
-    assert agreed == Deflate(
+    accept_response = negotiate([BROWSER], CONFIG)
+    assert accept_response == DeflateParameters(
         server_no_context_takeover=False,
         client_no_context_takeover=False,
         server_window_bits=12,
         client_window_bits=12,
     )
-    assert agreed.header_value() == b"permessage-deflate; server_max_window_bits=12; client_max_window_bits=12"
+    assert accept_response.header_value() == b"permessage-deflate; server_max_window_bits=12; client_max_window_bits=12"
 
 
 @pytest.mark.parametrize(
@@ -127,17 +127,17 @@ def test_an_offer_is_answered_with_what_it_asked_within_our_limits(offer: bytes,
 
 def test_a_client_that_cannot_be_limited_is_inflated_with_the_full_window() -> None:
     """Without client_max_window_bits in the offer the client's window is deflate's own."""
-    agreed = negotiate([b"permessage-deflate"], CONFIG)
-    assert agreed is not None
-    assert agreed.client_window_bits == 15
+    accept_response = negotiate([b"permessage-deflate"], CONFIG)
+    assert accept_response is not None
+    assert accept_response.client_window_bits == 15
 
 
 @pytest.mark.parametrize("bits", range(9, 16))
 def test_the_configured_window_limits_both_sides(bits: int) -> None:
     """Both windows are the configured one where the offer allows any."""
-    agreed = negotiate([BROWSER], Config(compression_window_bits=bits))
-    assert agreed is not None
-    assert (agreed.server_window_bits, agreed.client_window_bits) == (bits, bits)
+    accept_response = negotiate([BROWSER], Config(compression_window_bits=bits))
+    assert accept_response is not None
+    assert (accept_response.server_window_bits, accept_response.client_window_bits) == (bits, bits)
 
 
 @pytest.mark.parametrize(
@@ -200,13 +200,13 @@ def test_x10_nothing_is_left_of_a_declined_offer() -> None:
 
 def test_x11_a_client_window_of_8_is_answered_with_8() -> None:
     """X11: client_max_window_bits=8 is accepted, and never answered with more."""
-    agreed = negotiate([b"permessage-deflate; client_max_window_bits=8"], CONFIG)
-    assert agreed is not None
-    assert agreed.client_window_bits == 8
-    assert agreed.header_value().endswith(b"; client_max_window_bits=8")
+    accept_response = negotiate([b"permessage-deflate; client_max_window_bits=8"], CONFIG)
+    assert accept_response is not None
+    assert accept_response.client_window_bits == 8
+    assert accept_response.header_value().endswith(b"; client_max_window_bits=8")
     # No zlib writes 8; those that were asked to have long written 9 instead.
     data = random.Random(8).randbytes(300) * 4
-    assert message(inflater(agreed.client_window_bits), compressed(data, 9)) == data
+    assert message(inflater(accept_response.client_window_bits), compressed(data, 9)) == data
 
 
 def test_the_first_acceptable_offer_wins_across_headers() -> None:
@@ -275,10 +275,12 @@ def test_compression_switched_off_declines_every_offer() -> None:
 def test_any_header_is_answered_or_malformed(headers: list[bytes]) -> None:
     """No header value raises anything else, and an answer keeps within what zlib can do."""
     try:
-        agreed = negotiate(headers, CONFIG)
+        accept_response = negotiate(headers, CONFIG)
     except MalformedExtensions:
         return
-    assert agreed is None or (9 <= agreed.server_window_bits <= 12 and 8 <= agreed.client_window_bits <= 15)
+    assert accept_response is None or (
+        9 <= accept_response.server_window_bits <= 12 and 8 <= accept_response.client_window_bits <= 15
+    )
 
 
 BITS = st.none() | st.integers(9, 15)
@@ -291,12 +293,14 @@ def test_an_independent_client_accepts_the_answer(
     """The client of `websockets` agrees to our answer, and both sides then mean the same by it."""
     factory = ClientPerMessageDeflateFactory(server_no, client_no, server_bits, client_bits)
     parameters = [f"; {name}" + ("" if value is None else f"={value}") for name, value in factory.get_request_params()]
-    agreed = negotiate([f"permessage-deflate{''.join(parameters)}".encode()], Config(compression_window_bits=ours))
-    assert agreed is not None
-    [(name, answered)] = parse_extension(agreed.header_value().decode())
+    accept_response = negotiate(
+        [f"permessage-deflate{''.join(parameters)}".encode()], Config(compression_window_bits=ours)
+    )
+    assert accept_response is not None
+    [(name, answered)] = parse_extension(accept_response.header_value().decode())
     assert name == "permessage-deflate"
     theirs = factory.process_response_params(answered, [])
-    assert agreed == Deflate(
+    assert accept_response == DeflateParameters(
         server_no_context_takeover=theirs.remote_no_context_takeover,
         client_no_context_takeover=theirs.local_no_context_takeover,
         server_window_bits=theirs.remote_max_window_bits,

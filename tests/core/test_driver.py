@@ -31,9 +31,9 @@ def test_a_later_deadline_is_seen_to_when_the_one_that_was_told_fires() -> None:
     """It is forgotten first, and set anew from what the core says then, though nothing has changed."""
     port = opened()
     assert port.deadline == 10.0  # the handshake's; the ping is due at 20
-    revision = port.core.revision
+    generation = port.core.generation
     port.rings()
-    assert port.core.revision == revision
+    assert port.core.generation == generation
     assert port.hears() == [("deadline", 20.0)]
     assert port.written == b""
 
@@ -93,7 +93,7 @@ def test_nothing_is_armed_once_the_socket_is_gone() -> None:
     assert port.told[0] == ("deadline", None)
     port.hears()
     port.application_returned()
-    port.settle()
+    port.sync()
     port.begin_shutdown()
     assert ("deadline", None) not in port.hears()
     assert port.deadline is None
@@ -103,10 +103,10 @@ def test_a_peer_whose_system_takes_what_we_write_is_not_cut() -> None:
     """How much of it is still unsent is reported before a deadline counts: less than before is life, for a while."""
     port = opened()
     port.says("x" * 1000)
-    port.unacknowledged = 1000
+    port.unacknowledged_bytes = 1000
     while port.time.now < 20.0:
         port.rings()
-    port.unacknowledged = 500
+    port.unacknowledged_bytes = 500
     port.rings()
     assert port.time.now == 40.0
     assert port.core.state is State.OPEN
@@ -127,7 +127,7 @@ def test_a_socket_that_is_gone_is_told_nothing() -> None:
         port.next_message()
     port.hears()
     port.flush()
-    port.settle()
+    port.sync()
     assert port.hears() == []
     assert not port.reads
     reading = opened()
@@ -210,7 +210,7 @@ def test_nothing_is_written_while_the_library_holds_much() -> None:
     port.says("a")
     assert not port.writable
     port.core.send({"type": "websocket.send", "text": "b"}, now=0.0)
-    port.settle()
+    port.sync()
     assert port.hears() == [("write", 3)]
     port.drains()
     assert port.hears() == [("write", 3)]  # and again the library holds much, so that nobody is told of room
@@ -287,9 +287,9 @@ def test_an_end_is_told_once() -> None:
     port = opened()
     port.closes()
     port.receive_data(close())
-    port.settle()
+    port.sync()
     port.flush()
-    port.settle()
+    port.sync()
     assert port.told.count(("shut down writing",)) == 1
 
 

@@ -154,13 +154,13 @@ class Life(RuleBasedStateMachine):
     def the_client_pings(self) -> None:
         if self.client.core.state is State.OPEN:
             self.client.pongs[self.client.core.ping(now=self.clock.now)] = None
-            self.client.settle()
+            self.client.sync()
 
     @precondition(lambda self: self.clock.now > 20)
     @rule()
     def the_client_closes(self) -> None:
         self.client.core.close(now=self.clock.now)
-        self.client.settle()
+        self.client.sync()
 
     @precondition(lambda self: self.clock.now > 20)
     @rule(error=st.sampled_from([None, ValueError()]), cancelled=st.booleans())
@@ -212,7 +212,7 @@ class Life(RuleBasedStateMachine):
         """While it is the same, so is all that a driver does not look at on the way of a message."""
         for name, port in getattr(self, "ports", {}).items():
             core = port.core
-            assert port.gone or port._revision == core.revision, "an input that was not looked at"
+            assert port.gone or port._generation == core.generation, "an input that was not looked at"
             levels = (
                 getattr(core, "scope", None) is None,
                 core.wants_read,
@@ -222,11 +222,11 @@ class Life(RuleBasedStateMachine):
             )
             closing = core.closing if core.output_size else None
             due = core.next_timeout()
-            if (before := self.seen.get(name)) and before[0] == core.revision:
+            if (before := self.seen.get(name)) and before[0] == core.generation:
                 assert before[1] == levels
                 assert before[2] in (closing, None) or closing is None
                 assert due is None or (before[3] is not None and due >= before[3])
-            self.seen[name] = core.revision, levels, closing, due
+            self.seen[name] = core.generation, levels, closing, due
 
     def teardown(self) -> None:
         """Left alone, both come to their end by what they were told alone, in a bounded time."""
@@ -234,7 +234,7 @@ class Life(RuleBasedStateMachine):
             return
         began = self.clock.now
         self.client.core.close(now=began)
-        self.client.settle()
+        self.client.sync()
         self.server.begin_shutdown()
         for _ in range(400):
             for name, port in self.ports.items():

@@ -158,13 +158,13 @@ def headers(data: bytes) -> Iterator[Header]:
 
 
 class Difference(NamedTuple):
-    """A row: in what it shows, why it is allowed, bytes that show it, and how to recognise it."""
+    """A row: in what it shows, why it is allowed, bytes that show it, and how to classify_endpoint it."""
 
     name: str
     reason: str
     shown_by: bytes
     offer: bytes
-    recognise: Callable[[bytes, Outcome, Outcome], bool]
+    classify_endpoint: Callable[[bytes, Outcome, Outcome], bool]
 
 
 def alike_so_far(ours: Outcome, theirs: Outcome) -> bool:
@@ -311,7 +311,7 @@ DIFFERENCES = [
 def explained(data: bytes, ours: Outcome, theirs: Outcome, offer: bytes) -> str | None:
     """The name of the first row that allows the difference."""
     for row in DIFFERENCES:
-        if (offer or not row.offer) and row.recognise(data, ours, theirs):
+        if (offer or not row.offer) and row.classify_endpoint(data, ours, theirs):
             return row.name
     return None
 
@@ -322,7 +322,7 @@ def test_i12_each_allowed_difference_is_there(row: Difference) -> None:
     ours = wscore("native", [row.shown_by], row.offer).outcome
     theirs = websockets([row.shown_by], row.offer)
     assert ours != theirs
-    assert row.recognise(row.shown_by, ours, theirs)
+    assert row.classify_endpoint(row.shown_by, ours, theirs)
 
 
 # -- what goes in

@@ -87,7 +87,7 @@ def fails(client: Client, code: int, *before: str | bytes) -> None:
     assert client.reads_frames() == [Frame(CLOSE, code.to_bytes(2) + reason.encode())]
     assert connection.close_info is not None
     assert (connection.close_info.cause, connection.close_info.code) == ("violation", code)
-    assert connection.state is State.DRAINING
+    assert connection.state is State.LINGERING
     client.sends(text("ignored"), ping(b"ignored"), close(1000), b"\xff" * 20)
     client.ends_its_stream()
     assert (client.app_receives(), client.reads()) == ([], b"")
@@ -337,7 +337,7 @@ def test_f17_f20_a_close_is_echoed_with_its_code(client: Client, code: int) -> N
     info = client.connection.close_info
     assert info is not None
     assert (info.cause, info.code, info.reason, info.clean) == ("peer", code, "why €", True)
-    assert client.connection.state is State.DRAINING
+    assert client.connection.state is State.LINGERING
 
 
 def test_f17_a_reason_of_123_bytes_fits(client: Client) -> None:
@@ -699,7 +699,7 @@ def test_f32_answers_to_the_messages_before_a_close_go_out_before_our_close_fram
     *answers, final = client.reads_frames()
     assert [answer.opcode for answer in answers] == [BINARY, BINARY]
     assert final == last
-    assert connection.state is State.DRAINING
+    assert connection.state is State.LINGERING
 
 
 def test_f32_an_end_of_stream_waits_behind_the_messages_too(client: Client) -> None:
@@ -715,7 +715,7 @@ def test_f32_an_end_of_stream_waits_behind_the_messages_too(client: Client) -> N
     assert (last["type"], last.get("code")) == ("websocket.disconnect", 1006)
     [answer] = client.reads_frames()
     assert answer.opcode == TEXT
-    assert connection.state is State.DRAINING
+    assert connection.state is State.LINGERING
 
 
 def test_f32_an_end_takes_effect_at_once_where_no_message_waits(client: Client) -> None:
@@ -723,7 +723,7 @@ def test_f32_an_end_takes_effect_at_once_where_no_message_waits(client: Client) 
     client.sends(text("one"))
     client.app_receives()
     client.sends(close(1000))
-    assert client.connection.state is State.DRAINING
+    assert client.connection.state is State.LINGERING
     assert client.reads_frames() == [Frame(CLOSE, b"\x03\xe8")]
 
 
@@ -739,7 +739,7 @@ def test_f32_an_end_takes_effect_after_close_timeout_where_nobody_asks() -> None
     client.now = 6.0
     connection.handle_timeout(now=6.0)
     assert client.reads_frames() == [Frame(CLOSE, b"\x03\xe9")]
-    assert connection.state is State.DRAINING
+    assert connection.state is State.LINGERING
     assert client.app_receives() == [*received("one"), disconnect(1001)]
 
 

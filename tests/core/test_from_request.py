@@ -68,7 +68,7 @@ def test_names_of_headers_may_be_written_in_any_case(pair: Any) -> None:
     """Parsers that keep the peer's writing, as h11's `raw_items` and httptools do, are welcome."""
     request = Request(b"GET", b"/chat?x=1", (pair((name.title(), value)) for name, value in FIELDS))  # type: ignore[arg-type]
     assert request == OVER_HTTP1
-    assert connection_for(request).state is State.DECIDING
+    assert connection_for(request).state is State.AWAITING_ACCEPT
 
 
 @pytest.mark.parametrize(
@@ -98,13 +98,13 @@ def test_a_request_of_another_shape_is_refused(fields: dict[str, Any], error: ty
 
 
 def test_a_request_read_elsewhere_is_judged_at_once() -> None:
-    """The connection begins in DECIDING, with the same scope as from bytes."""
+    """The connection begins in AWAITING_ACCEPT, with the same scope as from bytes."""
     peer = Peer(client=("192.0.2.1", 1), server=("192.0.2.2", 80))
     connection = connection_for(OVER_HTTP1, Config(root_path="/app"), peer=peer, state={"a": 1})
     from_bytes = ServerConnection(Config(root_path="/app"), peer=peer, now=0.0, state={"a": 1})
     lines = [b"GET /chat?x=1 HTTP/1.1", *(b"%s: %s" % field for field in FIELDS), b"", b""]
     from_bytes.receive_data(b"\r\n".join(lines), now=0.0)
-    assert connection.state is State.DECIDING
+    assert connection.state is State.AWAITING_ACCEPT
     assert connection.scope is not None
     assert connection.scope == from_bytes.scope
     assert take_all(connection) == [{"type": "websocket.connect"}]
@@ -159,7 +159,7 @@ def test_the_answer_is_written_as_from_bytes() -> None:
 def test_a_request_read_elsewhere_is_judged_as_strictly(request_: Request, status: int, as_value: bool) -> None:
     """Other parsers have other leniencies. The refusal is written, or is a value with its body to be sent."""
     connection = connection_for(request_, as_value=as_value)
-    assert (connection.state, connection.scope) == (State.DRAINING, None)
+    assert (connection.state, connection.scope) == (State.LINGERING, None)
     assert connection.response is not None
     assert connection.response.status == status
     written = connection.data_to_send()
@@ -342,7 +342,7 @@ def test_a_refused_accept_leaves_no_answer_behind() -> None:
     connection = connection_for(OVER_HTTP2, as_value=True)
     with pytest.raises(InvalidMessage):
         send(connection, "websocket.accept", subprotocol="not offered")
-    assert (connection.response, connection.state) == (None, State.DECIDING)
+    assert (connection.response, connection.state) == (None, State.AWAITING_ACCEPT)
     send(connection, "websocket.accept", subprotocol="chat")
     assert connection.response is not None
     send(connection, "websocket.send", text="x")

@@ -32,7 +32,7 @@ def test_the_answer_being_made_goes_out() -> None:
     client.app_sends("websocket.send", text="b")
     assert client.reads_frames() == [Frame(TEXT, b"a"), Frame(TEXT, b"b")]
     assert client.app_receives() == [GONE]
-    assert client.connection.state is State.DRAINING
+    assert client.connection.state is State.LINGERING
 
 
 def test_it_may_close_as_well() -> None:
@@ -51,7 +51,7 @@ def test_an_application_that_waits_is_told_at_once() -> None:
     client = asked()
     assert client.connection.next_message(now=0.0) is None
     client.ends_its_stream()
-    assert client.connection.state is State.DRAINING
+    assert client.connection.state is State.LINGERING
     assert client.app_receives() == [GONE]
 
 
@@ -71,7 +71,7 @@ def test_it_has_the_time_of_a_closing() -> None:
     client.ends_its_stream()
     assert client.connection.next_timeout() == 4.0
     client.connection.handle_timeout(now=4.0)
-    assert client.connection.state is State.DRAINING
+    assert client.connection.state is State.LINGERING
     with pytest.raises(ClientDisconnected):
         client.app_sends("websocket.send", text="x")
     assert client.app_receives() == [GONE]

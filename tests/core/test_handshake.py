@@ -24,7 +24,7 @@ def cut(request: pytest.FixtureRequest) -> int | None:
 
 
 def refused(data: bytes, cut: int | None, config: Config | None = None, *, method: bytes = b"GET") -> Answer:
-    """Send a head that is to be refused: one whole HTTP response, then DRAINING, then CLOSED; no application."""
+    """Send a head that is to be refused: one whole HTTP response, then LINGERING, then CLOSED; no application."""
     client = Client(config, cut=cut)
     connection = client.connection
     client.sends(data)
@@ -37,7 +37,7 @@ def refused(data: bytes, cut: int | None, config: Config | None = None, *, metho
     assert not connection.has_message
     assert connection.close_info is not None
     assert (connection.close_info.cause, connection.close_info.code) == ("violation", 1006)
-    assert (connection.state, connection.closing) == (State.DRAINING, Closing.SHUT_DOWN_WRITING)
+    assert (connection.state, connection.closing) == (State.LINGERING, Closing.SHUT_DOWN_WRITING)
     client.sends(head(), frame(0x1, b"ignored"))
     client.ends_its_stream()
     assert client.reads() == b""
@@ -467,7 +467,7 @@ def test_e23_a_dripping_head_is_cut_off_at_the_absolute_deadline() -> None:
     answer = client.reads_response()
     assert (answer.status, answer.rest) == (408, b"")
     assert answer.values(b"connection") == [b"close"]
-    assert (connection.state, connection.scope) == (State.DRAINING, None)
+    assert (connection.state, connection.scope) == (State.LINGERING, None)
     client.sends(data[10:])
     assert (client.reads(), connection.scope) == (b"", None)
 

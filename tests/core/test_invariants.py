@@ -28,7 +28,7 @@ from websockets.client import ClientProtocol
 from tests.core import peer
 from tests.core.peer import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Client, frame, head
 from wscore import ClientDisconnected, Closing, Config, InvalidMessage, LocalProtocolError, ServerConnection, State
-from wscore._core.lifecycle import TRANSITIONS
+from wscore._core.lifecycle import SERVER_TRANSITIONS
 
 EXAMPLES = int(os.environ.get("WSCORE_EXAMPLES", "50"))
 few = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
@@ -50,7 +50,7 @@ SMALL = Config(
 )
 ROOMY = Config(ping_interval=20, ping_timeout=8)
 
-ENDING = (State.CLOSE_SENT, State.DRAINING, State.CLOSED)
+ENDING = (State.CLOSE_SENT, State.LINGERING, State.CLOSED)
 
 
 # -- what a peer may send
@@ -192,7 +192,7 @@ def snapshot(connection: ServerConnection) -> tuple[Any, ...]:
 
 def held_bytes(connection: ServerConnection) -> int:
     """The bytes and characters that are reachable from a connection, whatever engine holds them; output apart."""
-    apart: tuple[Any, ...] = (connection.config, connection._output)
+    apart: tuple[Any, ...] = (connection.config, connection._send_buffer)
     seen = {id(each) for each in apart}
     waiting: list[Any] = [connection]
     total = 0
@@ -356,7 +356,7 @@ def test_i2_no_input_of_a_peer_raises(pieces: list[bytes], accepts: bool):
     reader = Reader()
     for piece in pieces:
         connection.receive_data(piece, now=0)
-        if accepts and connection.state is State.DECIDING:
+        if accepts and connection.state is State.AWAITING_ACCEPT:
             connection.send({"type": "websocket.accept"}, now=0)
         reader.reads(connection.data_to_send())
     connection.receive_eof(now=0)
@@ -622,7 +622,7 @@ class ConnectionLife(RuleBasedStateMachine):
 
     @rule()
     def operator_turns_away(self) -> None:
-        self.connection.turn_away(now=self.now)
+        self.connection.reject(now=self.now)
 
     @rule()
     def transport_writes(self) -> None:
@@ -658,7 +658,7 @@ class ConnectionLife(RuleBasedStateMachine):
 
     @invariant()
     def the_revision_tells_of_every_change(self) -> None:
-        """While `revision` is the same, so is every output but messages and bytes; a deadline may have moved on.
+        """While `generation` is the same, so is every output but messages and bytes; a deadline may have moved on.
 
         And once the last byte was taken, `closing` may say what follows.
         """
@@ -666,12 +666,12 @@ class ConnectionLife(RuleBasedStateMachine):
         levels = (connection.scope is None, connection.wants_read, len(connection.access_lines))
         deadline = connection.next_timeout()
         taken = self.seen_output > 0 and connection.output_size == 0
-        if connection.revision == self.seen_revision:
+        if connection.generation == self.seen_revision:
             assert levels == self.seen_levels
             assert deadline is None or (self.seen_deadline is not None and deadline >= self.seen_deadline)
             assert connection.closing is self.seen_closing or taken
         assert connection.closing in (Closing.NO, Closing.ABORT) or connection.output_size == 0
-        self.seen_revision, self.seen_levels, self.seen_deadline = connection.revision, levels, deadline
+        self.seen_revision, self.seen_levels, self.seen_deadline = connection.generation, levels, deadline
         self.seen_closing, self.seen_output = connection.closing, connection.output_size
 
     @invariant()
@@ -680,9 +680,9 @@ class ConnectionLife(RuleBasedStateMachine):
         connection = self.connection
         reached = {self.state}
         for _ in State:
-            reached |= {step.state for state in reached for step in TRANSITIONS[state].values()}
+            reached |= {step.state for state in reached for step in SERVER_TRANSITIONS[state].values()}
         assert connection.state in reached
-        if self.state is State.DENIAL_STARTED and connection.state is State.CLOSED:
+        if self.state is State.RESPONSE_STREAMING and connection.state is State.CLOSED:
             self.aborted = True
         self.state = connection.state
         levels = list(Closing)
@@ -706,7 +706,7 @@ class ConnectionLife(RuleBasedStateMachine):
             deadline = connection.next_timeout()
             if deadline is None:
                 break
-            broken_off = broken_off or connection.state in (State.DENYING, State.DENIAL_STARTED)
+            broken_off = broken_off or connection.state in (State.RESPONSE_PENDING, State.RESPONSE_STREAMING)
             self.now = max(self.now, deadline)
             connection.handle_timeout(now=self.now)
             self.reader.reads(connection.data_to_send())
@@ -720,7 +720,7 @@ class ConnectionLife(RuleBasedStateMachine):
             assert info is not None
             assert (disconnects[0]["code"], disconnects[0]["reason"]) == (info.code, info.reason)
             with pytest.raises(LocalProtocolError):
-                connection.expect_message()
+                connection.check_receive()
         assert self.reader.data == self.sent[: len(self.reader.data)], "a client read other messages than were sent"
         if self.reader.closed_with is not None:
             assert connection.close_info is not None

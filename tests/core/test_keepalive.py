@@ -5,7 +5,7 @@ import pytest
 from wscore import Config, State, Stats
 from wscore._core.keepalive import Keepalive
 from wscore._core.lifecycle import Timer
-from wscore._core.send_buffer import Output
+from wscore._core.send_buffer import SendBuffer
 from wscore._core.timers import Timers
 
 
@@ -15,7 +15,7 @@ class Watched:
     def __init__(self) -> None:
         self.timers = Timers(Config(ping_interval=20, ping_timeout=8))
         self.stats = Stats()
-        self.output = Output(100)
+        self.output = SendBuffer(100)
         self.keepalive = Keepalive(self.timers, self.stats, self.output)
         self.timers.enter(State.OPEN, 0)
 
@@ -68,10 +68,10 @@ def test_each_ping_has_a_payload_of_its_own():
 def test_life_gives_time_anew():
     """T3: any byte while a pong is awaited moves its deadline; while none is, it starts no timer."""
     watched = Watched()
-    watched.keepalive.heard(5)
+    watched.keepalive.on_activity(5)
     assert watched.timers.next == 20
     watched.pinged()
-    watched.keepalive.heard(27)
+    watched.keepalive.on_activity(27)
     assert watched.timers.next == 35
 
 

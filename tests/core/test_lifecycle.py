@@ -5,15 +5,26 @@ from collections.abc import Iterator
 import pytest
 
 from wscore._core.asgi.messages import TRIGGERS
-from wscore._core.lifecycle import ARMED, CLIENT_TRANSITIONS, LATER, TRANSITIONS, Effect, State, Step, Timer, Trigger, follow
+from wscore._core.lifecycle import (
+    ARMED,
+    CLIENT_TRANSITIONS,
+    LATER,
+    SERVER_TRANSITIONS,
+    Effect,
+    State,
+    Step,
+    Timer,
+    Trigger,
+    transition,
+)
 from wscore._core.server import ServerConnection
 
 Table = dict[State, dict[Trigger, Step]]
 
-STEPS = [(state, trigger, step) for state, row in TRANSITIONS.items() for trigger, step in row.items()]
+STEPS = [(state, trigger, step) for state, row in SERVER_TRANSITIONS.items() for trigger, step in row.items()]
 CLIENT_STEPS = [(state, trigger, step) for state, row in CLIENT_TRANSITIONS.items() for trigger, step in row.items()]
 FIRST = {"server": State.AWAITING_REQUEST, "client": State.AWAITING_RESPONSE}
-TABLES = {"server": TRANSITIONS, "client": CLIENT_TRANSITIONS}
+TABLES = {"server": SERVER_TRANSITIONS, "client": CLIENT_TRANSITIONS}
 
 each_table = pytest.mark.parametrize("end", TABLES)
 each_state = pytest.mark.parametrize(
@@ -22,7 +33,7 @@ each_state = pytest.mark.parametrize(
 )
 
 
-def reachable(state: State, table: Table = TRANSITIONS) -> set[State]:
+def reachable(state: State, table: Table = SERVER_TRANSITIONS) -> set[State]:
     """All states that some sequence of triggers leads to from `state`, itself included."""
     found = {state}
     waiting = [state]
@@ -43,7 +54,9 @@ def counts_on_paths(effect: Effect) -> dict[State, set[int]]:
         if count in counts[state]:
             continue
         counts[state].add(count)
-        waiting += [(step.state, min(2, count + step.effects.count(effect))) for step in TRANSITIONS[state].values()]
+        waiting += [
+            (step.state, min(2, count + step.effects.count(effect))) for step in SERVER_TRANSITIONS[state].values()
+        ]
     return counts
 
 
@@ -58,7 +71,7 @@ def states_by_history() -> Iterator[tuple[State, bool, int]]:
         seen.add(node)
         yield node
         state, started, disconnects = node
-        for step in TRANSITIONS[state].values():
+        for step in SERVER_TRANSITIONS[state].values():
             waiting.append(
                 (
                     step.state,
@@ -70,7 +83,7 @@ def states_by_history() -> Iterator[tuple[State, bool, int]]:
 
 def test_every_state_has_a_row_and_a_set_of_timers():
     """The tables of both ends and that of the timers speak of every state, and of nothing else."""
-    assert set(TRANSITIONS) | set(CLIENT_TRANSITIONS) == set(State) == set(ARMED)
+    assert set(SERVER_TRANSITIONS) | set(CLIENT_TRANSITIONS) == set(State) == set(ARMED)
 
 
 @each_table
@@ -130,8 +143,8 @@ def test_later_timers_belong_to_open_states_only():
 
 
 def test_a_closing_is_bounded_as_a_whole():
-    """The timer of the closing runs on from CLOSE_SENT to DRAINING: both have it, and neither starts it anew."""
-    assert ARMED[State.CLOSE_SENT] == ARMED[State.DRAINING] == {Timer.CLOSE}
+    """The timer of the closing runs on from CLOSE_SENT to LINGERING: both have it, and neither starts it anew."""
+    assert ARMED[State.CLOSE_SENT] == ARMED[State.LINGERING] == {Timer.CLOSE}
     assert Timer.CLOSE not in LATER
 
 
@@ -150,7 +163,7 @@ def test_exactly_one_disconnect_for_a_started_application():
 
 def test_disconnect_is_queued_on_leaving_the_living_states():
     """The application has its disconnect as soon as the connection is in one of the states that end it."""
-    ending = {State.CLOSE_SENT, State.DRAINING, State.CLOSED}
+    ending = {State.CLOSE_SENT, State.LINGERING, State.CLOSED}
     for state, started, disconnects in states_by_history():
         assert disconnects == (started and state in ending)
 
@@ -161,7 +174,9 @@ def test_at_most_one_close_frame():
     for _, _, step in STEPS:
         if Effect.SEND_CLOSE in step.effects:
             after = reachable(step.state)
-            written = {effect for state in after for later in TRANSITIONS[state].values() for effect in later.effects}
+            written = {
+                effect for state in after for later in SERVER_TRANSITIONS[state].values() for effect in later.effects
+            }
             assert written == set()
 
 
@@ -173,9 +188,9 @@ def test_one_http_response_on_any_path():
         assert len(given) <= 1
         if given:
             assert not any(
-                answers & set(s.effects) for later in reachable(step.state) for s in TRANSITIONS[later].values()
+                answers & set(s.effects) for later in reachable(step.state) for s in SERVER_TRANSITIONS[later].values()
             )
-            assert state in (State.AWAITING_REQUEST, State.DECIDING, State.DENYING)
+            assert state in (State.AWAITING_REQUEST, State.AWAITING_ACCEPT, State.RESPONSE_PENDING)
 
 
 def test_frames_only_after_the_101():
@@ -231,14 +246,14 @@ def test_app_labels_are_the_messages_of_asgi():
     """`app:` triggers are exactly those of ASGI's messages; the last body is the body's other one."""
     labelled = {trigger for trigger in Trigger if trigger.value.startswith("app: ")}
     assert labelled == {*TRIGGERS.values(), Trigger.APP_LAST_BODY}
-    for row in TRANSITIONS.values():
+    for row in SERVER_TRANSITIONS.values():
         assert (Trigger.APP_BODY in row) == (Trigger.APP_LAST_BODY in row)
 
 
 def test_follow_answers_none_for_a_missing_cell():
     """The interpreter looks a step up, and None says that there is none."""
-    assert follow(State.CLOSED, Trigger.PEER_EOF) is None
-    assert follow(State.CLOSE_SENT, Trigger.PEER_CLOSE) == Step(State.DRAINING, ())
+    assert transition(State.CLOSED, Trigger.PEER_EOF) is None
+    assert transition(State.CLOSE_SENT, Trigger.PEER_CLOSE) == Step(State.LINGERING, ())
 
 
 # -- the client's table
@@ -246,9 +261,9 @@ def test_follow_answers_none_for_a_missing_cell():
 
 def test_the_client_shares_the_rows_of_an_open_connection():
     """Once open, a client's row is the server's, less what a client does not have; closing, it is the same object."""
-    for state in (State.CLOSE_SENT, State.DRAINING, State.CLOSED):
-        assert CLIENT_TRANSITIONS[state] is TRANSITIONS[state]
-    ours, theirs = CLIENT_TRANSITIONS[State.OPEN], TRANSITIONS[State.OPEN]
+    for state in (State.CLOSE_SENT, State.LINGERING, State.CLOSED):
+        assert CLIENT_TRANSITIONS[state] is SERVER_TRANSITIONS[state]
+    ours, theirs = CLIENT_TRANSITIONS[State.OPEN], SERVER_TRANSITIONS[State.OPEN]
     assert all(theirs[trigger] is step for trigger, step in ours.items())
     missing = {trigger.value.partition(": ")[0] for trigger in theirs.keys() - ours.keys()}
     assert missing == {"task", "operator"}

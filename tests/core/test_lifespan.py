@@ -160,7 +160,7 @@ def test_auto_reports_a_crash_in_a_startup_that_was_taken():
     error = RuntimeError("database is down")
     lifespan.application_raised(error)
     assert lifespan.phase is LifespanPhase.SERVING
-    (report,) = lifespan.reports
+    (report,) = lifespan.log_entries
     assert (report.severity, report.error) == ("error", error)
     assert "RuntimeError: database is down" in report.text
 
@@ -176,7 +176,7 @@ def test_auto_reports_what_has_no_lifespan_for_debugging_alone():
     takes_it_for_a_connection.application_raised(raised.value)
     for lifespan in (sees_the_scope, takes_it_for_a_connection):
         assert lifespan.phase is LifespanPhase.SERVING
-        assert [report.severity for report in lifespan.reports] == ["debug"]
+        assert [report.severity for report in lifespan.log_entries] == ["debug"]
 
 
 @pytest.mark.parametrize("mode", PARTICIPATING)
@@ -199,7 +199,7 @@ def test_an_exception_while_serving_is_reported_at_once():
     error = SystemExit(1)
     lifespan.application_raised(error)
     assert lifespan.phase is LifespanPhase.SERVING
-    assert [(report.severity, report.error) for report in lifespan.reports] == [("error", error)]
+    assert [(report.severity, report.error) for report in lifespan.log_entries] == [("error", error)]
 
 
 def test_a_failed_shutdown_is_reported_once():
@@ -207,7 +207,7 @@ def test_a_failed_shutdown_is_reported_once():
     lifespan = stopping()
     lifespan.send({"type": "lifespan.shutdown.failed", "message": "lost a file"})
     lifespan.application_raised(ValueError("lost a file"))
-    assert [(report.severity, report.text) for report in lifespan.reports] == [("error", "lost a file")]
+    assert [(report.severity, report.text) for report in lifespan.log_entries] == [("error", "lost a file")]
 
 
 def test_an_application_that_cannot_be_awaited_has_failed():
@@ -226,11 +226,11 @@ def test_a_slow_startup_is_reported_once():
     lifespan.begin_startup(100, 20)
     assert lifespan.next_timeout() == 105
     lifespan.handle_timeout(104)
-    assert lifespan.reports == []
+    assert lifespan.log_entries == []
     lifespan.handle_timeout(105)
     lifespan.handle_timeout(106)
-    assert [report.severity for report in lifespan.reports] == ["warning"]
-    assert "lifespan.startup" in lifespan.reports[0].text
+    assert [report.severity for report in lifespan.log_entries] == ["warning"]
+    assert "lifespan.startup" in lifespan.log_entries[0].text
     assert lifespan.next_timeout() == 120
     lifespan.handle_timeout(120)
     assert lifespan.phase is LifespanPhase.FAILED
@@ -244,7 +244,7 @@ def test_a_startup_without_a_timeout():
     assert lifespan.next_timeout() is None
     lifespan.begin_startup(100)
     lifespan.handle_timeout(105)
-    assert "has not asked" in lifespan.reports[0].text
+    assert "has not asked" in lifespan.log_entries[0].text
     assert lifespan.next_timeout() is None
     other = Lifespan("auto")
     other.begin_startup(100, 3)
@@ -253,7 +253,7 @@ def test_a_startup_without_a_timeout():
     other.send(STARTED)
     assert other.next_timeout() is None
     other.handle_timeout(200)
-    assert (other.phase, other.reports) == (LifespanPhase.SERVING, [])
+    assert (other.phase, other.log_entries) == (LifespanPhase.SERVING, [])
 
 
 def test_shutdown_overdue():
@@ -262,7 +262,7 @@ def test_shutdown_overdue():
     lifespan.shutdown_overdue()
     lifespan.shutdown_overdue()
     assert lifespan.phase is LifespanPhase.OVER
-    assert [report.severity for report in lifespan.reports] == ["error"]
+    assert [report.severity for report in lifespan.log_entries] == ["error"]
 
 
 def test_startup_overdue():

@@ -91,7 +91,7 @@ def test_a_client_tells_what_came(engine: Engine, compressed: bool, how: Ends, c
         received.append(message)
     assert received == messages
     with pytest.raises(ConnectionClosed) as closed:
-        core.expect_message()
+        core.check_receive()
     assert (closed.value.code, closed.value.reason, closed.value.received) == (4003, "bye", Close(4003, "bye"))
 
 

@@ -143,7 +143,7 @@ def test_c_holds_on_to_nothing() -> None:
 @pytest.mark.parametrize("pure", ["", "1"])
 def test_wscore_pure_leaves_the_c_part_out(pure: str) -> None:
     """An operator can do without it, and without an error where it was never built."""
-    code = "from wscore._core.frames.codec import _mask; print(_mask.ACCELERATED, _mask.mask is _mask.python_mask)"
+    code = "from wscore._core.frames import mask; print(mask.ACCELERATED, mask.mask is mask.python_mask)"
     environment = os.environ | {"WSCORE_PURE": pure, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     accelerated = BUILT and not pure

@@ -82,7 +82,7 @@ def test_the_clients_close():
     pair.delivers("server")
     assert pair.ends["server"].write_ended
     pair.delivers("client")
-    assert pair.client.state is State.DRAINING
+    assert pair.client.state is State.LINGERING
     assert not pair.ends["client"].write_ended
     pair.settles()
     assert pair.server_receives() == [{"type": "websocket.disconnect", "code": 4000, "reason": "bye"}]
@@ -102,7 +102,7 @@ def test_the_servers_close():
     pair.settles()
     assert pair.client_receives() == ["last"]
     with pytest.raises(ConnectionClosed) as caught:
-        pair.client.expect_message()
+        pair.client.check_receive()
     close = Close(4001, "go")
     assert (caught.value.code, caught.value.sent, caught.value.received) == (4001, close, close)
     pair.settles()
@@ -132,7 +132,7 @@ def test_a_dead_wire_ends_both(opened: bool, data: st.DataObject):
     assert (pair.server.state, pair.client.state) == (State.CLOSED, State.CLOSED)
     pair.client_receives()
     with pytest.raises(ConnectionClosed if pair.client.opened else HandshakeFailed):
-        pair.client.expect_message()
+        pair.client.check_receive()
 
 
 class Conversation(RuleBasedStateMachine):

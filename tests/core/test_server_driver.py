@@ -9,7 +9,7 @@ import pytest
 
 from tests.core.peer import CLOSE, close, head, read_frames, read_response, text
 from tests.core.port import FakeChannel, ServerPort, turned
-from wscore import ClientDisconnected, Config, InvalidMessage, LocalProtocolError, Peer, Prepared, State
+from wscore import ClientDisconnected, Config, InvalidMessage, LocalProtocolError, Peer, PreparedMessage, State
 
 PLAIN = Config(compression=False)
 
@@ -31,7 +31,7 @@ def test_the_application_is_started_once() -> None:
     port.receive_data(request[:-1])
     assert port.scopes == []
     port.receive_data(request[-1:])
-    port.settle()
+    port.sync()
     port.next_message()
     port.send_message({"type": "websocket.accept"})
     assert [scope["path"] for scope in port.scopes] == ["/chat"]
@@ -62,21 +62,21 @@ def test_one_message_for_many_is_posted_by_the_scope() -> None:
     """Written at once, and refused where it would have to wait, or nobody is there any more."""
     port = opened()
     port.capacity = 1
-    assert port.post(Prepared("to all"))
+    assert port.send_nowait(PreparedMessage("to all"))
     assert port.written == b"\x81\x06to all"
-    assert not port.post(Prepared("again"))
+    assert not port.send_nowait(PreparedMessage("again"))
     port.drains()
-    assert port.post(Prepared("again"))
+    assert port.send_nowait(PreparedMessage("again"))
     port.drains()
     port.lost()
-    assert not port.post(Prepared("again"))
+    assert not port.send_nowait(PreparedMessage("again"))
 
 
 def test_the_scope_has_a_way_to_post() -> None:
     """With the `send` that it was given, so that an application can tell whether a middleware stands between."""
     port = opened()
     [scope] = port.scopes
-    assert scope["extensions"]["wscore.post"] == {"post": port.post, "send": port.send}
+    assert scope["extensions"]["wscore.send_nowait"] == {"send_nowait": port.send_nowait, "send": port.send}
 
 
 # -- the application's steps
@@ -254,11 +254,11 @@ def test_a_shutdown_closes() -> None:
 def test_the_access_log_has_every_line_once() -> None:
     """One for the answer, one for the end."""
     port = opened()
-    port.settle()
+    port.sync()
     port.receive_data(close(4000))
     port.next_message()
     port.receive_eof()
-    port.settle()
+    port.sync()
     assert len(port.lines) == 2
     assert port.core.state is State.CLOSED
     assert port.core.access_lines == []

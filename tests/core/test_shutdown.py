@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from wscore import Config, Shutdown, ShutdownAct
+from wscore import Config, Shutdown, ShutdownAction
 
-Act = ShutdownAct
+Act = ShutdownAction
 CONFIG = Config(shutdown_grace=5, close_timeout=10)  # the defaults' proportions, which are what they are
 
 

@@ -167,7 +167,7 @@ def test_t3_any_byte_extends_the_deadline(life: bytes):
     wakes(client, 34.9)
     assert client.connection.state is State.OPEN
     wakes(client, 35)
-    assert client.connection.state is State.DRAINING
+    assert client.connection.state is State.LINGERING
 
 
 def test_t3_a_large_message_in_pieces_is_life():
@@ -213,7 +213,7 @@ def test_t3_a_peer_that_takes_nothing_while_reading_is_paused_is_ended():
     assert client.connection.next_timeout() == 36
     client.connection.report_unsent(2, now=36)
     wakes(client, 36)
-    assert client.connection.state is State.DRAINING
+    assert client.connection.state is State.LINGERING
     assert client.connection.next_timeout() == 37
 
 
@@ -230,7 +230,7 @@ def test_a_slow_transfer_is_not_ended_while_it_makes_progress():
         wakes(client, now)
         assert client.connection.state is State.OPEN
     wakes(client, 108)
-    assert client.connection.state is State.DRAINING
+    assert client.connection.state is State.LINGERING
 
 
 def test_t3_a_ping_that_falls_due_while_reading_is_paused():
@@ -362,14 +362,14 @@ def test_t7_a_send_that_waited_to_be_written_is_told():
     client = opened()
     connection = client.connection
     connection.send(SEND, now=0)
-    connection.expect_delivery()
+    connection.check_delivery()
     connection.receive_eof(now=0)
-    connection.expect_delivery()  # the peer has ended its half only: what was taken can still be written
+    connection.check_delivery()  # the peer has ended its half only: what was taken can still be written
     connection.connection_lost(now=0)
     with pytest.raises(ClientDisconnected) as caught:
-        connection.expect_delivery()
+        connection.check_delivery()
     assert caught.value.code == 1006
-    STATES["closed-and-lost"]().connection.expect_delivery()
+    STATES["closed-and-lost"]().connection.check_delivery()
 
 
 # -- shutdown
@@ -408,7 +408,7 @@ def test_t8_shutdown_when_open():
     client.connection.begin_shutdown(now=0, reason="restart")
     assert client.reads_frames() == [close_frame(1012, "restart")]
     client.sends(close(1012))
-    assert client.connection.state is State.DRAINING
+    assert client.connection.state is State.LINGERING
     info = client.connection.close_info
     assert info is not None
     assert (info.cause, info.clean) == ("operator", True)
@@ -431,7 +431,7 @@ def test_t8_shutdown_with_messages_unread():
     assert client.connection.state is State.OPEN
     shuts_down(client)
     assert client.reads_frames() == [close_frame(1012)]
-    assert client.connection.state is State.DRAINING
+    assert client.connection.state is State.LINGERING
     assert client.app_receives() == [
         RECEIVE | {"text": "one"},
         {"type": "websocket.disconnect", "code": 1012, "reason": ""},
@@ -633,7 +633,7 @@ class TestAnEndThatWaits:
         assert disconnect["type"] == "websocket.disconnect"
         assert disconnect["code"] == code
         assert client.reads_frames() == written
-        assert connection.state is State.DRAINING
+        assert connection.state is State.LINGERING
         assert not connection.has_message
 
     def test_f32_at_the_latest_after_the_close_timeout(
@@ -658,7 +658,7 @@ class TestAnEndThatWaits:
         """F32: with no message waiting the end takes effect at once."""
         client = opened()
         end(client)
-        assert client.connection.state is State.DRAINING
+        assert client.connection.state is State.LINGERING
         assert client.reads_frames() == written
         assert [each["code"] for each in client.app_receives()] == [code]
 
@@ -671,7 +671,7 @@ class TestAnEndThatWaits:
         client.app_sends("websocket.accept")
         client.reads_response()
         end(client)
-        assert client.connection.state is State.DRAINING
+        assert client.connection.state is State.LINGERING
         assert client.reads_frames() == written
 
     def test_f32_the_peer_is_pinged_no_more(
@@ -699,7 +699,7 @@ class TestAnEndThatWaits:
         end(client)
         client.app_sends("websocket.close", code=3000)
         assert client.reads_frames() == [close_frame(3000)]
-        assert client.connection.state is State.DRAINING
+        assert client.connection.state is State.LINGERING
         assert [each.get("text", each.get("code")) for each in client.app_receives()] == ["one", 3000]
 
 
@@ -761,4 +761,4 @@ def test_now_is_the_callers_clock():
     connection = ServerConnection(Config(handshake_timeout=1), now=-5000.0)
     assert connection.next_timeout() == -4999
     connection.handle_timeout(now=-4999)
-    assert connection.state is State.DRAINING
+    assert connection.state is State.LINGERING

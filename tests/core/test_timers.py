@@ -29,11 +29,11 @@ def test_next_is_the_earliest_deadline():
     waiting = timers(ping_interval=20, ping_timeout=5, close_timeout=9)
     waiting.start(Timer.PING, 0)
     waiting.start(Timer.PONG, 0)
-    waiting.start(Timer.END, 0)
+    waiting.start(Timer.DEFERRED, 0)
     assert waiting.next == 5
     waiting.stop(Timer.PONG)
     assert waiting.next == 9
-    waiting.stop(Timer.END)
+    waiting.stop(Timer.DEFERRED)
     waiting.stop(Timer.PING)
     assert waiting.next is None
 
@@ -63,9 +63,9 @@ def test_a_timer_expires_at_its_deadline(now: float, expired: Timer | None):
 def test_timers_expire_in_the_order_of_their_deadlines():
     """Of several that are due the earliest comes first, each once."""
     waiting = timers(ping_interval=3, close_timeout=1, ping_timeout=2)
-    for timer in (Timer.PING, Timer.END, Timer.PONG):
+    for timer in (Timer.PING, Timer.DEFERRED, Timer.PONG):
         waiting.start(timer, 0)
-    assert [waiting.take_expired(10) for _ in range(4)] == [Timer.END, Timer.PONG, Timer.PING, None]
+    assert [waiting.take_expired(10) for _ in range(4)] == [Timer.DEFERRED, Timer.PONG, Timer.PING, None]
 
 
 def test_stopping_what_does_not_run_is_harmless():
@@ -107,7 +107,7 @@ def test_entering_a_state_stops_the_timers_it_does_not_have():
     waiting = timers()
     waiting.enter(State.OPEN, 0)
     waiting.start(Timer.PONG, 0)
-    waiting.start(Timer.END, 0)
+    waiting.start(Timer.DEFERRED, 0)
     waiting.enter(State.CLOSED, 0)
     assert not running(waiting)
     assert waiting.next is None
@@ -117,5 +117,5 @@ def test_a_timer_that_both_states_have_runs_on():
     """A closing is bounded as a whole, however many states it passes through."""
     waiting = timers(close_timeout=10)
     waiting.enter(State.CLOSE_SENT, 0)
-    waiting.enter(State.DRAINING, 9)
+    waiting.enter(State.LINGERING, 9)
     assert waiting.next == 10

@@ -1,4 +1,4 @@
-"""TLS without a socket (`wscore.transport.tls`), against the standard library's other side in memory, and against itself."""
+"""TLS without a socket, against the standard library's other side in memory, and against itself."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ import trustme
 
 from wscore import Config, ProxyRefused, parse_uri
 from wscore._core.http.proxy import Proxy, ProxyHandshake
-from wscore.transport.tunnel import Step, Tunnel
 from wscore.transport.tls import TLS
+from wscore.transport.tunnel import Step, Tunnel
 
 OK = b"HTTP/1.1 200 Connection established\r\n\r\n"
 AUTHORITY = trustme.CA()

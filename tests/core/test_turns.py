@@ -28,11 +28,10 @@ from tests.core.peer import (
     pieces,
 )
 from wscore import ClientConnection, Close, Config, ConnectionClosed, ServerConnection, ServerDriver, State
-from wscore._core import endpoint as endpoint
+from wscore._core import endpoint
 from wscore._core.frames import assembler as messages
-from wscore._core.frames import native
-from wscore._core.frames import wsproto
-from wscore.transport.client import Link, WebSocket
+from wscore._core.frames import native, wsproto
+from wscore.transport.client import AsyncClientDriver, WebSocket
 
 EXAMPLES = int(os.environ.get("WSCORE_EXAMPLES", "150"))
 
@@ -92,7 +91,7 @@ def pongs(core: Core) -> list[bytes]:
 
 def finish(core: Core, now: float = 0.0) -> None:
     """Do what is due at once, as a transport does before it reads again."""
-    while core.behind and core.next_timeout() is not None:
+    while core.work_pending and core.next_timeout() is not None:
         core.handle_timeout(now=now)
 
 
@@ -128,7 +127,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Generator[Callable[[], Work]]:
 
     counting(native.NativeCodec, "_read_header", 0, lambda _: 1)
     counting(FrameDecoder, "process_buffer", 0, lambda _: 1)
-    counting(messages.Messages, "_inflate", 1, len)
+    counting(messages.MessageAssembler, "_inflate", 1, len)
     yield look
 
 
@@ -156,7 +155,7 @@ def test_no_call_reads_more_frames_than_a_turn_has(
     with counted(monkeypatch) as work:
         core.receive_data(data, now=1.0)
         calls = [work()]
-        while core.behind:
+        while core.work_pending:
             answered += len(pongs(core))
             core.handle_timeout(now=1.0)
             calls.append(work())
@@ -178,7 +177,7 @@ def test_no_call_inflates_more_than_a_few_mebibytes(
     with counted(monkeypatch) as work:
         core.receive_data(bomb, now=1.0)
         calls = [work()]
-        while core.behind:
+        while core.work_pending:
             core.handle_timeout(now=1.0)
             calls.append(work())
     assert sum(call.inflated for call in calls) == 2**24
@@ -197,13 +196,13 @@ def test_no_call_takes_more_messages_than_a_turn_has(side: Side, engine: Engine,
         close_it(core)
     core.receive_data(message * 5000 + frame_to(side, CLOSE, BYE), now=0.0)
     taken = 0
-    while core.behind:
+    while core.work_pending:
         assert core.stats.messages_received - taken <= 2 * TURN
         taken = core.stats.messages_received
         core.handle_timeout(now=0.0)
     assert core.stats.messages_received == (0 if after_close else 5000)
     if after_close:
-        assert core.state is State.DRAINING
+        assert core.state is State.LINGERING
         assert core.close_info is not None
         assert core.close_info.received == Close(4003, "bye")
 
@@ -223,14 +222,14 @@ def close_it(core: Core) -> None:
 def test_a_connection_that_is_behind_is_due_at_once(side: Side, engine: Engine) -> None:
     """It wants nothing read meanwhile, and says with its revision that a transport should look."""
     core = opened(side, engine)
-    seen = core.revision
+    seen = core.generation
     core.receive_data(frame_to(side, PING) * (TURN + 1), now=7.0)
-    assert (core.behind, core.wants_read, core.next_timeout()) == (True, False, 7.0)
-    assert core.revision != seen
-    seen = core.revision
+    assert (core.work_pending, core.wants_read, core.next_timeout()) == (True, False, 7.0)
+    assert core.generation != seen
+    seen = core.generation
     core.handle_timeout(now=7.5)
-    assert (core.behind, core.wants_read) == (False, True)
-    assert core.revision != seen
+    assert (core.work_pending, core.wants_read) == (False, True)
+    assert core.generation != seen
     timeout = core.next_timeout()
     assert timeout is not None
     assert timeout > 7.5
@@ -246,7 +245,7 @@ def test_a_pong_that_lies_behind_is_not_overdue(side: Side, engine: Engine) -> N
     (asked,) = [each.payload for each in frames(core.data_to_send()) if each.opcode == PING]
     core.receive_data(frame_to(side, PONG) * 3 * TURN + frame_to(side, PONG, asked), now=30.0)
     for now in (50.0, 71.0, 92.0):
-        assert core.behind
+        assert core.work_pending
         core.handle_timeout(now=now)
     assert (core.state, core.stats.latency) == (State.OPEN, 72.0)
 
@@ -296,7 +295,7 @@ class Ended:
 
     turns = 0
 
-    async def give_way(self) -> None:
+    async def yield_control(self) -> None:
         self.turns += 1
 
     async def wait_for_message(self) -> None:
@@ -314,7 +313,7 @@ class Ended:
     def wake(self) -> None:
         pass
 
-    def make_room(self) -> None:
+    def wake_senders(self) -> None:
         pass
 
     def tell(self) -> None:
@@ -331,7 +330,7 @@ class EndedServer(Ended, ServerDriver):
     pass
 
 
-class EndedLink(Ended, Link):
+class EndedLink(Ended, AsyncClientDriver):
     pass
 
 
@@ -371,7 +370,7 @@ def test_what_lies_behind_is_dropped_with_the_application(engine: Engine) -> Non
     core.application_returned(now=0.0)
     states = [core.state]
     finish(core)
-    assert [*states, core.state] == [State.CLOSE_SENT, State.DRAINING]
+    assert [*states, core.state] == [State.CLOSE_SENT, State.LINGERING]
     assert ask(core) == Told(1000, "")
 
 
@@ -397,7 +396,7 @@ def ask(core: Core) -> str | bytes | Told | None:
         return taken
     if message is None:
         try:
-            core.expect_message()
+            core.check_receive()
         except ConnectionClosed as ended:
             return Told(ended.code, ended.reason)
         return None
@@ -482,7 +481,7 @@ def outcome(side: Side, engine: Engine, script: Script, turn: int, plan: list[in
         def step(kind: int) -> None:
             nonlocal output
             if kind == 0:
-                if core.behind:
+                if core.work_pending:
                     core.handle_timeout(now=0.0)
             elif in_hand:
                 asked = in_hand.pop()

@@ -3,7 +3,7 @@
 import pytest
 from docs import generate_lifecycle
 
-from wscore._core.lifecycle import CLIENT_TRANSITIONS, TRANSITIONS
+from wscore._core.lifecycle import CLIENT_TRANSITIONS, SERVER_TRANSITIONS
 
 
 def test_the_lifecycle_page_is_fresh():
@@ -12,7 +12,7 @@ def test_the_lifecycle_page_is_fresh():
 
 
 @pytest.mark.parametrize(
-    ("table", "first"), [(TRANSITIONS, "AWAITING_REQUEST"), (CLIENT_TRANSITIONS, "AWAITING_RESPONSE")]
+    ("table", "first"), [(SERVER_TRANSITIONS, "AWAITING_REQUEST"), (CLIENT_TRANSITIONS, "AWAITING_RESPONSE")]
 )
 def test_every_edge_of_the_table_is_drawn(table, first):
     """Each pair of states that some trigger joins is one edge of the diagram, and no other is drawn."""

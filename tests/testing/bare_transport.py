@@ -50,18 +50,18 @@ class Connection:
             self.adjust()
             if message is not None:
                 return message
-            self.core.expect_message()
+            self.core.check_receive()
             self.write()
             while not self.core.has_message:
                 self.turn()
 
     async def send(self, message: Any) -> None:
-        while self.full and self.core.wants_room(message):
+        while self.full and self.core.needs_room(message):
             self.wait_for_room()
         self.core.send(message, now=monotonic())
         while self.full:
             self.wait_for_room()
-        self.core.expect_delivery()
+        self.core.check_delivery()
 
     def wait_for_room(self) -> None:
         self.look()

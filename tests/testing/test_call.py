@@ -8,19 +8,19 @@ import anyio
 import pytest
 
 from wscore import ClientConnection, Config, LocalProtocolError, ServerConnection
-from wscore.testing._call import Call
-from wscore.testing._wire import Wire
+from wscore.testing._call import AppRunner
+from wscore.testing._wire import MemoryLink
 
 from .apps import Failure, echo
 
 pytestmark = pytest.mark.anyio
 
 
-def driven(app: Any) -> Call:
+def driven(app: Any) -> AppRunner:
     now = anyio.current_time()
-    wire = Wire(ClientConnection("ws://h/", Config(), now=now, random=bytes), ServerConnection(Config(), now=now))
+    wire = MemoryLink(ClientConnection("ws://h/", Config(), now=now, random=bytes), ServerConnection(Config(), now=now))
     wire.carry()
-    return Call(app, wire)
+    return AppRunner(app, wire)
 
 
 async def test_it_says_what_the_application_does() -> None:

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from wscore import StartupFailed
-from wscore.testing._lifespan import living
+from wscore.testing._lifespan import lifespan_manager
 
 from .apps import Failure, echo, lively
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 async def test_the_application_starts_before_and_stops_behind() -> None:
     """What it keeps in its state is there in between."""
     log: list[str] = []
-    async with living(lively(log), 5) as state:
+    async with lifespan_manager(lively(log), 5) as state:
         assert (log, state) == (["startup"], {"name": "kept"})
     assert log == ["startup", "shutdown"]
 
@@ -30,7 +30,7 @@ async def test_an_application_that_knows_no_lifespan_is_none_the_worse() -> None
         pass
 
     for app in (echo, returns):
-        async with living(app, 5) as state:
+        async with lifespan_manager(app, 5) as state:
             assert state == {}
 
 
@@ -42,7 +42,7 @@ async def test_an_application_that_fails_and_goes_on_waits_for_nobody() -> None:
             await send({"type": "lifespan.startup.failed", "message": "no database"})
 
     with anyio.fail_after(20), pytest.raises(StartupFailed, match="no database"):
-        async with living(app, 1000):
+        async with lifespan_manager(app, 1000):
             pytest.fail("it has not started")
 
 
@@ -54,17 +54,17 @@ async def test_what_is_no_exception_is_raised(kind: type[BaseException]) -> None
         raise kind("no settings")
 
     with pytest.raises(kind, match="no settings"):
-        async with living(app, 5):
+        async with lifespan_manager(app, 5):
             pytest.fail("it has not started")
 
 
 async def test_an_exception_of_the_shutdown_is_raised_and_that_of_the_body_before_it() -> None:
     """Neither in a group."""
     with pytest.raises(Failure, match="shutdown"):
-        async with living(lively([], shutdown="raise"), 5):
+        async with lifespan_manager(lively([], shutdown="raise"), 5):
             pass
     with pytest.raises(KeyError):
-        async with living(lively([], shutdown="raise"), 5):
+        async with lifespan_manager(lively([], shutdown="raise"), 5):
             raise KeyError("mine")
 
 
@@ -79,7 +79,7 @@ async def test_a_wrong_answer_is_the_applications_mistake() -> None:
             seen.append(str(error))
             raise
 
-    async with living(app, 5):
+    async with lifespan_manager(app, 5):
         pass
     assert len(seen) == 1
     assert seen[0].startswith("message type 'lifespan.startup.done': expected lifespan.startup.complete")

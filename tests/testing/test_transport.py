@@ -58,14 +58,14 @@ WITHOUT: dict[str, tuple[str, str, str]] = {
             "async def receive(self):\n"
             "    await lowlevel.checkpoint()\n"
             "    while (message := self.core.next_message(now=self.time())) is None:\n"
-            "        self.core.expect_message()\n"
+            "        self.core.check_receive()\n"
             "        await self.change.wait()\n"
             "    return message\n"
         ),
     ),
     "look before waiting": ("look before waiting", *method("def plan_flush(self):\n    self._flush_planned = True\n")),
-    "expect_message": ("expect_message", *deaf("expect_message")),
-    "expect_delivery": ("expect_delivery", *deaf("expect_delivery")),
+    "check_receive": ("check_receive", *deaf("check_receive")),
+    "check_delivery": ("check_delivery", *deaf("check_delivery")),
     "wants_read": (
         "wants_read",
         "                await self.until(lambda: self.core.wants_read)\n",
@@ -85,7 +85,7 @@ WITHOUT: dict[str, tuple[str, str, str]] = {
             "    self.settle()\n"
         ),
     ),
-    "make_room": (
+    "wake_senders": (
         "room",
         "    make_room = set_reading = wake\n",
         "    set_reading = wake\n\n    def make_room(self): ...\n",

@@ -6,19 +6,19 @@ import anyio
 import pytest
 
 from wscore import ClientConnection, Closing, Config, ServerConnection, State
-from wscore.testing._wire import Wire
+from wscore.testing._wire import MemoryLink
 
 pytestmark = pytest.mark.anyio
 
 QUICK = Config(close_timeout=0.05, ping_interval=None)
 
 
-def joined(config: Config = QUICK) -> Wire:
+def joined(config: Config = QUICK) -> MemoryLink:
     now = anyio.current_time()
-    return Wire(ClientConnection("ws://h/", config, now=now, random=bytes), ServerConnection(config, now=now))
+    return MemoryLink(ClientConnection("ws://h/", config, now=now, random=bytes), ServerConnection(config, now=now))
 
 
-def opened(config: Config = QUICK) -> Wire:
+def opened(config: Config = QUICK) -> MemoryLink:
     wire = joined(config)
     wire.carry()
     assert wire.server.next_message(now=anyio.current_time()) == {"type": "websocket.connect"}

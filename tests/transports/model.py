@@ -191,7 +191,7 @@ class Model:
         due = core.next_timeout()
         if core.state is State.OPEN and config.ping_interval is not None and config.ping_timeout is not None:
             assert due is not None, "an open connection without a deadline"
-        if core.state in (State.CLOSE_SENT, State.DRAINING):
+        if core.state in (State.CLOSE_SENT, State.LINGERING):
             assert due is not None, "a closing without a deadline"
 
     # -- what follows
@@ -220,7 +220,7 @@ class Model:
             try:
                 message = core.next_message(now=self._now)
                 if message is None:
-                    core.expect_message()
+                    core.check_receive()
             except _REFUSED as error:
                 message = error
             if message is not None:
@@ -404,7 +404,7 @@ class ClientModel(Model):
                 outcome = "pong"
             else:
                 try:
-                    core.expect_pong()
+                    core.check_pong()
                 except _REFUSED as error:
                     outcome = outcome_of(error)
             if outcome is not None:
@@ -414,7 +414,7 @@ class ClientModel(Model):
                 return True
         if self.running and not self.entered:
             try:
-                core.expect_open()
+                core.check_open()
             except _REFUSED as error:
                 self._end(outcome_of(error))
                 return True

@@ -58,7 +58,7 @@ class World(Generic[AnyModel]):
         self.config = config
         self.virtual = VIRTUAL[library]
         # Where an application on trio does not read for itself, somebody looks after the socket now and then.
-        self.patience = 2 * config.attention_interval if library == "trio" else 0.0
+        self.patience = 2 * config.read_poll_interval if library == "trio" else 0.0
         self.models: list[AnyModel] = []
         self.peer: Peer
         self.told: tuple[list[object], list[object]] = ([], [])
@@ -104,7 +104,7 @@ class World(Generic[AnyModel]):
             self.peer.sends(ping)
             await self.virtual.settled()
         self.tell("peer_vanishes", self.peer.vanishes())
-        await self.settle()
+        await self.sync()
 
     # -- steps of time
 
@@ -128,7 +128,7 @@ class World(Generic[AnyModel]):
 
     async def at(self, moment: float) -> None:
         await anyio.sleep_until(moment)
-        await self.settle()
+        await self.sync()
 
     def next_deadline(self) -> float | None:
         return min((at for model in self.models for at in model.deadlines().values()), default=None)
@@ -197,7 +197,7 @@ class World(Generic[AnyModel]):
         if late is not None and due is not None:
             self.virtual.jump(max(due + late - anyio.current_time(), 0))
         self.tell_in_any_order(*facts)
-        await self.settle()
+        await self.sync()
 
     async def while_peer_does_not_read(self, seconds: float, vanishes: bool, *steps: Step) -> None:
         """Take several steps while the peer reads nothing, so that what is sent has to wait; then it reads, or goes."""
@@ -218,7 +218,7 @@ class World(Generic[AnyModel]):
         if vanishes and all(model.core.wants_read for model in self.models):  # else nobody would see a reset
             self.tell("peer_vanishes", self.peer.vanishes())
         self.tell("peer_reads_on")
-        await self.settle()
+        await self.sync()
 
     # -- comparing
 
@@ -229,7 +229,7 @@ class World(Generic[AnyModel]):
             self._at_once.append((fact, *details))
             return
         self.tell(fact, *details)
-        await self.settle()
+        await self.sync()
 
     def tell(self, fact: str, *details: Any) -> None:
         for model in self.models:
@@ -248,7 +248,7 @@ class World(Generic[AnyModel]):
                 forks.append(fork)
         self.models = forks
 
-    async def settle(self) -> None:
+    async def sync(self) -> None:
         """Let everybody do what they can before more time passes, and compare."""
         await self._exchange()
         if self.patience:
@@ -507,7 +507,7 @@ class Client(World[ClientModel]):
                     hands.start_soon(self._use, ours)
                     hands.start_soon(self._hand, 1)
                     self.tell("begins")
-                    await self.settle()
+                    await self.sync()
                     yield
                     hands.cancel_scope.cancel()
             finally:

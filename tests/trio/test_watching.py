@@ -9,7 +9,7 @@ import trio
 import trio.testing
 
 from wscore import ClientConnection, Config
-from wscore_trio._client import Link
+from wscore_trio._client import ClientSocketDriver
 
 
 def test_a_watcher_that_reads_hears_that_the_socket_was_closed() -> None:
@@ -22,7 +22,7 @@ def test_a_watcher_that_reads_hears_that_the_socket_was_closed() -> None:
         with trio.fail_after(20), theirs:
             async with trio.open_nursery() as nursery:
                 core = ClientConnection("ws://h/", config, now=trio.current_time(), random=random.Random(0).randbytes)
-                link = Link(core, None, ours, nursery.start_soon)
+                link = ClientSocketDriver(core, None, ours, nursery.start_soon)
                 nursery.start_soon(link.watch)
                 await trio.testing.wait_all_tasks_blocked()
                 link.lost()

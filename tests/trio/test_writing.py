@@ -10,7 +10,7 @@ import trio
 import trio.testing
 
 from wscore import ClientConnection, Config
-from wscore_trio._client import Link
+from wscore_trio._client import ClientSocketDriver
 
 MUCH = 3_000_000
 
@@ -20,7 +20,7 @@ def test_what_is_said_while_much_is_written_goes_out_behind_it() -> None:
     heard = bytearray()
     drained: list[int] = []
 
-    class Told(Link):
+    class Told(ClientSocketDriver):
         def output_drained(self) -> None:
             drained.append(len(heard))
             super().output_drained()
@@ -63,7 +63,7 @@ def test_a_system_that_takes_nothing_is_waited_for() -> None:
         with trio.fail_after(20):
             async with trio.open_nursery() as nursery, peer:
                 core = ClientConnection("ws://h/", Config(), now=trio.current_time(), random=random.Random(0).randbytes)
-                link = Link(core, None, ours, nursery.start_soon)
+                link = ClientSocketDriver(core, None, ours, nursery.start_soon)
                 link.write(b"first")
                 assert not link.writable
                 while len(heard) < before + 5:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .connect.escaping import spelled_out
+from .connect.escaping import escape_controls
 
 __all__ = ["CANNOT", "WRONG_USAGE", "Failure", "one_line"]
 
@@ -37,4 +37,4 @@ class Failure(Exception):
 
 def one_line(text: object) -> str:
     """Give `text` in one line, for a terminal: an exception's text may hold anything, a peer's words among it."""
-    return spelled_out(" ".join(str(text).split()))
+    return escape_controls(" ".join(str(text).split()))

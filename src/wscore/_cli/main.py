@@ -16,18 +16,18 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from .. import Config
-from .run.watchdog import Deadline
 from .failure import WRONG_USAGE, Failure
-from .run.binding import ListeningSocket, Place, inherited_socket, tls_context
+from .run.binding import BindAddress, ListeningSocket, inherited_socket, tls_context
 from .run.loading import load
-from .run.serving import Service
-from .supervisor.worker import Inheritance
+from .run.serving import ServerRunner
+from .run.watchdog import Watchdog
+from .supervisor.worker import InheritedSockets
 
 if TYPE_CHECKING:
     import io
     import ssl
 
-    from .supervisor.policy import Plan
+    from .supervisor.policy import SupervisorPolicy
 
 __all__ = ["main", "serve"]
 
@@ -90,10 +90,10 @@ def _serve(app: Any, options: argparse.Namespace) -> None:
 
 def _supervise(options: argparse.Namespace) -> None:
     """Listen, and let processes of their own serve."""
-    from .supervisor.worker_pool import Crew
-    from .supervisor.reloader import Rehearsal
+    from .supervisor.reloader import Reloader
     from .supervisor.supervisor import Supervisor
     from .supervisor.watching import watch
+    from .supervisor.worker_pool import WorkerPool
 
     if options.reload and options.workers is not None:
         raise Failure(
@@ -103,12 +103,12 @@ def _supervise(options: argparse.Namespace) -> None:
         )
     config = _checked(options)
     place = _place(options)
-    patience = Deadline(config).seconds + _MARGIN
-    plan: Plan
+    patience = Watchdog(config).seconds + _MARGIN
+    plan: SupervisorPolicy
     if options.workers is None:
-        plan, how = Rehearsal(patience=patience), "started again when the code changes"
+        plan, how = Reloader(patience=patience), "started again when the code changes"
     else:
-        plan = Crew(options.workers, patience=patience, now=time.monotonic())
+        plan = WorkerPool(options.workers, patience=patience, now=time.monotonic())
         how = "1 worker" if options.workers == 1 else f"{options.workers} workers"
     listeners = place.listeners(config.backlog)
     try:
@@ -127,13 +127,13 @@ def _supervise(options: argparse.Namespace) -> None:
 
 def _work(options: argparse.Namespace) -> None:
     """Serve what the options name on a supervisor's sockets, and tell it so, or why not."""
-    from .supervisor.worker import Line
+    from .supervisor.worker import ControlChannel
 
-    line = Line(options.worker.line)
+    line = ControlChannel(options.worker.line)
     try:
         config = _checked(options)
         app = load(options.app, app_dir=options.app_dir, factory=options.factory)
-        place = Place(sock=options.worker.listening_sockets(), ssl=_tls(options))
+        place = BindAddress(sock=options.worker.listening_sockets(), ssl=_tls(options))
         _service(app, options, config, place, lambda _, stop_accepting: line.serves(stop_accepting)).run()
     except Failure as failure:
         line.failed(failure)  # which says it once, whatever the number of workers
@@ -144,10 +144,10 @@ def _service(
     app: Any,
     options: argparse.Namespace,
     config: Config,
-    place: Place,
+    place: BindAddress,
     ready: Callable[[Sequence[ListeningSocket], Callable[[], object]], None],
-) -> Service:
-    return Service(
+) -> ServerRunner:
+    return ServerRunner(
         app=app,
         place=place,
         config=config,
@@ -173,8 +173,8 @@ def _checked(options: argparse.Namespace) -> Config:
     return config
 
 
-def _place(options: argparse.Namespace) -> Place:
-    return Place(
+def _place(options: argparse.Namespace) -> BindAddress:
+    return BindAddress(
         host=options.host,
         port=options.port,
         uds=options.uds,
@@ -187,7 +187,7 @@ def _tls(options: argparse.Namespace) -> ssl.SSLContext | None:
     return None if options.ssl_certfile is None else tls_context(options.ssl_certfile, options.ssl_keyfile)
 
 
-def _announce(options: argparse.Namespace, place: Place, sockets: Sequence[ListeningSocket], how: str) -> None:
+def _announce(options: argparse.Namespace, place: BindAddress, sockets: Sequence[ListeningSocket], how: str) -> None:
     # On stdout and not a log line: a script that asked for --port 0 reads it, whatever the log level.
     addresses = " and ".join(place.addresses(sockets))
     print(f"wscore serves {options.app} on {addresses} ({how}); Ctrl+C stops it", flush=True)
@@ -224,7 +224,7 @@ def _set_up_logging(level: str, *, name_process: bool = False) -> None:
 
 
 def _connect(options: argparse.Namespace) -> None:
-    from .connect.session import Call, tls_context
+    from .connect.session import ConnectCommand, tls_context
 
     headers: list[tuple[str, str]] = []
     for header in options.header:
@@ -242,7 +242,7 @@ def _connect(options: argparse.Namespace) -> None:
         config = Config(handshake_timeout=options.timeout)
     except ValueError as error:
         raise Failure(f"--timeout {options.timeout}: {str(error).partition(': ')[2]}", status=WRONG_USAGE) from None
-    Call(
+    ConnectCommand(
         uri=options.uri,
         config=config,
         headers=headers,
@@ -266,7 +266,7 @@ def _demo(options: argparse.Namespace) -> None:
     _set_up_logging("warning")
     with contextlib.suppress(AttributeError):  # something else than a file may stand in for it
         cast("io.TextIOWrapper", sys.stdout).reconfigure(errors="backslashreplace")  # a terminal may be ASCII
-    place = Place(port=options.port)
+    place = BindAddress(port=options.port)
 
     def show(line: str) -> None:
         print(line, flush=True)
@@ -289,7 +289,7 @@ def _demo(options: argparse.Namespace) -> None:
             show(f"  s = new WebSocket({url!r}); s.onmessage = e => console.log(e.data)")
             show("  s.send('hello')")
 
-    Service(
+    ServerRunner(
         app=chat,
         place=place,
         config=Config(shutdown_grace=1.0, close_timeout=2.0),
@@ -385,7 +385,7 @@ def _add_run(commands: Any) -> None:
     processes.add_argument(
         "--reload", action="store_true", help="for development: start again when Python files below --app-dir change"
     )
-    processes.add_argument("--worker", type=Inheritance.parse, help=argparse.SUPPRESS)  # what a supervisor adds
+    processes.add_argument("--worker", type=InheritedSockets.parse, help=argparse.SUPPRESS)  # what a supervisor adds
 
     run.add_argument("--lifespan", choices=("auto", "on", "off"), default="auto", help="ASGI lifespan")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from .asgi.messages import Peer, Scope
-from .termination import End
+from .termination import Termination
 
 __all__ = ["Stats", "answered_line", "closed_line"]
 
@@ -28,7 +28,7 @@ def answered_line(peer: Peer, scope: Scope | None, status: int) -> str:
     return f"{_subject(peer, scope)} {status}"
 
 
-def closed_line(peer: Peer, scope: Scope | None, end: End, stats: Stats, seconds: float) -> str:
+def closed_line(peer: Peer, scope: Scope | None, end: Termination, stats: Stats, seconds: float) -> str:
     """Write the line for a connection that is over."""
     carried = f"{stats.messages_received} in, {stats.messages_sent} out"
     return f"{_subject(peer, scope)} closed {end.code} by {end.cause}, {carried}, {seconds:.3f} s"

@@ -8,7 +8,7 @@ from typing import Final
 
 from .config import Config
 
-__all__ = ["Admission", "admission", "out_of_resources"]
+__all__ = ["Admission", "admission", "is_resource_exhaustion"]
 
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
@@ -17,7 +17,7 @@ class Admission(Enum):
     """What to do with a new connection."""
 
     SERVE = "serve it"
-    TURN_AWAY = "answer 503"
+    REJECT = "answer 503"
     DROP = "close it without a word"
 
 
@@ -29,10 +29,10 @@ def admission(config: Config, connections: int) -> Admission:
     limit = config.max_connections
     if limit is None or connections < limit:
         return Admission.SERVE
-    return Admission.TURN_AWAY if connections < limit + 100 else Admission.DROP
+    return Admission.REJECT if connections < limit + 100 else Admission.DROP
 
 
-def out_of_resources(error: OSError) -> bool:
+def is_resource_exhaustion(error: OSError) -> bool:
     """Tell whether accept(2) failed because the system is out of files or memory: worth a log line and a pause.
 
     Any other failure is that of one client that went away, and the next accept may follow at once.

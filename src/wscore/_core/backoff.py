@@ -8,34 +8,34 @@ __all__ = ["Backoff"]
 
 
 class Backoff:
-    """The delays between attempts, in seconds: from `first` on twice as long each time, at most `most`.
+    """The delays between attempts, in seconds: from `initial` on twice as long each time, at most `maximum`.
 
     Each is shortened by up to half of it, at random (`random` gives numbers from 0 to 1), so that a thousand clients of
     a server that went down do not all come back at once.
     """
 
-    def __init__(self, random: Callable[[], float], *, first: float = 1.0, most: float = 60.0) -> None:
+    def __init__(self, random: Callable[[], float], *, initial: float = 1.0, maximum: float = 60.0) -> None:
         """Raises ValueError for numbers that make no sense."""
-        if not 0 < first <= most:
-            raise ValueError(f"Backoff(first={first}, most={most}): expected 0 < first <= most")
+        if not 0 < initial <= maximum:
+            raise ValueError(f"Backoff(first={initial}, most={maximum}): expected 0 < first <= most")
         self._random = random
-        self._first = first
-        self._most = most
+        self._initial = initial
+        self._maximum = maximum
         self._attempts = 0
 
-    def failed(self) -> float:
+    def after_failure(self) -> float:
         """Say how long to wait after an attempt that failed."""
-        longest = min(self._most, self._first * 2.0 ** min(self._attempts, 64))
+        longest = min(self._maximum, self._initial * 2.0 ** min(self._attempts, 64))
         self._attempts += 1
         return longest * (1 - self._random() / 2)
 
-    def ended(self, lasted: float) -> float:
+    def after_connection(self, lasted: float) -> float:
         """Say how long to wait after a connection that lasted so many seconds.
 
         Not at all where it was a real one. One that ended at once counts as a failure: `websockets` comes back without
         a pause to a server that accepts everybody and then falls over.
         """
-        if lasted < self._first:
-            return self.failed()
+        if lasted < self._initial:
+            return self.after_failure()
         self._attempts = 0
         return 0.0

@@ -1,6 +1,6 @@
-"""The client's end of one connection: feeds its table in `_lifecycle`, performs its effects, owns the outputs.
+"""The client's end of one connection: feeds its table in `lifecycle`, performs its effects, owns the outputs.
 
-The rules of `_server` hold here too: it never waits, never asks for the time nor for chance, and never raises on what a
+The rules of `server` hold here too: it never waits, never asks for the time nor for chance, and never raises on what a
 peer did. Its messages are `str` and `bytes`; of ASGI it knows nothing.
 """
 
@@ -9,23 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
-from .http.client_handshake import Agreement, BadResponse, ClientHandshake
 from .close import MAX_REASON_BYTES, NORMAL, Close, is_sendable
 from .config import Config
-from .frames.deflate import Deflate
 from .endpoint import Endpoint
-from .termination import (
-    ABANDONED,
-    CUT_OFF,
-    END_OF_STREAM,
-    GIVEN_UP,
-    TIMED_OUT,
-    UNANSWERED,
-    End,
-    answered_otherwise,
-    application_closed,
-    not_answered,
-)
 from .errors import (
     ConnectionClosed,
     HandshakeFailed,
@@ -35,13 +21,27 @@ from .errors import (
     LocalProtocolError,
 )
 from .frames.codec import ClientFrameCodec
+from .frames.deflate import DeflateParameters
 from .frames.native_client import NativeClientCodec
 from .frames.wsproto import WsprotoCodec
+from .http.client_handshake import AcceptedHandshake, BadResponse, ClientHandshake
 from .http.server_handshake import Response
-from .receive_queue import payload_size
-from .lifecycle import CLIENT_TRANSITIONS, Effect, State, Timer, Trigger
-from .loss import about_certificate
 from .http.uri import URI, parse_uri, redirected
+from .lifecycle import CLIENT_TRANSITIONS, Effect, State, Timer, Trigger
+from .loss import is_certificate_error
+from .receive_queue import payload_size
+from .termination import (
+    ABANDONED,
+    CUT_OFF,
+    END_OF_STREAM,
+    GIVEN_UP,
+    TIMED_OUT,
+    UNANSWERED,
+    Termination,
+    answered_otherwise,
+    application_closed,
+    not_answered,
+)
 
 __all__ = ["ClientConnection"]
 
@@ -98,7 +98,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         # In flight, in their order, with the time of each. The flag says that it is keepalive's, and no caller's.
         self._pings: dict[tuple[bytes, bool], float] = {}
         self._pongs: list[tuple[bytes, float]] = []
-        self._output.write(self._handshake.request())
+        self._send_buffer.write(self._handshake.request())
 
     # -- the network: nothing that a peer does raises
 
@@ -127,7 +127,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         codec, stats = self._codec, self.stats
         assert codec is not None  # of every connection that is open
         try:
-            self._output.write(codec.text(payload) if isinstance(payload, str) else codec.binary(payload))
+            self._send_buffer.write(codec.text(payload) if isinstance(payload, str) else codec.binary(payload))
         except UnicodeEncodeError as error:
             raise _unencodable(error) from None
         stats.messages_sent += 1
@@ -148,7 +148,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         codec, stats = self._codec, self.stats
         assert codec is not None
         try:
-            self._output.write(codec.fragment(payload, first=first, final=final))
+            self._send_buffer.write(codec.fragment(payload, first=first, final=final))
         except UnicodeEncodeError as error:
             raise _unencodable(error) from None
         self._streaming = None if final else kind
@@ -161,7 +161,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         Does nothing where no message is being sent in fragments, or after the end.
         """
         if self._streaming is not None and self._state is _OPEN:
-            self._feed(Trigger.APP_CLOSE, now, ABANDONED)
+            self._process(Trigger.APP_CLOSE, now, ABANDONED)
             self._after_our_close(now)
 
     def ping(self, payload: bytes | None = None, *, now: float) -> bytes:
@@ -179,7 +179,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         assert self._codec is not None
         self._pings[payload, False] = now
         self.stats.pings_sent += 1
-        self._output.write(self._codec.ping(payload))
+        self._send_buffer.write(self._codec.ping(payload))
         return payload
 
     def pongs_received(self) -> list[tuple[bytes, float]]:
@@ -190,9 +190,9 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         pongs, self._pongs = self._pongs, []
         return pongs
 
-    def expect_pong(self) -> None:
+    def check_pong(self) -> None:
         """Raise ConnectionClosed where waiting for a pong would be in vain."""
-        if self._end is not None:
+        if self._termination is not None:
             raise self._ended()
 
     def close(self, code: int = NORMAL, reason: str = "", *, now: float) -> None:
@@ -201,34 +201,34 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         Raises InvalidMessage for a code or a reason that no close frame can carry.
         """
         close = _close(code, reason)
-        self._feed(Trigger.APP_CLOSE, now, application_closed(close) if self._opened else GIVEN_UP)
+        self._process(Trigger.APP_CLOSE, now, application_closed(close) if self._opened else GIVEN_UP)
         self._after_our_close(now)
 
     def next_message(self, *, now: float) -> str | bytes | None:
         """Give the application its next message, or None.
 
         Asking is an input: it makes room, so that `wants_read` may change, and with no message left, a server's end
-        that waited behind them takes effect (F32). After None, `expect_message` says whether any can still come.
+        that waited behind them takes effect (F32). After None, `check_receive` says whether any can still come.
         """
-        if self._behind is not None:
-            self._ask_while_behind(now)
-        message = self._inbox.take_payload()
-        if self._paused and self._inbox.roomy and self._behind is None:
+        if self._pending_since is not None:
+            self._before_next_message(now)
+        message = self._receive_queue.take_payload()
+        if self._paused and self._receive_queue.roomy and self._pending_since is None:
             self._resume(now)
-        if message is None and self._waiting_end is not None and self._behind is None:
-            self._reach_end(now)
-            message = self._inbox.take_payload()
+        if message is None and self._deferred is not None and self._pending_since is None:
+            self._apply_deferred(now)
+            message = self._receive_queue.take_payload()
         return message
 
-    def expect_message(self) -> None:
-        """Raise where waiting for a message would be in vain: ConnectionClosed, or as `expect_open`.
+    def check_receive(self) -> None:
+        """Raise where waiting for a message would be in vain: ConnectionClosed, or as `check_open`.
 
         While our close awaits the server's there is still something to wait for: how it ends.
         """
-        if self._end is not None and self._state is not _CLOSE_SENT and not self._inbox:
+        if self._termination is not None and self._state is not _CLOSE_SENT and not self._receive_queue:
             raise self._ended()
 
-    def expect_open(self) -> None:
+    def check_open(self) -> None:
         """Raise where waiting for the connection to open would be in vain: HandshakeFailed and its subclasses."""
         if self._state is _CLOSED and not self._opened:
             raise self._ended()
@@ -237,9 +237,9 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
 
     @property
     def has_message(self) -> bool:
-        """`next_message` would give one, or `expect_message` raise: who waits for a message should look."""
-        over = self._end is not None and self._state is not _CLOSE_SENT
-        return bool(self._inbox) or (self._waiting_end is not None and self._behind is None) or over
+        """`next_message` would give one, or `check_receive` raise: who waits for a message should look."""
+        over = self._termination is not None and self._state is not _CLOSE_SENT
+        return bool(self._receive_queue) or (self._deferred is not None and self._pending_since is None) or over
 
     @property
     def opened(self) -> bool:
@@ -273,9 +273,9 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
     # -- the machine
 
     _TABLE = CLIENT_TRANSITIONS
-    _TIMED_OUT: ClassVar[Mapping[Timer, End]] = {**TIMED_OUT, Timer.HANDSHAKE: UNANSWERED}
+    _TIMED_OUT: ClassVar[Mapping[Timer, Termination]] = {**TIMED_OUT, Timer.HANDSHAKE: UNANSWERED}
 
-    def _settled_end(self, end: End | None) -> End | None:
+    def _settled_end(self, end: Termination | None) -> Termination | None:
         """Whatever ends the body of a refusal, the refusal stands."""
         if self._state is not State.READING_REFUSAL:
             return end
@@ -287,11 +287,11 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
     def _finish(self, now: float) -> None:
         """Let go of what an open connection needs."""
         del now
-        self._output.drop()
+        self._send_buffer.drop()
         self._handshake = None
 
-    def _perform(self, effect: Effect, carried: Any, now: float) -> None:
-        del carried
+    def _perform(self, effect: Effect, payload: Any, now: float) -> None:
+        del payload
         match effect:
             case Effect.READ_FRAMES:
                 self._opened = True
@@ -303,11 +303,11 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
                 self._pings.pop((self._ping[0], True), None)  # given up for the next
                 payload = self._keepalive_ping(now, self._random)
                 self._pings.setdefault((payload, True), now)
-                self._output.write(self._codec.ping(payload))
-            case Effect.REACH_END:
-                self._reach_end(now)
+                self._send_buffer.write(self._codec.ping(payload))
+            case Effect.APPLY_DEFERRED:
+                self._apply_deferred(now)
             case _:
-                # The application is not told by a message: `expect_message` raises.
+                # The application is not told by a message: `check_receive` raises.
                 assert effect is Effect.QUEUE_DISCONNECT
 
     # -- the handshake
@@ -319,38 +319,38 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
                     return
                 case BadResponse(why, response):
                     self._response = response
-                    self._feed(Trigger.PEER_BAD_RESPONSE, now, not_answered(why))
+                    self._process(Trigger.PEER_BAD_RESPONSE, now, not_answered(why))
                     return
-                case Agreement(response, subprotocol, deflate, rest):
+                case AcceptedHandshake(response, subprotocol, deflate, rest):
                     self._response = response
                     self._subprotocol = subprotocol
                     self._codec = self._engine(deflate)
-                    self._feed(Trigger.PEER_ACCEPTANCE, now)
+                    self._process(Trigger.PEER_ACCEPTANCE, now)
                     if rest:
                         self._codec.receive_data(rest)
                         self._parse(now)
                     return
                 case Response() as refusal:
                     self._response = refusal
-                    self._feed(Trigger.PEER_REFUSAL, now)
+                    self._process(Trigger.PEER_REFUSAL, now)
                     data = b""
         if handshake.body(data):
-            self._feed(Trigger.PEER_LAST_BODY, now)
+            self._process(Trigger.PEER_LAST_BODY, now)
 
-    def _engine(self, deflate: Deflate | None) -> ClientFrameCodec:
+    def _engine(self, deflate: DeflateParameters | None) -> ClientFrameCodec:
         engine = NativeClientCodec if self.config.engine == "native" else WsprotoCodec
         return engine(self.config, deflate, _keys(self._random).__next__)
 
     # -- frames
 
-    def _meet_eof(self, now: float, *, answering: bool = False) -> None:
-        self._meet(Trigger.PEER_EOF, END_OF_STREAM if self._opened else CUT_OFF, now, answering=answering)
+    def _process_eof(self, now: float, *, answering: bool = False) -> None:
+        self._defer_or_apply(Trigger.PEER_EOF, END_OF_STREAM if self._opened else CUT_OFF, now, answering=answering)
 
     def _take_pong(self, payload: bytes, now: float) -> None:
         """Take a pong: it answers the first ping with its payload, and those that went out before it."""
         if (payload, False) not in self._pings and (payload, True) not in self._pings:
             return
-        self.revision += 1
+        self.generation += 1
         for earlier, of_keepalive in list(self._pings):
             sent_at = self._pings.pop((earlier, of_keepalive))
             if of_keepalive:
@@ -363,20 +363,20 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
 
     def _not_sendable(self, what: str) -> Exception:
         """Make the error for an application that sends while the connection is not open."""
-        if self._end is not None:
+        if self._termination is not None:
             return self._ended()
         return LocalProtocolError(f"{what}() before the connection is open: {self._state.value}")
 
     def _ended(self) -> ConnectionClosed | HandshakeFailed:
-        assert self._end is not None
-        return self._ended_error(self._end)
+        assert self._termination is not None
+        return self._ended_error(self._termination)
 
-    def _ended_error(self, end: End) -> ConnectionClosed | HandshakeFailed:
+    def _ended_error(self, end: Termination) -> ConnectionClosed | HandshakeFailed:
         error = self._told_end(end)
         error.__cause__ = self._loss
         return error
 
-    def _told_end(self, end: End) -> ConnectionClosed | HandshakeFailed:
+    def _told_end(self, end: Termination) -> ConnectionClosed | HandshakeFailed:
         address = str(self.uri)
         if self._opened:
             return ConnectionClosed(end.code, end.reason, self._close_sent, self._close_received, address)
@@ -391,7 +391,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         if end is UNANSWERED:
             return HandshakeTimeout(address, end.reason)
         # With TLS 1.3 a server refuses our certificate only once our part of the handshake is over (RFC 8446 4.4.2.4).
-        temporary = end is CUT_OFF or (end.cause == "transport" and not about_certificate(self._loss))
+        temporary = end is CUT_OFF or (end.cause == "transport" and not is_certificate_error(self._loss))
         return HandshakeFailed(address, end.reason, temporary=temporary)
 
 

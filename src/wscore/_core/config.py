@@ -77,7 +77,7 @@ class Config:
     """How long the closing may take, from our close frame or last response byte to the end of the TCP connection; also
     how long a peer's close waits behind messages the application does not ask for. uvicorn, websockets: 10."""
 
-    attention_interval: float = 0.05
+    read_poll_interval: float = 0.05
     """How long an application may do other things before a transport in which it reads for itself (trio's) looks after
     the peer in its place: the most by which a pong or the news of a close or loss is late. Well below what a person
     notices or a peer's timeout; a busy connection pays for one look in that time."""
@@ -148,7 +148,7 @@ _POSITIVE_INTEGERS: Final = (
     "max_output_size",
     "backlog",
 )
-_DURATIONS: Final = ("handshake_timeout", "close_timeout", "attention_interval", "accept_retry")
+_DURATIONS: Final = ("handshake_timeout", "close_timeout", "read_poll_interval", "accept_retry")
 _ENGINES: Final = ("native", "wsproto")
 _RANGES: Final = (
     ("compression_window_bits", range(9, 16), "9 to 15"),  # zlib cannot do raw deflate with a window of 8 bits

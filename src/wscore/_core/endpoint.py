@@ -1,7 +1,7 @@
 """What both ends of a connection do alike: read messages, answer pings, meet the peer's end, give output.
 
 The rules of this file: it knows no handshake and no role. `ServerConnection` and `ClientConnection` are each an
-`Endpoint` with a table of its own, which `_feed` follows; what is fed and what the effects are is theirs to say.
+`Endpoint` with a table of its own, which `_process` follows; what is fed and what the effects are is theirs to say.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from .access import Stats
 from .close import Close
 from .closing import Closing
 from .config import Config
-from .termination import LOST, CloseInfo, End, lost, peer_closed, violated, was_presumed
-from .frames.codec import FrameCodec, More, Ping, Pong, Violation
-from .receive_queue import Inbox, payload_size
+from .frames.codec import FrameCodec, More, Ping, Pong, ProtocolViolation
 from .keepalive import Keepalive
 from .lifecycle import Effect, State, Step, Timer, Trigger
-from .send_buffer import Output
+from .receive_queue import ReceiveQueue, payload_size
+from .send_buffer import SendBuffer
+from .termination import LOST, CloseInfo, Termination, lost, peer_closed, violated, was_presumed
 from .timers import Timers
 
 __all__ = ["Endpoint"]
 
 Codec = TypeVar("Codec", bound=FrameCodec)
 
-_ENDING: Final = frozenset({State.CLOSE_SENT, State.DRAINING, State.CLOSED})
+_ENDING: Final = frozenset({State.CLOSE_SENT, State.LINGERING, State.CLOSED})
 _READING_FRAMES: Final = frozenset({State.OPEN, State.CLOSE_SENT})
 _MESSAGES_A_TURN: Final = 256  # of those that are parsed many at once; what else is in the bytes, the codec counts
 
@@ -35,56 +35,56 @@ class Endpoint(Generic[Codec]):
 
     __slots__ = (
         "__weakref__",
-        "_behind",
         "_close_received",
         "_close_sent",
         "_codec",
+        "_deferred",
         "_discards",
-        "_end",
         "_eof",
         "_half_close",
         "_in_hand",
-        "_inbox",
         "_input_over",
         "_keepalive",
         "_loss",
-        "_output",
         "_paused",
+        "_pending_since",
         "_ping",
+        "_receive_queue",
+        "_send_buffer",
         "_state",
+        "_termination",
         "_timers",
-        "_waiting_end",
         "config",
-        "revision",
+        "generation",
         "stats",
     )
 
     config: Config
     stats: Stats
-    revision: int
+    generation: int
     """Changes when any output but messages and bytes may have: a transport that has seen it need not look again."""
 
     def __init__(self, config: Config, state: State, now: float, *, half_close: bool) -> None:
         self.config = config
         self._half_close = half_close
         self.stats = Stats()
-        self.revision = 0
+        self.generation = 0
         self._state = state
         self._timers = Timers(config)
-        self._inbox = Inbox(config.max_queue, config.max_queue_size)
-        self._output = Output(config.max_output_size)
-        self._keepalive = Keepalive(self._timers, self.stats, self._output)
+        self._receive_queue = ReceiveQueue(config.max_queue, config.max_queue_size)
+        self._send_buffer = SendBuffer(config.max_output_size)
+        self._keepalive = Keepalive(self._timers, self.stats, self._send_buffer)
         self._ping = (b"", b"")  # keepalive's payload on the wire, and the one that it counts with
         self._codec: Codec | None = None
         self._paused = False  # no parsing, no reading: the inbox is full, or we are behind
-        self._behind: float | None = None  # since when the rest of what came waits for another turn
+        self._pending_since: float | None = None  # since when the rest of what came waits for another turn
         self._in_hand = False  # while behind: the application has a message that came before that rest
         self._discards = False  # our close frame is out: messages are thrown away
         # the end
         self._eof = False
         self._input_over = False  # a close frame or a violation was parsed: nothing after it counts
-        self._waiting_end: tuple[Trigger, End] | None = None
-        self._end: End | None = None
+        self._deferred: tuple[Trigger, Termination] | None = None
+        self._termination: Termination | None = None
         self._loss: BaseException | None = None  # why the connection was lost, where that ended it
         self._close_sent: Close | None = None
         self._close_received: Close | None = None
@@ -94,14 +94,14 @@ class Endpoint(Generic[Codec]):
 
     _TABLE: ClassVar[Mapping[State, Mapping[Trigger, Step]]]
     """The end's own."""
-    _TIMED_OUT: ClassVar[Mapping[Timer, End]]
+    _TIMED_OUT: ClassVar[Mapping[Timer, Termination]]
     """How the connection ends where what a timer waits for does not come; the other timers end nothing."""
 
-    def _perform(self, effect: Effect, carried: Any, now: float) -> None:
-        """Perform an effect of a step; `carried` is what rides beside its trigger."""
+    def _perform(self, effect: Effect, payload: Any, now: float) -> None:
+        """Perform an effect of a step; `payload` is what rides beside its trigger."""
         raise NotImplementedError
 
-    def _settled_end(self, end: End | None) -> End | None:
+    def _settled_end(self, end: Termination | None) -> Termination | None:
         """Give how the connection ends, of a step that ends it with `end`."""
         return end
 
@@ -109,7 +109,7 @@ class Endpoint(Generic[Codec]):
         """Say the last word on a connection that is closed."""
         raise NotImplementedError
 
-    def _ended_error(self, end: End) -> Exception:
+    def _ended_error(self, end: Termination) -> Exception:
         """Make the error for an application that asks for something after `end`."""
         raise NotImplementedError
 
@@ -117,16 +117,16 @@ class Endpoint(Generic[Codec]):
         """Take a pong, asked for or not, of an open connection."""
         raise NotImplementedError
 
-    def _meet_eof(self, now: float, *, answering: bool = False) -> None:
+    def _process_eof(self, now: float, *, answering: bool = False) -> None:
         """Meet the end of the peer's stream, all that came before it being parsed, or held back by a full inbox."""
         raise NotImplementedError
 
-    def _end_corrected(self, end: End) -> None:
+    def _end_corrected(self, end: Termination) -> None:
         """Take note that the connection has ended otherwise than it seemed."""
 
     # -- the machine
 
-    def _feed(self, trigger: Trigger, now: float, end: End | None = None, *, carried: Any = None) -> None:
+    def _process(self, trigger: Trigger, now: float, end: Termination | None = None, *, payload: Any = None) -> None:
         """Follow the table: change the state, move the timers, perform the effects in order.
 
         `end` is how the connection ends, should the step end it; the first one stays.
@@ -134,32 +134,32 @@ class Endpoint(Generic[Codec]):
         step = self._TABLE[self._state].get(trigger)
         if step is None:
             return
-        self.revision += 1
-        if self._end is None and step.state in _ENDING:
-            self._end = self._settled_end(end)
+        self.generation += 1
+        if self._termination is None and step.state in _ENDING:
+            self._termination = self._settled_end(end)
         if step.state is not self._state:
             self._state = step.state
             self._timers.enter(step.state, now)
         for effect in step.effects:
-            self._perform(effect, carried, now)
+            self._perform(effect, payload, now)
         if step.state is _CLOSED:
             self._finish(now)
 
     def handle_timeout(self, *, now: float) -> None:
         """Do what is due. Early, late or repeated calls are harmless; read `next_timeout` afterwards."""
-        if self._behind is not None:
-            self._go_on(now)
+        if self._pending_since is not None:
+            self._resume_work(now)
         while (timer := self._timers.take_expired(now)) is not None:
             if not self._excuse(timer, now):
-                self._feed(timer.value, now, self._TIMED_OUT.get(timer))
+                self._process(timer.value, now, self._TIMED_OUT.get(timer))
                 self._hurry(timer, now)
 
-    def expect_delivery(self) -> None:
+    def check_delivery(self) -> None:
         """Raise where what `send` took can no longer go out, after a wait for room to write.
 
         ClientDisconnected at a server's end, ConnectionClosed at a client's.
         """
-        end = self._end
+        end = self._termination
         if self._state is _CLOSED and end is not None and end.cause != "application":
             raise self._ended_error(end)
 
@@ -169,10 +169,10 @@ class Endpoint(Generic[Codec]):
         """Take the end of the peer's stream. A second one is nothing new."""
         if self._eof:
             return
-        self.revision += 1
+        self.generation += 1
         self._eof = True
-        if self._waiting_end is None and not self._input_over and self._behind is None:
-            self._meet_eof(now)
+        if self._deferred is None and not self._input_over and self._pending_since is None:
+            self._process_eof(now)
 
     def connection_lost(self, *, now: float, error: BaseException | None = None) -> None:
         """Take the news that the socket is gone, for whatever reason. A second time is nothing new.
@@ -185,12 +185,12 @@ class Endpoint(Generic[Codec]):
         (RFC 6455 7.1.5).
         """
         if self._eof_is_owed:
-            self._meet_eof(now)
+            self._process_eof(now)
         self._eof = True
-        self._reach_end(now)
-        ended = self._end is not None
-        self._feed(Trigger.TRANSPORT_LOST, now, LOST if error is None else lost(error))
-        if error is not None and not ended and self._end is not None and self._end.cause == "transport":
+        self._apply_deferred(now)
+        ended = self._termination is not None
+        self._process(Trigger.TRANSPORT_LOST, now, LOST if error is None else lost(error))
+        if error is not None and not ended and self._termination is not None and self._termination.cause == "transport":
             # Its traceback would keep the transport's frames, and they the connection.
             self._loss = error.with_traceback(None)
 
@@ -207,17 +207,17 @@ class Endpoint(Generic[Codec]):
 
     def data_to_send(self) -> bytes:
         """Take the bytes to write; b"" where there are none. They go out in order, by one writer."""
-        return self._output.take()
+        return self._send_buffer.take()
 
     @property
     def output_size(self) -> int:
         """Bytes that `data_to_send` would give."""
-        return self._output.size
+        return self._send_buffer.size
 
     @property
     def output_full(self) -> bool:
         """So much output waits that who sends should, until some of it was taken and written."""
-        output = self._output
+        output = self._send_buffer
         return output.size >= output.limit
 
     @property
@@ -230,7 +230,7 @@ class Endpoint(Generic[Codec]):
         state = self._state
         if state is _CLOSED:
             return _ABORT
-        if state is not _DRAINING or self._output.size or self._awaits_peers_close:
+        if state is not _LINGERING or self._send_buffer.size or self._awaits_peers_close:
             return _NO
         return _CLOSE if self._eof or not self._half_close else _SHUT_DOWN_WRITING
 
@@ -241,19 +241,19 @@ class Endpoint(Generic[Codec]):
 
     def next_timeout(self) -> float | None:
         """When to call `handle_timeout`, in the caller's clock; None while nothing is waited for."""
-        behind, timer = self._behind, self._timers.next
+        behind, timer = self._pending_since, self._timers.next
         if behind is None or self._state is _CLOSED:  # of a lost connection the rest is parsed when somebody asks
             return timer
         return behind if timer is None else min(behind, timer)
 
     @property
-    def behind(self) -> bool:
+    def work_pending(self) -> bool:
         """More has come than is done in one turn, lest other connections wait for it: it is not parsed yet.
 
         Meanwhile `wants_read` is False, and `next_timeout` due: `handle_timeout` does another turn's work. Of a lost
         connection, which has no deadline, the next message's asking does all of it, where `handle_timeout` has not.
         """
-        return self._behind is not None
+        return self._pending_since is not None
 
     @property
     def state(self) -> State:
@@ -263,7 +263,7 @@ class Endpoint(Generic[Codec]):
     @property
     def close_info(self) -> CloseInfo | None:
         """How the connection ended; None while it has not."""
-        end = self._end
+        end = self._termination
         if end is None:
             return None
         return CloseInfo(end.cause, end.code, end.reason, self._close_sent, self._close_received)
@@ -273,14 +273,14 @@ class Endpoint(Generic[Codec]):
     def _take_frames(self, data: bytes | bytearray | memoryview, now: float) -> None:
         """Take bytes that are frames."""
         if self._keepalive.awaits_pong:
-            self._keepalive.heard(now)
+            self._keepalive.on_activity(now)
         if not self._input_over and self._state in _READING_FRAMES:
             assert self._codec is not None
             self._codec.receive_data(data)
             if not self._paused:
                 self._parse(now)
-            if self._codec.unread:
-                self._codec.keep()
+            if self._codec.has_pending:
+                self._codec.retain()
 
     def _parse(self, now: float, *, answering: bool = False) -> None:
         """Turn the bytes that the codec holds into messages and answers, until it needs more, the inbox is full, or
@@ -289,26 +289,26 @@ class Endpoint(Generic[Codec]):
         While the application is `answering`, with a message in its hands that came before those bytes, an end waits
         until it asks for the next (F32).
         """
-        codec, inbox = self._codec, self._inbox
+        codec, queue = self._codec, self._receive_queue
         assert codec is not None
         begun, left = False, _MESSAGES_A_TURN
         while not self._input_over:
             keeping = not self._discards
             if keeping:
-                if inbox.full:
+                if queue.full:
                     self._pause()
                     return
-                room = inbox.free_count
-                messages, size = codec.messages(room if room < left else left, inbox.free_size)
+                room = queue.free_count
+                messages, size = codec.messages(room if room < left else left, queue.free_size)
                 if messages:
                     self._keep(messages, size)
-                    if inbox.full:
+                    if queue.full:
                         continue
-                if not codec.unread:
+                if not codec.has_pending:
                     return
                 left -= len(messages)
                 if left <= 0:
-                    self._fall_behind(now, answering=answering)
+                    self._defer_work(now, answering=answering)
                     return
             if not begun:
                 begun = True
@@ -320,34 +320,34 @@ class Endpoint(Generic[Codec]):
             elif event is None:
                 return
             elif isinstance(event, More):
-                self._fall_behind(now, answering=answering)
+                self._defer_work(now, answering=answering)
                 return
             else:
                 self._take(event, now, answering=answering)
 
-    def _fall_behind(self, now: float, *, answering: bool) -> None:
+    def _defer_work(self, now: float, *, answering: bool) -> None:
         """Leave the rest for another turn."""
-        self.revision += 1
-        self._paused, self._behind = True, now
+        self.generation += 1
+        self._paused, self._pending_since = True, now
         self._in_hand = answering
 
-    def _go_on(self, now: float) -> None:
+    def _resume_work(self, now: float) -> None:
         """Do another turn's work, and what waited for the last of it."""
-        self.revision += 1
-        self._paused, self._behind = False, None
+        self.generation += 1
+        self._paused, self._pending_since = False, None
         self._parse(now, answering=self._in_hand)
-        if self._behind is None:
+        if self._pending_since is None:
             if self._eof_is_owed:
-                self._meet_eof(now, answering=self._in_hand)
+                self._process_eof(now, answering=self._in_hand)
             if self._state is _CLOSE_SENT:
-                self._reach_end(now)
+                self._apply_deferred(now)
 
-    def _ask_while_behind(self, now: float) -> None:
+    def _before_next_message(self, now: float) -> None:
         """Prepare for the application's asking for its next message; the last must not overtake those not parsed."""
-        if self._end is not None and self._state is not _CLOSE_SENT:
-            while self._behind is not None and not self._inbox.messages:
-                self._go_on(now)
-        self._in_hand = bool(self._inbox.messages)
+        if self._termination is not None and self._state is not _CLOSE_SENT:
+            while self._pending_since is not None and not self._receive_queue.messages:
+                self._resume_work(now)
+        self._in_hand = bool(self._receive_queue.messages)
 
     def _keepalive_ping(self, now: float, random: Callable[[int], bytes] | None) -> bytes:
         """Begin to await keepalive's pong, and give its ping's payload.
@@ -364,36 +364,36 @@ class Endpoint(Generic[Codec]):
         sent, counted = self._ping
         return payload == sent and self._keepalive.pong(counted, now)
 
-    def _take(self, event: Ping | Pong | Close | Violation, now: float, *, answering: bool) -> None:
+    def _take(self, event: Ping | Pong | Close | ProtocolViolation, now: float, *, answering: bool) -> None:
         """Take what is no message."""
         match event:
             case Ping(payload):
                 if self._state is _OPEN:  # nothing follows our close frame (I4)
                     assert self._codec is not None
-                    self._output.write_pong(self._codec.pong(payload))
+                    self._send_buffer.write_pong(self._codec.pong(payload))
             case Pong(payload):
                 if self._state is _OPEN:
                     self._take_pong(payload, now)
             case Close():
                 self._input_over = True
                 self._close_received = event
-                self._meet(Trigger.PEER_CLOSE, peer_closed(event), now, answering=answering)
-            case Violation():
+                self._defer_or_apply(Trigger.PEER_CLOSE, peer_closed(event), now, answering=answering)
+            case ProtocolViolation():
                 self._input_over = True
-                self._meet(Trigger.PEER_VIOLATION, violated(event), now, answering=answering)
+                self._defer_or_apply(Trigger.PEER_VIOLATION, violated(event), now, answering=answering)
 
     def _keep(self, messages: list[str | bytes], size: int) -> None:
-        self._inbox.put(messages, size)
+        self._receive_queue.put(messages, size)
         stats = self.stats
         stats.messages_received += len(messages)
         stats.bytes_received += size
 
     def _pause(self) -> None:
-        self.revision += 1
+        self.generation += 1
         self._paused = True
 
     def _resume(self, now: float) -> None:
-        self.revision += 1
+        self.generation += 1
         self._paused = False
         if self._state is _OPEN:
             self._keepalive.resume(now)
@@ -405,7 +405,7 @@ class Endpoint(Generic[Codec]):
         What is behind is a matter of turns: a pong may be in it, and before an end has waited for the application all
         that it may ask for has to be there.
         """
-        if self._behind is not None and (timer is Timer.PONG or timer is Timer.END):
+        if self._pending_since is not None and (timer is Timer.PONG or timer is Timer.DEFERRED):
             return self._timers.start(timer, now)
         return timer is Timer.PONG and self._paused and self._keepalive.excused(now)
 
@@ -414,7 +414,7 @@ class Endpoint(Generic[Codec]):
 
         A second is a round trip on a bad line, for one that is there after all.
         """
-        if timer is Timer.PONG and self._state is State.DRAINING:
+        if timer is Timer.PONG and self._state is State.LINGERING:
             self._timers.shorten(Timer.CLOSE, now + 1.0)
 
     # -- ends
@@ -423,42 +423,42 @@ class Endpoint(Generic[Codec]):
     def _eof_is_owed(self) -> bool:
         """The stream has ended, and nothing was made of that yet, since not all that came before it was parsed."""
         reading = self._state in _READING_FRAMES and not self._input_over
-        return self._eof and reading and self._waiting_end is None
+        return self._eof and reading and self._deferred is None
 
-    def _meet(self, trigger: Trigger, end: End, now: float, *, answering: bool = False) -> None:
+    def _defer_or_apply(self, trigger: Trigger, end: Termination, now: float, *, answering: bool = False) -> None:
         """Feed a peer's close, violation or end of stream, now or when the messages before it were taken (F32)."""
-        if trigger is not Trigger.PEER_EOF and self._end is not None and was_presumed(self._end):
+        if trigger is not Trigger.PEER_EOF and self._termination is not None and was_presumed(self._termination):
             # Parsed only now, from what a full inbox had held back, but it had come before: the application is told.
-            self._end, self._loss = end, None
+            self._termination, self._loss = end, None
             self._end_corrected(end)
             return
-        behind_messages = bool(self._inbox.messages) or self._paused or answering
+        behind_messages = bool(self._receive_queue.messages) or self._paused or answering
         if self._state is _OPEN and behind_messages:
-            self.revision += 1
-            self._waiting_end = (trigger, end)  # of a paused connection, a close frame replaces an end of stream
+            self.generation += 1
+            self._deferred = (trigger, end)  # of a paused connection, a close frame replaces an end of stream
             self._keepalive.stop()
-            if not self._timers.running(Timer.END):
-                self._timers.start(Timer.END, now)
+            if not self._timers.running(Timer.DEFERRED):
+                self._timers.start(Timer.DEFERRED, now)
         else:
-            self._waiting_end = None
-            self._feed(trigger, now, end)
+            self._deferred = None
+            self._process(trigger, now, end)
 
-    def _reach_end(self, now: float) -> None:
+    def _apply_deferred(self, now: float) -> None:
         """Let the peer's end take effect that waited behind its messages, if one did."""
-        if self._waiting_end is not None:
-            (trigger, end), self._waiting_end = self._waiting_end, None
-            self._timers.stop(Timer.END)
-            self._feed(trigger, now, end)
+        if self._deferred is not None:
+            (trigger, end), self._deferred = self._deferred, None
+            self._timers.stop(Timer.DEFERRED)
+            self._process(trigger, now, end)
 
     def _after_our_close(self, now: float) -> None:
         """Having sent our close frame first, look for the peer's in what was left unread, and meet its end."""
         if self._state is _CLOSE_SENT:
             self._discards = True
-            self._go_on(now)
+            self._resume_work(now)
 
     def _write_close(self) -> None:
         """Write the close frame of the end that was met."""
-        end, output = self._end, self._output
+        end, output = self._termination, self._send_buffer
         assert end is not None
         assert end.frame is not None
         assert self._codec is not None
@@ -470,7 +470,7 @@ class Endpoint(Generic[Codec]):
 # For what is asked on every message: looking a member up in its class takes Python 3.11 as long as unmasking a word.
 _OPEN: Final = State.OPEN
 _CLOSE_SENT: Final = State.CLOSE_SENT
-_DRAINING: Final = State.DRAINING
+_LINGERING: Final = State.LINGERING
 _CLOSED: Final = State.CLOSED
 _NO: Final = Closing.NO
 _SHUT_DOWN_WRITING: Final = Closing.SHUT_DOWN_WRITING

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from .access import Stats
 from .lifecycle import Timer
-from .send_buffer import Output
+from .send_buffer import SendBuffer
 from .timers import Timers
 
 __all__ = ["Keepalive"]
@@ -21,17 +21,17 @@ __all__ = ["Keepalive"]
 class Keepalive:
     """The pings of one open connection. PING itself is started by entering the state."""
 
-    __slots__ = ("_output", "_progress", "_sent_at", "_stats", "_timers", "_unsent", "awaits_pong", "latest")
+    __slots__ = ("_progress", "_send_buffer", "_sent_at", "_stats", "_timers", "_unsent", "awaits_pong", "latest")
 
     awaits_pong: bool
     """A ping is in flight."""
     latest: bytes
     """The payload of the ping that went out last."""
 
-    def __init__(self, timers: Timers, stats: Stats, output: Output) -> None:
+    def __init__(self, timers: Timers, stats: Stats, output: SendBuffer) -> None:
         self._timers = timers
         self._stats = stats
-        self._output = output
+        self._send_buffer = output
         self.latest = b""
         self._sent_at = 0.0
         self._progress = 0  # bytes that the peer's system has taken, as far as we were told
@@ -61,18 +61,18 @@ class Keepalive:
         self._timers.start(Timer.PING, now)
         return True
 
-    def heard(self, now: float) -> None:
+    def on_activity(self, now: float) -> None:
         """Give a peer that shows life its time anew."""
         if self._timers.running(Timer.PONG):
             self._timers.start(Timer.PONG, now)
 
     def unsent(self, size: int, now: float) -> None:
         """Take how many of the bytes that were taken from the output the peer's system has not."""
-        progress = self._output.taken - size
+        progress = self._send_buffer.taken - size
         # Where nothing waits, now or before, it is not we who keep the pong waiting, and being taken proves little: the
         # system of a peer takes what its program never looks at.
         if progress > self._progress and (size or self._unsent):
-            self.heard(now)
+            self.on_activity(now)
         self._progress = max(progress, self._progress)
         self._unsent = size
 
@@ -81,7 +81,7 @@ class Keepalive:
 
         Then the next interval runs.
         """
-        if self._unsent or self._output.size:
+        if self._unsent or self._send_buffer.size:
             return False
         self._timers.start(Timer.PING, now)
         return True

@@ -16,15 +16,15 @@ A cell that is missing has one meaning per source:
 - `app:` the application made a mistake, and gets an error; nothing changes.
 - anything else: nothing happens. That is what makes a late timer, a second end of stream or a second shutdown harmless.
 
-A connection's road is AWAITING_REQUEST, DECIDING (the application was started and has not answered the handshake),
-then OPEN, or DENYING where the application answers with an HTTP response. Two states end it:
+A connection goes through AWAITING_REQUEST and AWAITING_ACCEPT (the application was started and has not answered the
+handshake) to OPEN, or to RESPONSE_PENDING if the application answers with an HTTP response. Two states end it:
 
 - CLOSE_SENT: our close frame is out, the peer's is awaited. Its messages are thrown away.
-- DRAINING: we have said our last byte. What remains is to flush it, to end our half of the TCP connection, and to read
+- LINGERING: we have said our last byte. What remains is to flush it, to end our half of the TCP connection, and to read
   and throw away until the peer ends its half: a system that closes over unread input resets the connection, and the
   reset overtakes our last bytes (T15).
 
-A state stands for what may still happen, so DENIAL_STARTED is a state of its own: with the response's head on the
+A state stands for what may still happen, so RESPONSE_STREAMING is a state of its own: with the response's head on the
 wire, a failing application can no longer be answered for with a 500.
 
 What is not in the table: messages, pings and pongs while OPEN. They change no state, and they are the fast path.
@@ -46,13 +46,13 @@ __all__ = [
     "ARMED",
     "CLIENT_TRANSITIONS",
     "LATER",
-    "TRANSITIONS",
+    "SERVER_TRANSITIONS",
     "Effect",
     "State",
     "Step",
     "Timer",
     "Trigger",
-    "follow",
+    "transition",
 ]
 
 
@@ -70,12 +70,12 @@ class State(_Name):
     AWAITING_REQUEST = "the request head is being read"
     AWAITING_RESPONSE = "our request is out, the response head is awaited"
     READING_REFUSAL = "the handshake was refused, the response's body is being read"
-    DECIDING = "the application was started and has not answered the handshake"
-    DENYING = "the application has begun an HTTP response; nothing of it is written"
-    DENIAL_STARTED = "the response's head is written, its body is being streamed"
+    AWAITING_ACCEPT = "the application was started and has not answered the handshake"
+    RESPONSE_PENDING = "the application has begun an HTTP response; nothing of it is written"
+    RESPONSE_STREAMING = "the response's head is written, its body is being streamed"
     OPEN = "messages flow"
     CLOSE_SENT = "our close frame is out, the peer's is awaited"
-    DRAINING = "our last byte is out, the end of the peer's stream is awaited"
+    LINGERING = "our last byte is out, the end of the peer's stream is awaited"
     CLOSED = "over"
 
 
@@ -104,10 +104,10 @@ class Trigger(_Name):
     TIME_BODY = "time: next response body overdue"
     TIME_PING = "time: ping due"
     TIME_PONG = "time: pong overdue"
-    TIME_END = "time: end waited long enough"
+    TIME_DEFERRED = "time: deferred end waited long enough"
     TIME_CLOSE = "time: closing overdue"
     OPERATOR_SHUTDOWN = "operator: shutdown"
-    OPERATOR_OVERLOAD = "operator: turns a request away"
+    OPERATOR_REJECTS = "operator: rejects a request"
     TRANSPORT_LOST = "transport: connection lost"
 
 
@@ -124,7 +124,7 @@ class Effect(_Name):
     AWAIT_BODY = "wait for the next body as long again"
     SEND_CLOSE = "write a close frame"
     SEND_PING = "write a ping, await its pong"
-    REACH_END = "let the waiting end take effect"
+    APPLY_DEFERRED = "let the deferred end take effect"
     QUEUE_DISCONNECT = "queue the application's last message"
 
 
@@ -136,7 +136,7 @@ class Timer(_Name):
     BODY = Trigger.TIME_BODY  # how long an application may take for each part of a denial
     PING = Trigger.TIME_PING  # how long a connection goes without a ping
     PONG = Trigger.TIME_PONG  # how long a pinged peer may stay silent
-    END = Trigger.TIME_END  # how long a peer's end waits behind messages nobody asks for
+    DEFERRED = Trigger.TIME_DEFERRED  # how long a peer's end waits behind messages nobody asks for
     CLOSE = Trigger.TIME_CLOSE  # how long a closing may take
 
 
@@ -154,40 +154,40 @@ def step(state: State, *effects: Effect) -> Step:
     return Step(state, effects)
 
 
-TRANSITIONS: Final[dict[State, dict[Trigger, Step]]] = {
+SERVER_TRANSITIONS: Final[dict[State, dict[Trigger, Step]]] = {
     S.AWAITING_REQUEST: {
-        T.PEER_REQUEST: step(S.DECIDING, Do.START_APPLICATION),
-        T.PEER_BAD_REQUEST: step(S.DRAINING, Do.REFUSE),
+        T.PEER_REQUEST: step(S.AWAITING_ACCEPT, Do.START_APPLICATION),
+        T.PEER_BAD_REQUEST: step(S.LINGERING, Do.REFUSE),
         T.PEER_EOF: step(S.CLOSED),
-        T.TIME_HANDSHAKE: step(S.DRAINING, Do.REFUSE),
-        T.OPERATOR_SHUTDOWN: step(S.DRAINING, Do.REFUSE),
-        T.OPERATOR_OVERLOAD: step(S.DRAINING, Do.REFUSE),
+        T.TIME_HANDSHAKE: step(S.LINGERING, Do.REFUSE),
+        T.OPERATOR_SHUTDOWN: step(S.LINGERING, Do.REFUSE),
+        T.OPERATOR_REJECTS: step(S.LINGERING, Do.REFUSE),
         T.TRANSPORT_LOST: step(S.CLOSED),
     },
-    S.DECIDING: {
+    S.AWAITING_ACCEPT: {
         T.APP_ACCEPT: step(S.OPEN, Do.SWITCH_PROTOCOLS),
-        T.APP_CLOSE: step(S.DRAINING, Do.REFUSE, Do.QUEUE_DISCONNECT),
-        T.APP_RESPONSE: step(S.DENYING, Do.HOLD_RESPONSE),
-        T.TASK_RETURNED: step(S.DRAINING, Do.REFUSE, Do.QUEUE_DISCONNECT),
-        T.TASK_RAISED: step(S.DRAINING, Do.REFUSE, Do.QUEUE_DISCONNECT),
+        T.APP_CLOSE: step(S.LINGERING, Do.REFUSE, Do.QUEUE_DISCONNECT),
+        T.APP_RESPONSE: step(S.RESPONSE_PENDING, Do.HOLD_RESPONSE),
+        T.TASK_RETURNED: step(S.LINGERING, Do.REFUSE, Do.QUEUE_DISCONNECT),
+        T.TASK_RAISED: step(S.LINGERING, Do.REFUSE, Do.QUEUE_DISCONNECT),
         T.PEER_EOF: step(S.CLOSED, Do.QUEUE_DISCONNECT),
-        T.TIME_ACCEPT: step(S.DRAINING, Do.REFUSE, Do.QUEUE_DISCONNECT),
-        T.OPERATOR_SHUTDOWN: step(S.DRAINING, Do.REFUSE, Do.QUEUE_DISCONNECT),
+        T.TIME_ACCEPT: step(S.LINGERING, Do.REFUSE, Do.QUEUE_DISCONNECT),
+        T.OPERATOR_SHUTDOWN: step(S.LINGERING, Do.REFUSE, Do.QUEUE_DISCONNECT),
         T.TRANSPORT_LOST: step(S.CLOSED, Do.QUEUE_DISCONNECT),
     },
-    S.DENYING: {
-        T.APP_BODY: step(S.DENIAL_STARTED, Do.WRITE_HEAD, Do.WRITE_BODY, Do.AWAIT_BODY),
-        T.APP_LAST_BODY: step(S.DRAINING, Do.WRITE_HEAD, Do.WRITE_BODY, Do.QUEUE_DISCONNECT),
-        T.TASK_RETURNED: step(S.DRAINING, Do.REFUSE, Do.QUEUE_DISCONNECT),
-        T.TASK_RAISED: step(S.DRAINING, Do.REFUSE, Do.QUEUE_DISCONNECT),
+    S.RESPONSE_PENDING: {
+        T.APP_BODY: step(S.RESPONSE_STREAMING, Do.WRITE_HEAD, Do.WRITE_BODY, Do.AWAIT_BODY),
+        T.APP_LAST_BODY: step(S.LINGERING, Do.WRITE_HEAD, Do.WRITE_BODY, Do.QUEUE_DISCONNECT),
+        T.TASK_RETURNED: step(S.LINGERING, Do.REFUSE, Do.QUEUE_DISCONNECT),
+        T.TASK_RAISED: step(S.LINGERING, Do.REFUSE, Do.QUEUE_DISCONNECT),
         T.PEER_EOF: step(S.CLOSED, Do.QUEUE_DISCONNECT),
         T.TIME_BODY: step(S.CLOSED, Do.QUEUE_DISCONNECT),
-        T.OPERATOR_SHUTDOWN: step(S.DRAINING, Do.REFUSE, Do.QUEUE_DISCONNECT),
+        T.OPERATOR_SHUTDOWN: step(S.LINGERING, Do.REFUSE, Do.QUEUE_DISCONNECT),
         T.TRANSPORT_LOST: step(S.CLOSED, Do.QUEUE_DISCONNECT),
     },
-    S.DENIAL_STARTED: {  # a shutdown lets it finish: the application has the grace time for that
-        T.APP_BODY: step(S.DENIAL_STARTED, Do.WRITE_BODY, Do.AWAIT_BODY),
-        T.APP_LAST_BODY: step(S.DRAINING, Do.WRITE_BODY, Do.QUEUE_DISCONNECT),
+    S.RESPONSE_STREAMING: {  # a shutdown lets it finish: the application has the grace time for that
+        T.APP_BODY: step(S.RESPONSE_STREAMING, Do.WRITE_BODY, Do.AWAIT_BODY),
+        T.APP_LAST_BODY: step(S.LINGERING, Do.WRITE_BODY, Do.QUEUE_DISCONNECT),
         T.TASK_RETURNED: step(S.CLOSED, Do.QUEUE_DISCONNECT),
         T.TASK_RAISED: step(S.CLOSED, Do.QUEUE_DISCONNECT),
         T.PEER_EOF: step(S.CLOSED, Do.QUEUE_DISCONNECT),
@@ -199,23 +199,23 @@ TRANSITIONS: Final[dict[State, dict[Trigger, Step]]] = {
         T.APP_CLOSE: step(S.CLOSE_SENT, Do.SEND_CLOSE, Do.QUEUE_DISCONNECT),
         T.TASK_RETURNED: step(S.CLOSE_SENT, Do.SEND_CLOSE, Do.QUEUE_DISCONNECT),
         T.TASK_RAISED: step(S.CLOSE_SENT, Do.SEND_CLOSE, Do.QUEUE_DISCONNECT),
-        T.PEER_CLOSE: step(S.DRAINING, Do.SEND_CLOSE, Do.QUEUE_DISCONNECT),
-        T.PEER_VIOLATION: step(S.DRAINING, Do.SEND_CLOSE, Do.QUEUE_DISCONNECT),
-        T.PEER_EOF: step(S.DRAINING, Do.QUEUE_DISCONNECT),
+        T.PEER_CLOSE: step(S.LINGERING, Do.SEND_CLOSE, Do.QUEUE_DISCONNECT),
+        T.PEER_VIOLATION: step(S.LINGERING, Do.SEND_CLOSE, Do.QUEUE_DISCONNECT),
+        T.PEER_EOF: step(S.LINGERING, Do.QUEUE_DISCONNECT),
         T.TIME_PING: step(S.OPEN, Do.SEND_PING),
-        T.TIME_PONG: step(S.DRAINING, Do.SEND_CLOSE, Do.QUEUE_DISCONNECT),
-        T.TIME_END: step(S.OPEN, Do.REACH_END),
+        T.TIME_PONG: step(S.LINGERING, Do.SEND_CLOSE, Do.QUEUE_DISCONNECT),
+        T.TIME_DEFERRED: step(S.OPEN, Do.APPLY_DEFERRED),
         T.OPERATOR_SHUTDOWN: step(S.CLOSE_SENT, Do.SEND_CLOSE, Do.QUEUE_DISCONNECT),
         T.TRANSPORT_LOST: step(S.CLOSED, Do.QUEUE_DISCONNECT),
     },
     S.CLOSE_SENT: {
-        T.PEER_CLOSE: step(S.DRAINING),
-        T.PEER_VIOLATION: step(S.DRAINING),
-        T.PEER_EOF: step(S.DRAINING),
+        T.PEER_CLOSE: step(S.LINGERING),
+        T.PEER_VIOLATION: step(S.LINGERING),
+        T.PEER_EOF: step(S.LINGERING),
         T.TIME_CLOSE: step(S.CLOSED),
         T.TRANSPORT_LOST: step(S.CLOSED),
     },
-    S.DRAINING: {  # an end of stream changes nothing: our last bytes may still be on their way out
+    S.LINGERING: {  # an end of stream changes nothing: our last bytes may still be on their way out
         T.TIME_CLOSE: step(S.CLOSED),
         T.TRANSPORT_LOST: step(S.CLOSED),
     },
@@ -241,12 +241,12 @@ CLIENT_TRANSITIONS: Final[dict[State, dict[Trigger, Step]]] = {
     },
     S.OPEN: {
         trigger: step
-        for trigger, step in TRANSITIONS[S.OPEN].items()
+        for trigger, step in SERVER_TRANSITIONS[S.OPEN].items()
         if trigger not in (T.TASK_RETURNED, T.TASK_RAISED, T.OPERATOR_SHUTDOWN)  # a client has neither
     },
-    S.CLOSE_SENT: TRANSITIONS[S.CLOSE_SENT],
-    S.DRAINING: TRANSITIONS[S.DRAINING],
-    S.CLOSED: TRANSITIONS[S.CLOSED],
+    S.CLOSE_SENT: SERVER_TRANSITIONS[S.CLOSE_SENT],
+    S.LINGERING: SERVER_TRANSITIONS[S.LINGERING],
+    S.CLOSED: SERVER_TRANSITIONS[S.CLOSED],
 }
 """The client's own table: the handshake is its own, the rest is the server's, less what a client does not have."""
 
@@ -254,22 +254,22 @@ ARMED: Final[dict[State, frozenset[Timer]]] = {
     S.AWAITING_REQUEST: frozenset({Timer.HANDSHAKE}),
     S.AWAITING_RESPONSE: frozenset({Timer.HANDSHAKE}),
     S.READING_REFUSAL: frozenset({Timer.HANDSHAKE}),
-    S.DECIDING: frozenset({Timer.ACCEPT}),
-    S.DENYING: frozenset({Timer.BODY}),
-    S.DENIAL_STARTED: frozenset({Timer.BODY}),
-    S.OPEN: frozenset({Timer.PING, Timer.PONG, Timer.END}),
+    S.AWAITING_ACCEPT: frozenset({Timer.ACCEPT}),
+    S.RESPONSE_PENDING: frozenset({Timer.BODY}),
+    S.RESPONSE_STREAMING: frozenset({Timer.BODY}),
+    S.OPEN: frozenset({Timer.PING, Timer.PONG, Timer.DEFERRED}),
     S.CLOSE_SENT: frozenset({Timer.CLOSE}),
-    S.DRAINING: frozenset({Timer.CLOSE}),
+    S.LINGERING: frozenset({Timer.CLOSE}),
     S.CLOSED: frozenset(),
 }
 
-LATER: Final = frozenset({Timer.PONG, Timer.END})  # a pong is awaited once pinged, an end waits once it came
+LATER: Final = frozenset({Timer.PONG, Timer.DEFERRED})  # a pong is awaited once pinged, an end waits once it came
 
 
-def follow(state: State, trigger: Trigger) -> Step | None:
+def transition(state: State, trigger: Trigger) -> Step | None:
     """Look up what `trigger` leads to in `state`; None for a missing cell.
 
-    The interpreter of the table is this look-up and `Endpoint._feed`, which changes the state, moves the
+    The interpreter of the table is this look-up and `Endpoint._process`, which changes the state, moves the
     timers as ARMED says, and then performs the effects in order.
     """
-    return TRANSITIONS[state].get(trigger)
+    return SERVER_TRANSITIONS[state].get(trigger)

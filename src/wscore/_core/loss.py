@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-__all__ = ["about_certificate", "told"]
+__all__ = ["describe_loss", "is_certificate_error"]
 
 _LENGTH: Final = 200  # characters of an error's text
 # Alerts (RFC 8446 6.2) as OpenSSL names them: a certificate that is missing, bad, revoked, expired or unknown, or whose
@@ -16,14 +16,14 @@ _LENGTH: Final = 200  # characters of an error's text
 _OF_CERTIFICATES: Final = ("CERTIFICATE", "UNKNOWN_CA")
 
 
-def told(error: BaseException) -> str:
+def describe_loss(error: BaseException) -> str:
     """Say in one line what an exception has to say; trio's keeps the system's as its cause."""
     *_, first = _chain(error)
     text = " ".join(str(getattr(first, "strerror", None) or first).split())
     return text[:_LENGTH] or type(first).__name__
 
 
-def about_certificate(error: BaseException | None) -> bool:
+def is_certificate_error(error: BaseException | None) -> bool:
     """Tell whether TLS failed over a certificate, ours or theirs: another attempt would not do better."""
     for each in _chain(error):
         reason: Any = getattr(each, "reason", None)

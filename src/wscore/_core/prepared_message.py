@@ -6,17 +6,17 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from .config import Config
-from .frames.deflate import Deflate
 from .frames.codec import FrameCodec
+from .frames.deflate import DeflateParameters
 from .receive_queue import payload_size
 
-__all__ = ["Encoding", "Prepared", "encoding", "post_extension"]
+__all__ = ["Encoding", "PreparedMessage", "encoding", "send_nowait_extension"]
 
 Encoding = tuple[int, ...]
 """What a message on the wire depends on, besides itself."""
 
 
-def encoding(config: Config, deflate: Deflate | None) -> Encoding | None:
+def encoding(config: Config, deflate: DeflateParameters | None) -> Encoding | None:
     """Tell how a server's connection encodes messages; None where that depends on those before."""
     if deflate is None:
         return ()
@@ -26,8 +26,8 @@ def encoding(config: Config, deflate: Deflate | None) -> Encoding | None:
     return (deflate.server_window_bits, *settings)
 
 
-class Prepared:
-    """A text or a binary message, to be given to `ServerConnection.post` of any number of connections.
+class PreparedMessage:
+    """A text or a binary message, to be given to `ServerConnection.send_nowait` of any number of connections.
 
     What it is on the wire is made when a connection first asks for it, and kept: once where connections do not
     compress, and once per setting where they compress each message for itself. A connection that compresses with what
@@ -53,12 +53,12 @@ class Prepared:
         return frame
 
 
-def post_extension(
-    post: Callable[[Prepared], bool], send: Callable[[Any], Awaitable[None]]
+def send_nowait_extension(
+    post: Callable[[PreparedMessage], bool], send: Callable[[Any], Awaitable[None]]
 ) -> dict[str, dict[str, Any]]:
-    """Give what a transport adds to `scope["extensions"]`: its way to send without waiting (`wscore.post`).
+    """Give what a transport adds to `scope["extensions"]`: its way to send without waiting (`wscore.send_nowait`).
 
     `send` is the one that it gives to the application. Who was given another has a middleware before it that sees
     what is sent, and changes it perhaps, and would be passed by.
     """
-    return {"wscore.post": {"post": post, "send": send}}
+    return {"wscore.send_nowait": {"send_nowait": post, "send": send}}

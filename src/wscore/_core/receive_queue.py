@@ -7,7 +7,7 @@ from typing import Final
 
 from .asgi.messages import ReceivedMessage
 
-__all__ = ["Inbox", "payload_size"]
+__all__ = ["ReceiveQueue", "payload_size"]
 
 
 def payload_size(payload: str | bytes) -> int:
@@ -19,7 +19,7 @@ def payload_size(payload: str | bytes) -> int:
 _NONE_YET: Final[deque[str | bytes]] = deque(maxlen=0)
 
 
-class Inbox:
+class ReceiveQueue:
     """A queue that says when it is full, and when it has emptied enough for reading to go on.
 
     The caller stops putting when `full`; one message may overshoot the limit in bytes, or a message larger than it

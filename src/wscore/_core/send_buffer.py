@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["Output"]
+__all__ = ["SendBuffer"]
 
 
-class Output:
+class SendBuffer:
     """What is to be written. A peer that sends pings and reads no pongs must not make it grow without bound."""
 
     __slots__ = ("_chunks", "_late_pong", "limit", "size", "taken")

@@ -1,7 +1,7 @@
-"""The server's end of one connection: feeds the table in `_lifecycle`, performs its effects, owns the outputs.
+"""The server's end of one connection: feeds the table in `lifecycle`, performs its effects, owns the outputs.
 
 The rules of this file: it never waits, never asks for the time, and never raises on what a peer did. It decides
-nothing that the table decides, and names no code: what rides beside a trigger is an `End` from `_ends`, or what was
+nothing that the table decides, and names no code: a trigger carries a `Termination` from `termination`, or what was
 read of a message. What it adds is the fast path of messages, pings and pongs, which change no state.
 """
 
@@ -30,8 +30,16 @@ from .asgi.messages import (
 )
 from .close import MAX_REASON_BYTES, is_sendable
 from .config import Config
-from .frames.deflate import Deflate
 from .endpoint import Endpoint
+from .errors import ClientDisconnected, LocalProtocolError
+from .frames.codec import FrameCodec
+from .frames.deflate import DeflateParameters
+from .frames.native import NativeCodec
+from .frames.wsproto import WsprotoCodec
+from .http.server_handshake import Denial, HeadReader, OpeningHandshake, Request, Response, validate_request
+from .lifecycle import SERVER_TRANSITIONS, Effect, State, Timer, Trigger, transition
+from .prepared_message import Encoding, PreparedMessage, encoding
+from .receive_queue import payload_size
 from .termination import (
     CLOSED_UNANSWERED,
     DENIED,
@@ -42,24 +50,16 @@ from .termination import (
     RETURNED,
     RETURNED_UNANSWERED,
     TIMED_OUT,
-    End,
+    Termination,
     application_closed,
     refused,
     shut_down,
 )
-from .errors import ClientDisconnected, LocalProtocolError
-from .frames.codec import FrameCodec
-from .frames.native import NativeCodec
-from .frames.wsproto import WsprotoCodec
-from .http.server_handshake import Denial, HeadReader, Opening, Request, Response, judge
-from .receive_queue import payload_size
-from .lifecycle import TRANSITIONS, Effect, State, Timer, Trigger, follow
-from .prepared_message import Encoding, Prepared, encoding
 
 __all__ = ["ServerConnection"]
 
 
-_Carried = Opening | Accept | ResponseStart | Body | None
+_Payload = OpeningHandshake | Accept | ResponseStart | Body | None
 """What rides beside a trigger that does not end the connection, for the effects of its step."""
 
 _UNKNOWN_PEER: Final = Peer()
@@ -87,15 +87,15 @@ class ServerConnection(Endpoint[FrameCodec]):
         "_denial",
         "_early",
         "_encoding",
+        "_handshake",
         "_head",
         "_opened_at",
-        "_opening",
         "_peer",
         "_random",
+        "_rejected",
         "_request",
         "_response",
         "_scope",
-        "_turned_away",
         "access_lines",
     )
 
@@ -120,9 +120,9 @@ class ServerConnection(Endpoint[FrameCodec]):
         # the handshake
         self._head: HeadReader | None = HeadReader(config)
         self._request: Request | None = None
-        self._turned_away = False
+        self._rejected = False
         self._as_value = False
-        self._opening: Opening | None = None
+        self._handshake: OpeningHandshake | None = None
         self._scope: Scope | None = None
         self._early: bytearray | None = None  # what came before the accept
         self._denial: Denial | None = None
@@ -155,7 +155,7 @@ class ServerConnection(Endpoint[FrameCodec]):
             config, peer=peer, now=now, state=state, access_log=access_log, half_close=half_close, random=random
         )
         connection._as_value = as_value
-        connection._judge(request, now)
+        connection._validate_request(request, now)
         return connection
 
     # -- the network: nothing that a peer does raises
@@ -176,13 +176,13 @@ class ServerConnection(Endpoint[FrameCodec]):
                 case None:
                     pass
                 case Response() as bad:
-                    self._feed(Trigger.PEER_BAD_REQUEST, now, refused(bad))
+                    self._process(Trigger.PEER_BAD_REQUEST, now, refused(bad))
                 case (request, rest):
                     if rest:
                         self._early = bytearray(rest)
-                    self._judge(request, now)
-        elif self._state is _DECIDING:
-            self.revision += 1
+                    self._validate_request(request, now)
+        elif self._state is _AWAITING_ACCEPT:
+            self.generation += 1
             if self._early is None:
                 self._early = bytearray()
             self._early += data
@@ -204,7 +204,7 @@ class ServerConnection(Endpoint[FrameCodec]):
             codec, stats = self._codec, self.stats
             assert codec is not None
             try:
-                self._output.write(codec.text(payload) if isinstance(payload, str) else codec.binary(payload))
+                self._send_buffer.write(codec.text(payload) if isinstance(payload, str) else codec.binary(payload))
             except UnicodeEncodeError as error:
                 raise unencodable(error) from None
             stats.messages_sent += 1
@@ -212,44 +212,44 @@ class ServerConnection(Endpoint[FrameCodec]):
             return
         kind = message_type(message)
         trigger = TRIGGERS[kind]
-        if follow(self._state, trigger) is None:
+        if transition(self._state, trigger) is None:
             raise self._refused_message(kind)
         match trigger:
             case Trigger.APP_ACCEPT:
-                assert self._opening is not None  # DECIDING is only entered by PEER_REQUEST
-                accept = read_accept(message, self._opening.subprotocols)
-                self._feed(trigger, now, carried=accept)
+                assert self._handshake is not None  # AWAITING_ACCEPT is only entered by PEER_REQUEST
+                accept = read_accept(message, self._handshake.subprotocols)
+                self._process(trigger, now, payload=accept)
                 self._take_early_data(now)
-            case Trigger.APP_CLOSE if self._state is State.DECIDING:
+            case Trigger.APP_CLOSE if self._state is State.AWAITING_ACCEPT:
                 # The reason goes nowhere, and FastAPI gives a list of errors as one.
                 read_close({**message, "reason": None})
-                self._feed(trigger, now, CLOSED_UNANSWERED)
+                self._process(trigger, now, CLOSED_UNANSWERED)
             case Trigger.APP_CLOSE:
-                self._feed(trigger, now, application_closed(read_close(message)))
+                self._process(trigger, now, application_closed(read_close(message)))
                 self._after_our_close(now)
             case Trigger.APP_RESPONSE:
-                self._feed(trigger, now, carried=read_response_start(message))
+                self._process(trigger, now, payload=read_response_start(message))
             case _:
                 body = read_body(message)
-                assert self._denial is not None  # DENYING is only entered by APP_RESPONSE
+                assert self._denial is not None  # RESPONSE_PENDING is only entered by APP_RESPONSE
                 self._denial.check(body)
-                self._feed(Trigger.APP_BODY if body.more else Trigger.APP_LAST_BODY, now, DENIED, carried=body)
+                self._process(Trigger.APP_BODY if body.more else Trigger.APP_LAST_BODY, now, DENIED, payload=body)
 
-    def wants_room(self, message: Mapping[str, Any]) -> bool:
+    def needs_room(self, message: Mapping[str, Any]) -> bool:
         """Tell whether `send` should be given `message` only when there is room, so that what is held stays bounded.
 
         What carries a payload should wait: cancelled meanwhile, nothing of it was sent. A close should not, since its
         deadline is what ends a connection whose output nobody takes; nor anything after the end.
         """
-        return self._end is None and getattr(message, "get", _nothing)("type") in _WITH_PAYLOAD
+        return self._termination is None and getattr(message, "get", _nothing)("type") in _WITH_PAYLOAD
 
-    def post(self, message: Prepared) -> bool:
+    def send_nowait(self, message: PreparedMessage) -> bool:
         """Take a message that goes to many connections; afterwards there is `data_to_send`.
 
         False where there is no room for it now, or the connection is not open, and then nothing has changed: unlike an
         application's `send` a broadcast waits for no receiver, so its sender decides what becomes of it.
         """
-        output = self._output
+        output = self._send_buffer
         if self._state is not _OPEN or output.size >= output.limit:
             return False
         assert self._codec is not None
@@ -264,20 +264,20 @@ class ServerConnection(Endpoint[FrameCodec]):
         Asking is an input: it makes room, so that `wants_read` may change, and with no message left, a peer's end
         that waited behind them takes effect (F32). After `websocket.disconnect` there is nothing more.
         """
-        if self._behind is not None:
-            self._ask_while_behind(now)
-        message = self._inbox.take()
-        if self._paused and self._inbox.roomy and self._behind is None:
+        if self._pending_since is not None:
+            self._before_next_message(now)
+        message = self._receive_queue.take()
+        if self._paused and self._receive_queue.roomy and self._pending_since is None:
             self._resume(now)
-        if message is None and self._waiting_end is not None and self._behind is None:
-            self._reach_end(now)
-            message = self._inbox.take()
+        if message is None and self._deferred is not None and self._pending_since is None:
+            self._apply_deferred(now)
+            message = self._receive_queue.take()
         self._asking = message is None
         return message
 
-    def expect_message(self) -> None:
+    def check_receive(self) -> None:
         """Raise LocalProtocolError where waiting for a message would be in vain: the disconnect was taken."""
-        if self._end is not None and self._scope is not None and not self._inbox:
+        if self._termination is not None and self._scope is not None and not self._receive_queue:
             raise LocalProtocolError("receive() after websocket.disconnect: it was the last message; return instead")
 
     def application_returned(self, *, now: float) -> None:
@@ -299,24 +299,24 @@ class ServerConnection(Endpoint[FrameCodec]):
         code = self.config.shutdown_code if code is None else code
         if not is_sendable(code) or len(reason.encode()) > MAX_REASON_BYTES:
             raise ValueError(f"begin_shutdown(code={code}, reason={reason!r}): no close frame can carry that")
-        self._feed(Trigger.OPERATOR_SHUTDOWN, now, shut_down(code, reason))
+        self._process(Trigger.OPERATOR_SHUTDOWN, now, shut_down(code, reason))
         self._after_our_close(now)
 
-    def turn_away(self, *, now: float) -> None:
+    def reject(self, *, now: float) -> None:
         """Answer the request with 503 once it has come, because there are too many connections.
 
         Not before: an answer that overtakes the question confuses clients, and the end of the stream behind it makes
         some report a lost connection instead of the 503.
         """
         del now
-        self._turned_away = True
+        self._rejected = True
 
     def forget_scope(self) -> None:
         """Let go of the scope, once nobody needs it any more: the transport's way to send in it leads back to here.
 
         Such a circle is freed by the garbage collector alone, which took a tenth of what a connection costs.
         """
-        self.revision += 1
+        self.generation += 1
         self._scope = None
 
     # -- outputs: levels, to be read after any input, in any order
@@ -324,9 +324,9 @@ class ServerConnection(Endpoint[FrameCodec]):
     @property
     def has_message(self) -> bool:
         """`next_message` would give one."""
-        inbox = self._inbox
+        queue = self._receive_queue
         # The first is the common case, and no call.
-        return bool(inbox.messages or inbox or (self._waiting_end and self._behind is None))
+        return bool(queue.messages or queue or (self._deferred and self._pending_since is None))
 
     @property
     def scope(self) -> Scope | None:
@@ -343,7 +343,7 @@ class ServerConnection(Endpoint[FrameCodec]):
         """False: stop reading from the socket, until it is True again."""
         if self._eof or self._paused:
             return False
-        if self._state is _DECIDING:
+        if self._state is _AWAITING_ACCEPT:
             return self._early is None or len(self._early) < self.config.max_early_data
         return self._state is not _CLOSED
 
@@ -353,83 +353,83 @@ class ServerConnection(Endpoint[FrameCodec]):
 
     # -- the machine
 
-    _TABLE = TRANSITIONS
+    _TABLE = SERVER_TRANSITIONS
     _TIMED_OUT = TIMED_OUT
 
-    def _perform(self, effect: Effect, carried: Any, now: float) -> None:
-        self._PERFORM[effect](self, carried, now)
+    def _perform(self, effect: Effect, payload: Any, now: float) -> None:
+        self._PERFORM[effect](self, payload, now)
 
     # -- the effects. The assertions hold by the table: they say which trigger brings what
 
-    def _start_application(self, carried: _Carried, now: float) -> None:
+    def _start_application(self, payload: _Payload, now: float) -> None:
         del now
-        assert isinstance(carried, Opening)
-        self._opening = carried
-        self._scope = carried.scope(self._peer, self.config, self._app_state)
-        self._inbox.put_connect({"type": "websocket.connect"})
+        assert isinstance(payload, OpeningHandshake)
+        self._handshake = payload
+        self._scope = payload.scope(self._peer, self.config, self._app_state)
+        self._receive_queue.put_connect({"type": "websocket.connect"})
 
-    def _refuse(self, carried: _Carried, now: float) -> None:
-        del carried, now
-        assert self._end is not None
-        response = self._end.response
+    def _refuse(self, payload: _Payload, now: float) -> None:
+        del payload, now
+        assert self._termination is not None
+        response = self._termination.response
         assert response is not None
         self._early = None
         if self._request is not None and self._request.method == b"HEAD":
             # RFC 9110 9.3.2: its answer has no content, whatever content-length says.
             response = response._replace(body=b"")
         self._answer(response)
-        self._output.write(response.body)
+        self._send_buffer.write(response.body)
 
-    def _switch_protocols(self, carried: _Carried, now: float) -> None:
+    def _switch_protocols(self, payload: _Payload, now: float) -> None:
         del now
-        assert isinstance(carried, Accept)
-        opening = self._opening
+        assert isinstance(payload, Accept)
+        opening = self._handshake
         assert opening is not None
-        self._answer(opening.accept(carried))
+        self._answer(opening.accept(payload))
         self._codec = _ENGINES[self.config.engine](self.config, opening.deflate)
         self._encoding = encoding(self.config, opening.deflate)
 
-    def _hold_response(self, carried: _Carried, now: float) -> None:
+    def _hold_response(self, payload: _Payload, now: float) -> None:
         del now
-        assert isinstance(carried, ResponseStart)
+        assert isinstance(payload, ResponseStart)
         self._early = None
-        self._denial = Denial(carried)
+        self._denial = Denial(payload)
 
-    def _write_head(self, carried: _Carried, now: float) -> None:
+    def _write_head(self, payload: _Payload, now: float) -> None:
         del now
-        assert isinstance(carried, Body)
+        assert isinstance(payload, Body)
         assert self._denial is not None
-        self._answer(self._denial.head(carried, chunks=not self._as_value))
+        self._answer(self._denial.head(payload, chunks=not self._as_value))
 
-    def _write_body(self, carried: _Carried, now: float) -> None:
+    def _write_body(self, payload: _Payload, now: float) -> None:
         del now
-        assert isinstance(carried, Body)
+        assert isinstance(payload, Body)
         assert self._denial is not None
-        self._output.write(self._denial.frame(carried))
+        self._send_buffer.write(self._denial.frame(payload))
 
-    def _await_body(self, carried: _Carried, now: float) -> None:
-        del carried
+    def _await_body(self, payload: _Payload, now: float) -> None:
+        del payload
         self._timers.start(Timer.BODY, now)
 
-    def _send_close(self, carried: _Carried, now: float) -> None:
-        del carried, now
+    def _send_close(self, payload: _Payload, now: float) -> None:
+        del payload, now
         self._write_close()
 
-    def _send_ping(self, carried: _Carried, now: float) -> None:
-        del carried
+    def _send_ping(self, payload: _Payload, now: float) -> None:
+        del payload
         assert self._codec is not None
-        self._output.write(self._codec.ping(self._keepalive_ping(now, self._random)))
+        self._send_buffer.write(self._codec.ping(self._keepalive_ping(now, self._random)))
 
-    def _let_end_take_effect(self, carried: _Carried, now: float) -> None:
-        del carried
-        self._reach_end(now)
+    def _apply_deferred_effect(self, payload: _Payload, now: float) -> None:
+        del payload
+        self._apply_deferred(now)
 
-    def _queue_disconnect(self, carried: _Carried, now: float) -> None:
-        del carried, now
-        assert self._end is not None
-        self._inbox.put_disconnect(_disconnect(self._end))
+    def _queue_disconnect(self, payload: _Payload, now: float) -> None:
+        del payload, now
+        assert self._termination is not None
+        self._receive_queue.put_disconnect(_disconnect(self._termination))
 
-    _PERFORM: ClassVar[Mapping[Effect, Callable[[Any, _Carried, float], None]]] = {
+    _PERFORM: ClassVar[Mapping[Effect, Callable[[Any, _Payload, float], None]]] = {
         Effect.START_APPLICATION: _start_application,
         Effect.REFUSE: _refuse,
         Effect.SWITCH_PROTOCOLS: _switch_protocols,
@@ -439,22 +439,22 @@ class ServerConnection(Endpoint[FrameCodec]):
         Effect.AWAIT_BODY: _await_body,
         Effect.SEND_CLOSE: _send_close,
         Effect.SEND_PING: _send_ping,
-        Effect.REACH_END: _let_end_take_effect,
+        Effect.APPLY_DEFERRED: _apply_deferred_effect,
         Effect.QUEUE_DISCONNECT: _queue_disconnect,
     }
 
     # -- the handshake
 
-    def _judge(self, request: Request, now: float) -> None:
+    def _validate_request(self, request: Request, now: float) -> None:
         self._head = None
         self._request = request
-        verdict = judge(request, self.config)
-        if self._turned_away:
-            self._feed(Trigger.OPERATOR_OVERLOAD, now, OVERLOAD)
+        verdict = validate_request(request, self.config)
+        if self._rejected:
+            self._process(Trigger.OPERATOR_REJECTS, now, OVERLOAD)
         elif isinstance(verdict, Response):
-            self._feed(Trigger.PEER_BAD_REQUEST, now, refused(verdict))
+            self._process(Trigger.PEER_BAD_REQUEST, now, refused(verdict))
         else:
-            self._feed(Trigger.PEER_REQUEST, now, carried=verdict)
+            self._process(Trigger.PEER_REQUEST, now, payload=verdict)
 
     def _take_early_data(self, now: float) -> None:
         """Read what came before the accept as frames, now that the answer is out (E24, E25)."""
@@ -467,65 +467,67 @@ class ServerConnection(Endpoint[FrameCodec]):
     def _answer(self, response: Response) -> None:
         """Answer the handshake; what was kept of it for that is let go."""
         over_http2 = self._request is not None and self._request.http_version == "2"
-        self._request = self._opening = None
+        self._request = self._handshake = None
         self._response = response.over_http2() if over_http2 else response
         if not self._as_value:
-            self._output.write(response.head())
+            self._send_buffer.write(response.head())
         if self._access_log:
             self.access_lines.append(answered_line(self._peer, self._scope, response.status))
 
     def _take_pong(self, payload: bytes, now: float) -> None:
         if self._keepalive_pong(payload, now):
-            self.revision += 1
+            self.generation += 1
 
     # -- the end
 
-    def _meet_eof(self, now: float, *, answering: bool = False) -> None:
+    def _process_eof(self, now: float, *, answering: bool = False) -> None:
         # Some clients end their half when they have asked (`printf ... | client`), and read on: whoever has a message
         # in its hands may answer it. A close frame says more, that nobody reads on, and has no such delay.
         answering = answering or (not self._asking and self.stats.messages_received > 0)
-        self._meet(Trigger.PEER_EOF, END_OF_STREAM, now, answering=answering)
+        self._defer_or_apply(Trigger.PEER_EOF, END_OF_STREAM, now, answering=answering)
 
-    def _end_corrected(self, end: End) -> None:
-        self._inbox.correct_disconnect(_disconnect(end))
+    def _end_corrected(self, end: Termination) -> None:
+        self._receive_queue.correct_disconnect(_disconnect(end))
 
-    def _application_over(self, trigger: Trigger, opened: End, unanswered: End, now: float) -> None:
-        self._inbox.drop_messages()
+    def _application_over(self, trigger: Trigger, opened: Termination, unanswered: Termination, now: float) -> None:
+        self._receive_queue.drop_messages()
         # What was held back is dropped as well: nothing may come after the disconnect.
-        self._paused, self._behind = False, None
-        self._feed(trigger, now, opened if self._state is _OPEN else unanswered)
+        self._paused, self._pending_since = False, None
+        self._process(trigger, now, opened if self._state is _OPEN else unanswered)
         self._after_our_close(now)
 
     def _finish(self, now: float) -> None:
         """Say the last word on a connection that is closed: it gives no more output (I8)."""
-        self._output.drop()
+        self._send_buffer.drop()
         self._early = None
         self._head = None
-        if self._access_log and (end := self._end):  # as far as it is known: a full inbox may hold back how it ended
+        if self._access_log and (
+            end := self._termination
+        ):  # as far as it is known: a full inbox may hold back how it ended
             seconds = now - self._opened_at
             self.access_lines.append(closed_line(self._peer, self._scope, end, self.stats, seconds))
 
-    def _ended_error(self, end: End) -> ClientDisconnected:
+    def _ended_error(self, end: Termination) -> ClientDisconnected:
         error = ClientDisconnected(end.code, end.reason)
         error.__cause__ = self._loss
         return error
 
     def _refused_message(self, kind: str) -> LocalProtocolError | ClientDisconnected:
-        end = self._end
+        end = self._termination
         if end is not None and end.cause != "application":
             return self._ended_error(end)
-        allowed = [name for name, trigger in TRIGGERS.items() if trigger in TRANSITIONS[self._state]]
+        allowed = [name for name, trigger in TRIGGERS.items() if trigger in SERVER_TRANSITIONS[self._state]]
         return LocalProtocolError(
             f"{kind} while {self._state.name}: {self._state.value} (allowed: {', '.join(allowed) or 'nothing'})"
         )
 
 
-def _disconnect(end: End) -> ReceivedMessage:
+def _disconnect(end: Termination) -> ReceivedMessage:
     """Write the application's last message."""
     return {"type": "websocket.disconnect", "code": end.code, "reason": end.reason}
 
 
-_ENGINES: Final[Mapping[str, Callable[[Config, Deflate | None], FrameCodec]]] = {
+_ENGINES: Final[Mapping[str, Callable[[Config, DeflateParameters | None], FrameCodec]]] = {
     "native": NativeCodec,
     "wsproto": WsprotoCodec,
 }
@@ -539,7 +541,7 @@ def _nothing(key: str) -> None:
 _WITH_PAYLOAD: Final = frozenset({"websocket.send", "websocket.http.response.body"})
 # For what is asked on every message: looking a member up in its class takes Python 3.11 as long as unmasking a word.
 _AWAITING_REQUEST: Final = State.AWAITING_REQUEST
-_DECIDING: Final = State.DECIDING
+_AWAITING_ACCEPT: Final = State.AWAITING_ACCEPT
 _OPEN: Final = State.OPEN
 _CLOSE_SENT: Final = State.CLOSE_SENT
 _CLOSED: Final = State.CLOSED

@@ -13,7 +13,7 @@ from typing import Final
 
 from .config import Config
 
-__all__ = ["LIFESPAN_SHARE", "Shutdown", "ShutdownAct"]
+__all__ = ["LIFESPAN_SHARE", "Shutdown", "ShutdownAction"]
 
 LIFESPAN_SHARE: Final = 1.0
 """Seconds that the lifespan's shutdown has at least, however long the connections took: an application that flushes
@@ -21,7 +21,7 @@ what it holds must not lose it because a client was slow. Long enough to write a
 it comes on top of grace and close timeout, and container runtimes kill."""
 
 
-class ShutdownAct(Enum):
+class ShutdownAction(Enum):
     """What a server has to do."""
 
     ASK = "accept no more, and ask every connection to end"
@@ -48,7 +48,7 @@ class Shutdown:
         self._phase = _Phase.SERVING
         self._deadline: float | None = None
         self._last = 0.0  # for connections
-        self._acts: list[ShutdownAct] = []
+        self._acts: list[ShutdownAction] = []
 
     @staticmethod
     def longest(config: Config) -> float:
@@ -65,7 +65,7 @@ class Shutdown:
         """Nothing is awaited any more."""
         return self._phase is _Phase.OVER
 
-    def acts(self) -> list[ShutdownAct]:
+    def acts(self) -> list[ShutdownAction]:
         """Give what is to be done now, in order, each once."""
         acts, self._acts = self._acts, []
         return acts
@@ -78,7 +78,7 @@ class Shutdown:
         """Begin the graceful end. No effect where it has begun."""
         if self._phase is _Phase.SERVING:
             self._last = now + self._config.shutdown_grace + self._config.close_timeout
-            self._move(_Phase.ASKING, now + self._config.shutdown_grace, ShutdownAct.ASK)
+            self._move(_Phase.ASKING, now + self._config.shutdown_grace, ShutdownAction.ASK)
 
     def connections_gone(self, now: float) -> None:
         """Take the news that no connection is left, nor a socket on its way to one."""
@@ -88,7 +88,7 @@ class Shutdown:
     def lifespan_over(self) -> None:
         """Take the news that the application's lifespan has nothing more to say."""
         if self._phase is _Phase.STOPPING:
-            self._move(_Phase.OVER, None, ShutdownAct.END)
+            self._move(_Phase.OVER, None, ShutdownAction.END)
 
     def handle_timeout(self, now: float) -> None:
         """Take the next step if its time has come; early, late and repeated calls are harmless.
@@ -98,22 +98,22 @@ class Shutdown:
         if self._deadline is None or now < self._deadline:
             return
         if self._phase is _Phase.ASKING:
-            self._move(_Phase.CANCELLING, self._last, ShutdownAct.CANCEL)
+            self._move(_Phase.CANCELLING, self._last, ShutdownAction.CANCEL)
         elif self._phase is _Phase.CANCELLING:
-            self._acts.append(ShutdownAct.ABORT)
+            self._acts.append(ShutdownAction.ABORT)
             self._stop_lifespan(now)
         else:
-            self._move(_Phase.OVER, None, ShutdownAct.GIVE_UP_LIFESPAN, ShutdownAct.END)
+            self._move(_Phase.OVER, None, ShutdownAction.GIVE_UP_LIFESPAN, ShutdownAction.END)
 
     def abort(self) -> None:
         """End at once, whatever has begun."""
         if self._phase is not _Phase.OVER:
-            self._move(_Phase.OVER, None, ShutdownAct.ABORT, ShutdownAct.END)
+            self._move(_Phase.OVER, None, ShutdownAction.ABORT, ShutdownAction.END)
 
     def _stop_lifespan(self, now: float) -> None:
-        self._move(_Phase.STOPPING, max(self._last, now + LIFESPAN_SHARE), ShutdownAct.STOP_LIFESPAN)
+        self._move(_Phase.STOPPING, max(self._last, now + LIFESPAN_SHARE), ShutdownAction.STOP_LIFESPAN)
 
-    def _move(self, phase: _Phase, deadline: float | None, *acts: ShutdownAct) -> None:
+    def _move(self, phase: _Phase, deadline: float | None, *acts: ShutdownAction) -> None:
         self._phase = phase
         self._deadline = deadline
         self._acts += acts

@@ -1,8 +1,8 @@
 """Every way in which a connection ends: who ended it, what the application is told, what goes on the wire.
 
-This is the mapping of codes (docs/reference/close-codes.md), and its only place: whoever feeds the table takes an `End`
-from here. The table decides which of an end's two answers is given: the frame where the connection is open, the
-response where the handshake has not been answered.
+This is the only place that maps endings to codes (docs/reference/close-codes.md): whoever feeds the table takes a
+`Termination` from here. The table decides which of its two answers is given: the frame on an open connection, the
+response before the handshake was answered.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ import dataclasses
 from typing import Final, Literal, NamedTuple
 
 from .close import ABNORMAL, INTERNAL_ERROR, NO_STATUS, NORMAL, Close
-from .frames.codec import Violation
-from .http.server_handshake import Response, refusal
+from .frames.codec import ProtocolViolation
+from .http.server_handshake import Response, error_response
 from .lifecycle import Timer
-from .loss import told
+from .loss import describe_loss
 
-__all__ = ["Cause", "CloseInfo", "End"]
+__all__ = ["Cause", "CloseInfo", "Termination"]
 
 Cause = Literal["peer", "application", "violation", "timeout", "operator", "transport"]
 
 
-class End(NamedTuple):
+class Termination(NamedTuple):
     """One way of ending. Without a frame or a response, nothing is said to the peer."""
 
     cause: Cause
@@ -57,7 +57,7 @@ class CloseInfo:
         return self.sent is not None and self.received is not None
 
 
-def was_presumed(end: End) -> bool:
+def was_presumed(end: Termination) -> bool:
     """Tell whether the peer had not said this end itself: a close frame that had come before it says more."""
     return end is END_OF_STREAM or end.cause in ("transport", "timeout")
 
@@ -65,86 +65,100 @@ def was_presumed(end: End) -> bool:
 # -- by the peer, and by the socket
 
 
-def peer_closed(close: Close) -> End:
+def peer_closed(close: Close) -> Termination:
     """The peer's close frame: echoed, an empty one as an empty one (RFC 6455 5.5.1)."""
-    return End("peer", NO_STATUS if close.code is None else close.code, close.reason, close)
+    return Termination("peer", NO_STATUS if close.code is None else close.code, close.reason, close)
 
 
-def violated(violation: Violation) -> End:
+def violated(violation: ProtocolViolation) -> Termination:
     """The peer broke the protocol or a limit."""
-    return End("violation", violation.code, violation.reason, Close(violation.code, violation.reason))
+    return Termination("violation", violation.code, violation.reason, Close(violation.code, violation.reason))
 
 
-def refused(response: Response) -> End:
+def refused(response: Response) -> Termination:
     """What the peer sent is no opening handshake that can be accepted; `response` says so."""
     why = response.body.decode().strip()
-    return End("violation", reason=f"handshake refused with {response.status}: {why}", response=response)
+    return Termination("violation", reason=f"handshake refused with {response.status}: {why}", response=response)
 
 
-END_OF_STREAM: Final = End("peer", reason="end of stream without a close frame")
-LOST: Final = End("transport", reason="connection lost")
+END_OF_STREAM: Final = Termination("peer", reason="end of stream without a close frame")
+LOST: Final = Termination("transport", reason="connection lost")
 
 
-def lost(error: BaseException) -> End:
+def lost(error: BaseException) -> Termination:
     """The socket is gone, and the transport was told why."""
-    return LOST._replace(reason=f"{LOST.reason}: {told(error)}")
+    return LOST._replace(reason=f"{LOST.reason}: {describe_loss(error)}")
 
 
 # -- by the application
 
 
-def application_closed(close: Close) -> End:
+def application_closed(close: Close) -> Termination:
     """The application's own close, of an open connection."""
     assert close.code is not None  # an application's close has one
-    return End("application", close.code, close.reason, close)
+    return Termination("application", close.code, close.reason, close)
 
 
-ABANDONED: Final = End("application", INTERNAL_ERROR, "message abandoned", Close(INTERNAL_ERROR, "message abandoned"))
-CLOSED_UNANSWERED: Final = End("application", reason="closed before the accept", response=refusal(403, ""))
-DENIED: Final = End("application", reason="denied before the accept")
-RETURNED: Final = End("application", NORMAL, "", Close(NORMAL))
-RAISED: Final = End("application", INTERNAL_ERROR, "internal error", Close(INTERNAL_ERROR, "internal error"))
+ABANDONED: Final = Termination(
+    "application", INTERNAL_ERROR, "message abandoned", Close(INTERNAL_ERROR, "message abandoned")
+)
+CLOSED_UNANSWERED: Final = Termination(
+    "application", reason="closed before the accept", response=error_response(403, "")
+)
+DENIED: Final = Termination("application", reason="denied before the accept")
+RETURNED: Final = Termination("application", NORMAL, "", Close(NORMAL))
+RAISED: Final = Termination("application", INTERNAL_ERROR, "internal error", Close(INTERNAL_ERROR, "internal error"))
 
-_FAILED: Final = refusal(500, "internal server error")
-RETURNED_UNANSWERED: Final = End("application", reason="application returned without an answer", response=_FAILED)
-RAISED_UNANSWERED: Final = End("application", reason="application failed", response=_FAILED)
+_FAILED: Final = error_response(500, "internal server error")
+RETURNED_UNANSWERED: Final = Termination(
+    "application", reason="application returned without an answer", response=_FAILED
+)
+RAISED_UNANSWERED: Final = Termination("application", reason="application failed", response=_FAILED)
 
 # -- by the operator
 
 
-def shut_down(code: int, reason: str) -> End:
+def shut_down(code: int, reason: str) -> Termination:
     """The server stops."""
-    return End("operator", code, reason, Close(code, reason), refusal(503, "the server is shutting down"))
+    return Termination(
+        "operator", code, reason, Close(code, reason), error_response(503, "the server is shutting down")
+    )
 
 
-OVERLOAD: Final = End("operator", reason="too many connections", response=refusal(503, "too many connections"))
+OVERLOAD: Final = Termination(
+    "operator", reason="too many connections", response=error_response(503, "too many connections")
+)
 
 # -- by time
 
-TIMED_OUT: Final[dict[Timer, End]] = {
-    Timer.HANDSHAKE: End(
-        "timeout", reason="request head overdue", response=refusal(408, "the request head took too long")
+TIMED_OUT: Final[dict[Timer, Termination]] = {
+    Timer.HANDSHAKE: Termination(
+        "timeout", reason="request head overdue", response=error_response(408, "the request head took too long")
     ),
-    Timer.ACCEPT: End("timeout", reason="answer overdue", response=refusal(503, "the application took too long")),
-    Timer.BODY: End("timeout", reason="response body overdue"),
-    Timer.PONG: End("timeout", reason="keepalive ping timeout", frame=Close(INTERNAL_ERROR, "keepalive ping timeout")),
-    Timer.CLOSE: End("timeout", reason="closing overdue"),
+    Timer.ACCEPT: Termination(
+        "timeout", reason="answer overdue", response=error_response(503, "the application took too long")
+    ),
+    Timer.BODY: Termination("timeout", reason="response body overdue"),
+    Timer.PONG: Termination(
+        "timeout", reason="keepalive ping timeout", frame=Close(INTERNAL_ERROR, "keepalive ping timeout")
+    ),
+    Timer.CLOSE: Termination("timeout", reason="closing overdue"),
 }
 """The other timers end nothing."""
 
 # -- of a client's handshake, which has no answer to give
 
 
-def answered_otherwise(response: Response) -> End:
+def answered_otherwise(response: Response) -> Termination:
     """The server refused the handshake."""
-    return End("peer", reason=f"the server answered {response.status}")
+    return Termination("peer", reason=f"the server answered {response.status}")
 
 
-def not_answered(why: str) -> End:
+def not_answered(why: str) -> Termination:
     """What the server sent is no answer to the handshake."""
-    return End("violation", reason=why)
+    return Termination("violation", reason=why)
 
 
-GIVEN_UP: Final = End("application", reason="closed before the handshake was answered")
-CUT_OFF: Final = End("peer", reason="end of stream before the handshake was answered")
-UNANSWERED: Final = End("timeout", reason="the server did not answer the handshake in time")
+GIVEN_UP: Final = Termination("application", reason="closed before the handshake was answered")
+CUT_OFF: Final = Termination("peer", reason="end of stream before the handshake was answered")
+UNANSWERED: Final = Termination("timeout", reason="the server did not answer the handshake in time")

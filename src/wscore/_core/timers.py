@@ -19,7 +19,7 @@ DURATIONS: Final = {
     Timer.BODY: "accept_timeout",
     Timer.PING: "ping_interval",
     Timer.PONG: "ping_timeout",
-    Timer.END: "close_timeout",
+    Timer.DEFERRED: "close_timeout",
     Timer.CLOSE: "close_timeout",
 }
 """The field of `Config` that says how long each timer runs; the reference is generated from it."""

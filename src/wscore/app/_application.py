@@ -13,9 +13,9 @@ from wscore._logs import logger
 
 from ._address import Address
 from ._disconnect import WebSocketDisconnect
-from ._handlers import Events, Runner, recognise
+from ._handlers import Events, Runner, classify_endpoint
 from ._headers import Headers
-from ._injection import Component, Context, Injector, Lazy, Named, PathParameters
+from ._injection import Component, Context, Deferred, Injector, NamedProvider, PathParameters
 from ._query import QueryParams
 from ._registry import Member, Registry
 from ._routing import Converter, Pattern, compile_path, route_path
@@ -100,7 +100,7 @@ async def join(websocket: WebSocket, registry: Registry, opened: Opened) -> Asyn
 
 
 def make_injector(
-    components: Iterable[Component | Callable[..., Any]] = (), by_name: Mapping[Any, Named] | None = None
+    components: Iterable[Component | Callable[..., Any]] = (), by_name: Mapping[Any, NamedProvider] | None = None
 ) -> Injector:
     """Make the injector of an application: what every connection has, `components`, and values by parameter name."""
     return Injector((join, *components), builtins=BUILTINS, by_name=by_name)
@@ -151,11 +151,11 @@ class App:
         else:
             pattern = compile_path(route.path)
             endpoint = route.endpoint if isinstance(route, Route) else route
-            self._routes.append((pattern, self.recognise(endpoint, pattern.converters)))
+            self._routes.append((pattern, self.classify_endpoint(endpoint, pattern.converters)))
 
-    def recognise(self, endpoint: Any, path: Mapping[str, Converter]) -> Runner:
+    def classify_endpoint(self, endpoint: Any, path: Mapping[str, Converter]) -> Runner:
         """Say how an endpoint serves its connections; a subclass may know other kinds of handler than the four."""
-        return recognise(endpoint, self._injector, path)
+        return classify_endpoint(endpoint, self._injector, path)
 
     def websocket(self, path: str, *, name: str | None = None) -> Callable[[Endpoint], Endpoint]:
         """Serve `path` with what is decorated: `@app.websocket("/room/{name}/{n:int}")`."""
@@ -227,14 +227,14 @@ class App:
         return {
             WebSocket: websocket,
             Scope: websocket.scope,
-            Path: Lazy(lambda: Path(websocket.scope["path"])),
+            Path: Deferred(lambda: Path(websocket.scope["path"])),
             PathParameters: PathParameters(websocket.path_params),
-            URL: Lazy(lambda: websocket.url),
-            Headers: Lazy(lambda: websocket.headers),
-            QueryParams: Lazy(lambda: websocket.query_params),
-            Cookies: Lazy(lambda: Cookies(websocket.cookies)),
-            Address: Lazy(lambda: websocket.client),
-            State: Lazy(lambda: websocket.state),
+            URL: Deferred(lambda: websocket.url),
+            Headers: Deferred(lambda: websocket.headers),
+            QueryParams: Deferred(lambda: websocket.query_params),
+            Cookies: Deferred(lambda: Cookies(websocket.cookies)),
+            Address: Deferred(lambda: websocket.client),
+            State: Deferred(lambda: websocket.state),
             Registry: self.registry,
             Opened: opened,
         }

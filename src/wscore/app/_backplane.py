@@ -21,7 +21,7 @@ class Envelope(NamedTuple):
     """The room it is for; None for one that is for an id."""
     id: str | None
     """The member it is for; None for one that is for a room."""
-    except_: frozenset[str]
+    exclude: frozenset[str]
     """Members of the room that do not get it."""
 
 

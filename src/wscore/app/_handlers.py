@@ -26,11 +26,11 @@ import anyio
 from wscore._logs import logger
 
 from ._disconnect import WebSocketDisconnect
-from ._injection import Context, InjectionError, Injector, Plan, call, signature_of
+from ._injection import CallPlan, Context, InjectionError, Injector, call, signature_of
 from ._routing import Converter
 from ._websocket import WebSocket, WebSocketState
 
-__all__ = ["Events", "Hooks", "Runner", "recognise", "reply", "run_hooks"]
+__all__ = ["Events", "Hooks", "Runner", "classify_endpoint", "reply", "run_hooks"]
 
 log = logger("wscore.app")
 
@@ -87,7 +87,7 @@ class Hooks(NamedTuple):
     error: Callable[[Exception], Awaitable[Any]] | None
 
 
-def recognise(endpoint: Any, injector: Injector, path: Mapping[str, Converter]) -> Runner:
+def classify_endpoint(endpoint: Any, injector: Injector, path: Mapping[str, Converter]) -> Runner:
     """Make the runner for an endpoint; raise InjectionError for one that is none of the kinds, or cannot be filled."""
     if isinstance(endpoint, Events):
         return _from_events(endpoint, injector, path)
@@ -117,7 +117,7 @@ def recognise(endpoint: Any, injector: Injector, path: Mapping[str, Converter]) 
 # -- the kinds
 
 
-def _from_connection_function(plan: Plan) -> Runner:
+def _from_connection_function(plan: CallPlan) -> Runner:
     async def run(context: Context) -> None:
         await reply(context.values[WebSocket], await call(plan.function, **await plan.bind(context)))
 
@@ -143,7 +143,7 @@ def _from_message_function(
 
 def _from_class(kind: type, name: str, injector: Injector, path: Mapping[str, Converter]) -> Runner:
     made = injector.plan(kind, path=path, name=name)
-    plans: dict[str, Plan] = {}
+    plans: dict[str, CallPlan] = {}
     for method, given in (("connect", ()), ("receive", ("message",)), ("disconnect", ("code", "reason"))):
         function = getattr(kind, method, None)
         if function is not None:
@@ -176,7 +176,7 @@ def _from_class(kind: type, name: str, injector: Injector, path: Mapping[str, Co
 
 
 def _from_events(events: Events, injector: Injector, path: Mapping[str, Converter]) -> Runner:
-    plans: dict[str, Plan] = {}
+    plans: dict[str, CallPlan] = {}
     readers: dict[str, Callable[[Mapping[str, Any]], Any]] = {}
     given = {"connect": (), "message": ("message",), "close": ("code", "reason"), "error": ("error",)}
 
@@ -316,6 +316,6 @@ def _read_json(event: Mapping[str, Any]) -> Any:
         raise WrongKind("expected JSON") from None
 
 
-def _wanted(plan: Plan, **values: Any) -> dict[str, Any]:
+def _wanted(plan: CallPlan, **values: Any) -> dict[str, Any]:
     """Keep what the function asks for by name; a hook may leave out what it does not need."""
     return {name: value for name, value in values.items() if name in plan.given}

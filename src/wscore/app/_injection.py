@@ -22,7 +22,7 @@ import anyio.to_thread
 
 from ._routing import Converter
 
-__all__ = ["Component", "Context", "InjectionError", "Injector", "Plan", "call", "is_async", "signature_of"]
+__all__ = ["CallPlan", "Component", "Context", "InjectionError", "Injector", "call", "is_async", "signature_of"]
 
 
 class InjectionError(TypeError):
@@ -56,11 +56,11 @@ class Context:
         return self._made[provider]
 
 
-Named = Callable[[Context, str, Any], Any]
+NamedProvider = Callable[[Context, str, Any], Any]
 """Gives the value for a parameter by its name: of the context, the name and the default (`Parameter.empty`: none)."""
 
 
-class Plan(NamedTuple):
+class CallPlan(NamedTuple):
     """How to fill a function's parameters."""
 
     function: Callable[..., Any]
@@ -84,7 +84,7 @@ class _Provider:
         self.name = name
         self.function = function
         self.provides = provides
-        self.plan: Plan | None = None  # None while it is being made: meeting that means a circle
+        self.plan: CallPlan | None = None  # None while it is being made: meeting that means a circle
 
     async def make(self, context: Context) -> Any:
         assert self.plan is not None  # made before any connection is
@@ -109,7 +109,7 @@ class Injector:
         components: Iterable[Component | Callable[..., Any]] = (),
         *,
         builtins: Iterable[Any] = (),
-        by_name: Mapping[Any, Named] | None = None,
+        by_name: Mapping[Any, NamedProvider] | None = None,
     ) -> None:
         self._builtins = set(builtins)
         self._by_name = dict(by_name or {})
@@ -136,7 +136,7 @@ class Injector:
         given: Iterable[str] = (),
         path: Mapping[str, Converter] | None = None,
         name: str | None = None,
-    ) -> Plan:
+    ) -> CallPlan:
         """Make the plan for `function`. `given` are parameters that the caller fills; `path` those of its route.
 
         Raises InjectionError for a parameter that nobody provides, and for components that need each other.
@@ -150,7 +150,7 @@ class Injector:
         path: Mapping[str, Converter],
         name: str,
         within: tuple[_Provider, ...],
-    ) -> Plan:
+    ) -> CallPlan:
         parameters, hints = signature_of(function, name)
         constants: list[tuple[str, Callable[[Context], Any]]] = []
         provided: list[tuple[str, _Provider]] = []
@@ -177,7 +177,7 @@ class Injector:
                     + (f", and by name {', '.join(path)}" if path else "")
                 )
         asked = given & {parameter.name for parameter in parameters}
-        return Plan(function, tuple(constants), tuple(provided), asked)
+        return CallPlan(function, tuple(constants), tuple(provided), asked)
 
     def _prepared(self, provider: _Provider, path: Mapping[str, Converter], within: tuple[_Provider, ...]) -> _Provider:
         if provider in within:
@@ -207,7 +207,7 @@ def _path_parameter(name: str, context: Context) -> Any:
 def _builtin(annotation: Any, context: Context) -> Any:
     value = context.values[annotation]
     # What costs something to make, or registers the connection somewhere, is made when it is asked for.
-    if isinstance(value, Lazy):
+    if isinstance(value, Deferred):
         value = context.values[annotation] = value()
     return value
 
@@ -216,7 +216,7 @@ def _named(source: Callable[[Context, str, Any], Any], parameter: inspect.Parame
     return source(context, parameter.name, parameter.default)
 
 
-class Lazy:
+class Deferred:
     """A built-in value that is made when first asked for."""
 
     def __init__(self, make: Callable[[], Any]) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 import anyio
 import anyio.abc
 
-from wscore import Prepared
+from wscore import PreparedMessage
 from wscore._logs import logger
 
 from ._disconnect import WebSocketDisconnect
@@ -52,7 +52,7 @@ class Outbox:
         """Messages that the receiver missed because its queue was full."""
         self._websocket = websocket
         # Our own transports take a message for many at once, without a task that sends it (docs/reference/api.md).
-        self._post = websocket.short_cut
+        self._post = websocket._send_nowait
         self._opened = opened
         self._tasks = tasks
         self._context = contextvars.copy_context()  # the member's, and not that of whoever sends to it first
@@ -68,7 +68,7 @@ class Outbox:
         self._closing = False  # a close is the last message in the queue
         self._gone = False
 
-    def offer(self, message: dict[str, Any], prepared: Prepared) -> bool:
+    def offer(self, message: dict[str, Any], prepared: PreparedMessage) -> bool:
         """Take somebody else's message, or deal with a receiver that is too slow; False where it misses it.
 
         `prepared` is the same, for a transport that takes it at once; else, and behind what is queued, it is queued.

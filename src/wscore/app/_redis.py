@@ -207,7 +207,7 @@ class RedisBackplane:
             finally:
                 self._session = None
             tried.set()
-            await anyio.sleep(backoff.failed())
+            await anyio.sleep(backoff.after_failure())
 
     def _channel(self, envelope: Envelope) -> bytes:
         return self._names.ids if envelope.room is None else self._names.channel(envelope.room)
@@ -220,4 +220,4 @@ class RedisBackplane:
 
 
 def _backoff() -> Backoff:
-    return Backoff(random.random, first=_FIRST_DELAY, most=_LONGEST_DELAY)
+    return Backoff(random.random, initial=_FIRST_DELAY, maximum=_LONGEST_DELAY)

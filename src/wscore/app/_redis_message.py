@@ -58,7 +58,7 @@ def decode_name(name: bytes) -> str:
 
 def encode(envelope: Envelope, origin: str) -> bytes:
     """Make the message."""
-    ids = sorted(envelope.except_) if envelope.id is None else [envelope.id]
+    ids = sorted(envelope.exclude) if envelope.id is None else [envelope.id]
     kind, payload = ("t", envelope.data.encode()) if isinstance(envelope.data, str) else ("b", envelope.data)
     return b"%s%s %s %s\n%s" % (_MAGIC, origin.encode(), kind.encode(), json.dumps(ids).encode(), payload)
 

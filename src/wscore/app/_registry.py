@@ -16,7 +16,7 @@ import anyio
 import anyio.from_thread
 import anyio.lowlevel
 
-from wscore import Prepared
+from wscore import PreparedMessage
 from wscore._logs import logger
 
 from ._backplane import Backplane, Envelope
@@ -143,9 +143,9 @@ class Registry:
         """Send to the member with this id, here or else wherever it is. One that nobody knows is no error."""
         self._publish(Envelope(data, None, id, frozenset()))
 
-    def broadcast(self, room: str, data: str | bytes, *, except_: Collection[str] = ()) -> None:
-        """Send to all members of a room, wherever they are, but those whose ids are in `except_`."""
-        self._publish(Envelope(data, room, None, frozenset(except_)))
+    def broadcast(self, room: str, data: str | bytes, *, exclude: Collection[str] = ()) -> None:
+        """Send to all members of a room, wherever they are, but those whose ids are in `exclude`."""
+        self._publish(Envelope(data, room, None, frozenset(exclude)))
 
     def enter(self, member: Member, room: str) -> None:
         """Let a member enter a room."""
@@ -220,9 +220,9 @@ class Registry:
         else:
             members = list(self._rooms.get(envelope.room, {}).values())
         if members:
-            message, prepared = _message(envelope.data), Prepared(envelope.data)
+            message, prepared = _message(envelope.data), PreparedMessage(envelope.data)
             for member in members:
-                if member.id not in envelope.except_:
+                if member.id not in envelope.exclude:
                     member.outbox.offer(message, prepared)
         return bool(members)
 

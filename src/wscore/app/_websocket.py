@@ -22,7 +22,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from functools import cached_property
 from typing import Any, Final, Literal, NoReturn, TypeVar, cast
 
-from wscore import InvalidMessage, LocalProtocolError, Prepared, Scope
+from wscore import InvalidMessage, LocalProtocolError, PreparedMessage, Scope
 
 from ._address import Address
 from ._cookies import parse_cookies
@@ -212,11 +212,11 @@ class WebSocket(Mapping[str, Any]):
         return self._known_end()[1]
 
     @property
-    def short_cut(self) -> Callable[[Prepared], bool] | None:
-        """The server's way to send what goes to many (`wscore.post`); None where a middleware sees what is sent."""
+    def _send_nowait(self) -> Callable[[PreparedMessage], bool] | None:
+        """The server's `send_nowait`, for broadcasts; None if a middleware wraps `send` and must see every message."""
         extensions: Any = self.scope.get("extensions") or {}
-        extension = extensions.get("wscore.post", {})
-        return extension.get("post") if extension.get("send") == self._send else None
+        extension = extensions.get("wscore.send_nowait", {})
+        return extension.get("send_nowait") if extension.get("send") == self._send else None
 
     # -- raw messages
 

@@ -13,7 +13,7 @@ from inspect import Parameter
 from typing import Any, Dict, Final, NamedTuple, NewType  # noqa: UP035 - see below
 
 from ..app import URL, Cookies, Headers, Path, QueryParams, WebSocket
-from ..app._injection import Context, Named, PathParameters, signature_of
+from ..app._injection import Context, NamedProvider, PathParameters, signature_of
 
 __all__ = [
     "URL",
@@ -85,11 +85,11 @@ def _method(websocket: WebSocket) -> str:
     return str(websocket.scope.get("method", "GET"))  # ASGI's websocket scope has none; over HTTP/1.1 it is a GET
 
 
-def _whole(read: Callable[[WebSocket], Any]) -> Named:
+def _whole(read: Callable[[WebSocket], Any]) -> NamedProvider:
     return lambda context, name, default: read(context.values[WebSocket])
 
 
-def _part(read: Callable[[WebSocket, str], str | None]) -> Named:
+def _part(read: Callable[[WebSocket, str], str | None]) -> NamedProvider:
     """Give the part of the parameter's name, or the default, or None."""
 
     def source(context: Context, name: str, default: Any) -> Any:
@@ -99,7 +99,7 @@ def _part(read: Callable[[WebSocket, str], str | None]) -> Named:
     return source
 
 
-BY_NAME: Final[dict[Any, Named]] = {
+BY_NAME: Final[dict[Any, NamedProvider]] = {
     Method: _whole(_method),
     Scheme: _whole(lambda websocket: websocket.scope.get("scheme", "ws")),
     Host: _whole(_host),

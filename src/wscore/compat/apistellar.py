@@ -22,14 +22,14 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, ClassVar, Final, NamedTuple, TypeVar, cast
 
+from .._logs import logger
 from ..app import App, Component, InjectionError, Registry, WebSocket, WebSocketDisconnect, WebSocketState
 from ..app import Route as _Route
 from ..app._application import Lifespan, make_injector
 from ..app._handlers import Hooks, Runner, reply, run_hooks
-from ..app._injection import Context, Named, Plan, call, signature_of
+from ..app._injection import CallPlan, Context, NamedProvider, call, signature_of
 from ..app._routing import Converter
 from ..app._shown import shown
-from .._logs import logger
 from . import _http as http
 from ._http import (
     URL,
@@ -170,7 +170,7 @@ class MissingParameter(AssertionError):
     """A connection lacks the query parameter, header or cookie that its handler asks for; it is refused."""
 
 
-def _required(kind: Any) -> Named:
+def _required(kind: Any) -> NamedProvider:
     def source(context: Context, name: str, default: Any) -> Any:
         value = http.BY_NAME[kind](context, name, default)
         if value is None and default is inspect.Parameter.empty:
@@ -180,7 +180,10 @@ def _required(kind: Any) -> Named:
     return source
 
 
-_BY_NAME: Final[dict[Any, Named]] = {**http.BY_NAME, **{kind: _required(kind) for kind in (QueryParam, Header, Cookie)}}
+_BY_NAME: Final[dict[Any, NamedProvider]] = {
+    **http.BY_NAME,
+    **{kind: _required(kind) for kind in (QueryParam, Header, Cookie)},
+}
 
 
 class _Endpoint(NamedTuple):
@@ -251,7 +254,7 @@ class Application(App):
             functions = _functions(each.handler).values()
             self.add(_Route(http.typed_path(prefix + each.url, functions, each.name), endpoint, each.name))
 
-    def recognise(self, endpoint: Any, path: Mapping[str, Converter]) -> Runner:
+    def classify_endpoint(self, endpoint: Any, path: Mapping[str, Converter]) -> Runner:
         """Make the runner for a decorated function or class."""
         handler, controller = endpoint
         name: str = handler.__qualname__
@@ -304,7 +307,7 @@ def _given(method: str, function: Callable[..., Any], name: str) -> list[str]:
 # -- a connection
 
 
-async def _run(plans: Mapping[str, Plan], context: Context) -> None:
+async def _run(plans: Mapping[str, CallPlan], context: Context) -> None:
     websocket: WebSocket = context.values[WebSocket]
     path: str = websocket.scope["path"]
     try:

@@ -24,8 +24,8 @@ from wscore.app import WebSocket as Connection
 from wscore.app._handlers import Hooks, run_hooks
 from wscore.app._injection import Context, call, signature_of
 
-from ..app._shown import shown
 from .._logs import logger
+from ..app._shown import shown
 
 __all__ = [
     "QueryParams",

@@ -14,7 +14,7 @@ import anyio
 
 from wscore import Application, ClientConnection, Config, Peer, ServerConnection, parse_uri
 
-from ._lifespan import living
+from ._lifespan import lifespan_manager
 from ._session import AsyncWebSocketTestSession
 
 __all__ = ["AsyncTestClient", "HeaderItems"]
@@ -72,7 +72,7 @@ class AsyncTestClient:
         """Run the application's startup. Raises what it raises, StartupFailed, TimeoutError."""
         if self._state is not None:
             raise RuntimeError("the client is entered already")
-        self._state = await self._stack.enter_async_context(living(self.app, self.timeout))
+        self._state = await self._stack.enter_async_context(lifespan_manager(self.app, self.timeout))
         return self
 
     async def __aexit__(

@@ -11,15 +11,15 @@ import anyio
 
 from wscore import Application, caused_by_disconnect
 
-from ._wire import Wire
+from ._wire import MemoryLink
 
-__all__ = ["Call"]
+__all__ = ["AppRunner"]
 
 
-class Call:
+class AppRunner:
     """The application of one connection; `run` is its task."""
 
-    def __init__(self, app: Application, wire: Wire) -> None:
+    def __init__(self, app: Application, wire: MemoryLink) -> None:
         self.failure: BaseException | None = None
         """What the application raised, the news that its client left excepted."""
         self.over = anyio.Event()

@@ -9,15 +9,15 @@ from typing import Any, TypeVar
 
 from wscore import ClientConnection, ClientDriver, Driver, ServerConnection
 
-__all__ = ["ClientEnd", "End"]
+__all__ = ["MemoryClientEnd", "MemoryEnd"]
 
 Core = TypeVar("Core", ServerConnection, ClientConnection)
 
 
-class End(Driver[Core]):
+class MemoryEnd(Driver[Core]):
     """The primitives of a driver, but those that wake somebody; `join` is to be called first."""
 
-    other: End[Any]
+    other: MemoryEnd[Any]
     """The end that reads what this one writes."""
     on_way: bytearray
     """What was written, and the other has not read."""
@@ -27,7 +27,7 @@ class End(Driver[Core]):
     due: float | None
     """When to call `timed_out`."""
 
-    def join(self, other: End[Any]) -> None:
+    def join(self, other: MemoryEnd[Any]) -> None:
         """Begin, with `other` at the other end of the wire, which begins for itself."""
         self.other = other
         self.on_way = bytearray()
@@ -110,13 +110,13 @@ class End(Driver[Core]):
         super().lost(error)
 
 
-class ClientEnd(End[ClientConnection], ClientDriver):
+class MemoryClientEnd(MemoryEnd[ClientConnection], ClientDriver):
     """A client's end, which wakes nobody."""
 
     def wake(self) -> None:
         """As in `Driver`."""
 
-    def make_room(self) -> None:
+    def wake_senders(self) -> None:
         """As in `Driver`."""
 
     def tell(self) -> None:

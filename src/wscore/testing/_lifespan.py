@@ -11,11 +11,11 @@ import anyio.lowlevel
 
 from wscore import Application, Lifespan, LifespanPhase, StartupFailed
 
-__all__ = ["living"]
+__all__ = ["lifespan_manager"]
 
 
 @asynccontextmanager
-async def living(app: Application, timeout: float) -> AsyncGenerator[dict[str, Any], None]:
+async def lifespan_manager(app: Application, timeout: float) -> AsyncGenerator[dict[str, Any], None]:
     """Let the application start, give its state, and let it shut down.
 
     Startup and shutdown may take `timeout` seconds each, or TimeoutError. What the application raises there is raised;

@@ -24,9 +24,9 @@ from wscore import (
 )
 from wscore.app import WebSocketDisconnect, WrongFrameType
 
-from ._call import Call
+from ._call import AppRunner
 from ._denial import WebSocketDenialResponse
-from ._wire import Wire
+from ._wire import MemoryLink
 
 __all__ = ["AsyncWebSocketTestSession"]
 
@@ -55,8 +55,8 @@ class AsyncWebSocketTestSession:
         open_timeout: float | None,
         raise_server_exceptions: bool,
     ) -> None:
-        self._wire = Wire(client, server)
-        self._call = Call(app, self._wire)
+        self._wire = MemoryLink(client, server)
+        self._call = AppRunner(app, self._wire)
         self._timeout = timeout
         self._raise_server_exceptions = raise_server_exceptions
         self._raised = False
@@ -168,7 +168,7 @@ class AsyncWebSocketTestSession:
             self._wire.carry()
             if large:
                 await self._wait(f"{name}(): no room", lambda: end.writable or None, timeout)
-                end.core.expect_delivery()
+                end.core.check_delivery()
             return
         except ConnectionClosed as error:
             closed = error

@@ -11,17 +11,17 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 
-from wscore import ClientConnection, Prepared, ReceivedMessage, Scope, ServerConnection, ServerDriver
+from wscore import ClientConnection, PreparedMessage, ReceivedMessage, Scope, ServerConnection, ServerDriver
 
-from ._end import ClientEnd, End
+from ._end import MemoryClientEnd, MemoryEnd
 
-__all__ = ["Wire"]
+__all__ = ["MemoryLink"]
 
 
-class Client(ClientEnd):
+class Client(MemoryClientEnd):
     """A client's end; who waits for anything waits for the wire's `change`."""
 
-    def __init__(self, core: ClientConnection, wire: Wire) -> None:
+    def __init__(self, core: ClientConnection, wire: MemoryLink) -> None:
         super().__init__(core, anyio.current_time)
         self._wire = wire
 
@@ -34,7 +34,7 @@ class Client(ClientEnd):
         """As in `Driver`."""
         self._wire.changed()
 
-    def make_room(self) -> None:
+    def wake_senders(self) -> None:
         """As in `Driver`."""
         self._wire.changed()
 
@@ -43,13 +43,13 @@ class Client(ClientEnd):
         self._wire.changed()
 
 
-class Server(End[ServerConnection], ServerDriver):
+class Server(MemoryEnd[ServerConnection], ServerDriver):
     """A server's end. Who has made the wire calls the application, with `receive` and `send`."""
 
     doing = "is at work"
     """What the application does, in words."""
 
-    def __init__(self, core: ServerConnection, wire: Wire) -> None:
+    def __init__(self, core: ServerConnection, wire: MemoryLink) -> None:
         super().__init__(core, anyio.current_time)
         self._wire = wire
 
@@ -62,7 +62,7 @@ class Server(End[ServerConnection], ServerDriver):
         """As in `Driver`."""
         self._wire.changed()
 
-    def make_room(self) -> None:
+    def wake_senders(self) -> None:
         """As in `Driver`."""
         self._wire.changed()
 
@@ -94,13 +94,13 @@ class Server(End[ServerConnection], ServerDriver):
         if not self.writable:
             await self._change("waits in send(), until the test receives")
 
-    async def give_way(self) -> None:
+    async def yield_control(self) -> None:
         """As in `ServerDriver`: every call does."""
         self.begin_turn()
 
-    def post(self, message: Prepared) -> bool:
+    def send_nowait(self, message: PreparedMessage) -> bool:
         """As in `ServerDriver`."""
-        posted = super().post(message)
+        posted = super().send_nowait(message)
         self._wire.carry()
         return posted
 
@@ -124,7 +124,7 @@ class Server(End[ServerConnection], ServerDriver):
             del self.doing
 
 
-class Wire:
+class MemoryLink:
     """A client and a server. After any input to either core call `carry`; to wait for anything at all, `change`."""
 
     def __init__(self, client: ClientConnection, server: ServerConnection) -> None:
@@ -134,7 +134,7 @@ class Wire:
         self._patience: anyio.CancelScope | None = None
         self.client_end = Client(client, self)
         self.server_end = Server(server, self)
-        self._ends: tuple[End[Any], End[Any]] = self.client_end, self.server_end
+        self._ends: tuple[MemoryEnd[Any], MemoryEnd[Any]] = self.client_end, self.server_end
         for end, other in (self._ends, self._ends[::-1]):
             end.join(other)
         for end in self._ends:
@@ -145,7 +145,7 @@ class Wire:
         moved = True
         while moved:
             for end in self._ends:
-                end.settle()
+                end.sync()
             moved = False
             for end in self._ends:
                 moved |= end.take_bytes() or end.take_end() or end.hear_of_reset()

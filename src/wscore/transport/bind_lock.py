@@ -15,10 +15,10 @@ import sys
 if sys.platform != "win32":  # which has no such locks, and whose Python has no unix sockets
     import fcntl
 
-__all__ = ["Claim", "is_claimed"]
+__all__ = ["BindLock", "is_bind_locked"]
 
 
-def is_claimed(path: str) -> bool:
+def is_bind_locked(path: str) -> bool:
     """Tell whether a server that starts has bound the path. OSError where that cannot be known."""
     try:
         file = os.open(_beside(path), os.O_RDONLY)
@@ -30,7 +30,7 @@ def is_claimed(path: str) -> bool:
         os.close(file)
 
 
-class Claim:
+class BindLock:
     """A claim on a path that this process has bound. Raises OSError where no file can be beside it."""
 
     def __init__(self, path: str) -> None:

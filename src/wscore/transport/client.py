@@ -1,7 +1,6 @@
-"""An open connection of a client's, as a user's tasks see it, on whatever event loop.
+"""A client's open connection as its users see it, on any event loop.
 
-Not part of the core, since it waits; but it waits for nothing by itself: a `Link` does, which each transport makes in
-its library's own way.
+It is not part of the core, since it waits. How to wait is left to each transport's subclass of `AsyncClientDriver`.
 """
 
 from __future__ import annotations
@@ -9,20 +8,20 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from typing import Final
 
-from .._core.driver.client import ClientDriver
 from .._core.close import NORMAL
+from .._core.driver.client import ClientDriver
 from .._core.errors import ConnectionClosed
 from .._core.http.server_handshake import Response
 from .._core.http.uri import URI
 
-__all__ = ["Data", "Link", "WebSocket"]
+__all__ = ["AsyncClientDriver", "Data", "WebSocket"]
 
 Data = str | bytes | bytearray | memoryview
 
 _WHOLE: Final = (str, bytes, bytearray, memoryview)
 
 
-class Link(ClientDriver):
+class AsyncClientDriver(ClientDriver):
     """A `ClientDriver` whose transport can wait. Every wait may end early: look again."""
 
     __slots__ = ()
@@ -35,14 +34,14 @@ class Link(ClientDriver):
 
     async def catch_up(self) -> None:
         """Have parsed what a connection that is gone left behind, turn by turn."""
-        while self.work_is_left():
-            await self.give_way()
+        while self.drain_pending_work():
+            await self.yield_control()
 
     wait_for_message: Callable[[], Awaitable[None]]
     """Wait for `wake`."""
 
     def wait_for_room(self) -> Awaitable[None]:
-        """Wait for `make_room`."""
+        """Wait for `wake_senders`."""
         raise NotImplementedError
 
     def wait_for_change(self) -> Awaitable[None]:
@@ -65,7 +64,7 @@ class WebSocket:
 
     __slots__ = ("_core", "_link", "_streaming")
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: AsyncClientDriver) -> None:
         self._core = link.core
         self._link = link
         self._streaming = False  # a message is being sent in fragments: others wait
@@ -129,7 +128,7 @@ class WebSocket:
         payload = self._core.ping(payload, now=link.time())
         link.pongs[payload] = None
         try:
-            link.settle()
+            link.sync()
             while (seconds := link.pong(payload)) is None:
                 await link.wait_for_change()
         finally:
@@ -143,7 +142,7 @@ class WebSocket:
         """
         link = self._link
         self._core.close(code, reason, now=link.time())
-        link.settle()
+        link.sync()
         await link.ended()
 
     async def _turn_to_send(self) -> None:
@@ -166,7 +165,7 @@ class WebSocket:
         link = self._link
         while not link.writable:
             await link.wait_for_room()
-        self._core.expect_delivery()
+        self._core.check_delivery()
 
     async def _send_fragments(self, message: AsyncIterable[Data]) -> None:
         core, link = self._core, self._link
@@ -177,7 +176,7 @@ class WebSocket:
                 await link.checkpoint_if_due()  # an iterable may always have more
                 core.send_fragment(fragment, final=False, now=link.time())
                 last = "" if isinstance(fragment, str) else b""
-                link.settle()
+                link.sync()
                 link.flush()
                 await self._delivery()
             if last is not None:
@@ -185,7 +184,7 @@ class WebSocket:
         finally:
             self._streaming = False
             core.abandon_message(now=link.time())  # nothing to do where it is whole
-            link.settle()
+            link.sync()
             link.tell()
 
     # -- what it tells of itself

@@ -20,16 +20,16 @@ from .._core.backoff import Backoff
 from .._core.client import ClientConnection
 from .._core.config import Config
 from .._core.errors import HandshakeFailed, HandshakeTimeout
-from .._core.loss import about_certificate, told
 from .._core.http.proxy import Proxy, ProxyHandshake, parse_proxy
-from .proxy_environment import proxy_of_environment
-from .tunnel import Step, Tunnel
 from .._core.http.uri import parse_uri
-from .waiting import Waiting
+from .._core.loss import describe_loss, is_certificate_error
 from .._logs import logger
+from .proxy_environment import proxy_of_environment
 from .tls import TLS
+from .tunnel import Step, Tunnel
+from .waiting import EventLoop
 
-__all__ = ["ATTEMPT_DELAY", "Call", "Destination", "Pauses", "Reconnecting", "in_turn"]
+__all__ = ["ATTEMPT_DELAY", "BaseReconnector", "ConnectOptions", "Destination", "RetryPolicy", "interleave_addresses"]
 
 log = logger("wscore.client")
 
@@ -37,7 +37,7 @@ ATTEMPT_DELAY: Final = 0.25
 """Seconds until the next address is tried beside those that have not answered (RFC 8305 5)."""
 
 
-def in_turn(infos: Iterable[tuple[Any, Any, Any, Any, Any]]) -> list[tuple[Any, Any, Any, Any, Any]]:
+def interleave_addresses(infos: Iterable[tuple[Any, Any, Any, Any, Any]]) -> list[tuple[Any, Any, Any, Any, Any]]:
     """Put what `getaddrinfo` gave in the order of attempts: families take turns, in its own order (RFC 8305 4)."""
     infos = list(dict.fromkeys(infos))
     first = [info for info in infos if info[0] == infos[0][0]]
@@ -103,7 +103,9 @@ class Destination:
                 try:
                     context.wrap_bio(ssl_module.MemoryBIO(), ssl_module.MemoryBIO(), server_hostname=name)
                 except (ValueError, TypeError, OSError) as error:  # from IDNA, for a null byte, a server's context
-                    raise HandshakeFailed(str(self.uri), f"TLS cannot ask for {name!r}: {told(error)}") from error
+                    raise HandshakeFailed(
+                        str(self.uri), f"TLS cannot ask for {name!r}: {describe_loss(error)}"
+                    ) from error
 
     def address(self) -> list[tuple[Any, Any, Any, Any, Any]]:
         """Give what `getaddrinfo` would, where the host is an address; of a name nothing, since that takes time."""
@@ -140,7 +142,7 @@ class Destination:
             cause = several[0]
         why = " ".join(str(cause).split()) or type(cause).__name__
         # A name that is none, and a certificate that is not good, will not get better. A UnicodeError is a ValueError.
-        lasting = isinstance(cause, ValueError) or about_certificate(cause)
+        lasting = isinstance(cause, ValueError) or is_certificate_error(cause)
         return HandshakeFailed(address, why, temporary=not lasting)
 
 
@@ -149,7 +151,7 @@ def _tls_name(host: str) -> str:
     return host.removesuffix(".").partition("%")[0]
 
 
-class Pauses:
+class RetryPolicy:
     """How long to wait between connections to the same server, and whether to go on at all; it says so in the log."""
 
     def __init__(self, to: Destination, backoff: Backoff | None) -> None:
@@ -166,7 +168,7 @@ class Pauses:
         """Take note of an attempt that failed. Raises `error` where another would fail as well."""
         if not error.temporary:
             raise error
-        self.next = self._backoff.failed()
+        self.next = self._backoff.after_failure()
         # A log that keeps the error would keep its traceback, and so whoever connects.
         log.info("%s; connecting again in %.1f s", str(error), self.next)
 
@@ -177,21 +179,21 @@ class Pauses:
     def ended(self, now: float) -> None:
         """Take note of its end."""
         lasted = now - self._opened_at
-        self.next = self._backoff.ended(lasted)
+        self.next = self._backoff.after_connection(lasted)
         log.info("the connection to %s ended after %.1f s; connecting again in %.1f s", self._uri, lasted, self.next)
 
 
 _W = TypeVar("_W")
 
 
-class Reconnecting(abc.ABC, AsyncIterator[_W]):
+class BaseReconnector(abc.ABC, AsyncIterator[_W]):
     """Connections to one server: each is closed, if it is not yet, when the next is asked for.
 
     Nobody tells an iterator that its loop was left; so it closes the last one in the background when it is forgotten,
     or at `aclose`, which waits for that (`contextlib.aclosing`). A transport says how to open, close and leave one.
     """
 
-    def __init__(self, pauses: Pauses, waiting: Waiting) -> None:
+    def __init__(self, pauses: RetryPolicy, waiting: EventLoop) -> None:
         self._pauses = pauses
         self._waiting = waiting
         self._is_open = False
@@ -237,7 +239,7 @@ class Reconnecting(abc.ABC, AsyncIterator[_W]):
         """Close it in the background, from any thread, whether or not the loop still runs."""
 
 
-class Call:
+class ConnectOptions:
     """What both `connect`s take.
 
     `ssl` and `server_hostname` are for `wss://`, whose default is the system's certificates and the URI's host. `sock`

@@ -11,11 +11,11 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
+from .._core.asgi.failures import is_interrupt
+from .._core.asgi.lifespan import Lifespan, LifespanMode, LifespanPhase
 from .._core.asgi.messages import Application
 from .._core.errors import StartupFailed
-from .._core.asgi.failures import interrupts
-from .._core.asgi.lifespan import Lifespan, LifespanMode, LifespanPhase
-from .waiting import News, Waiting
+from .waiting import EventLoop, Notifier
 
 __all__ = ["LifespanTask"]
 
@@ -24,13 +24,13 @@ _LEVELS: Final = {"debug": logging.DEBUG, "warning": logging.WARNING, "error": l
 
 
 class LifespanTask:
-    """The application's lifespan. `news` tells whoever waits that it has come further."""
+    """The application's lifespan. `notifier` tells whoever waits that it has come further."""
 
-    def __init__(self, app: Application, mode: LifespanMode, waiting: Waiting, news: News) -> None:
+    def __init__(self, app: Application, mode: LifespanMode, waiting: EventLoop, notifier: Notifier) -> None:
         self._app = app
         self._lifespan = Lifespan(mode)
         self._waiting = waiting
-        self._news = news
+        self._notifier = notifier
 
     @property
     def state(self) -> dict[str, Any]:
@@ -49,7 +49,7 @@ class LifespanTask:
             lifespan.begin_startup(self._waiting.now(), timeout)
             spawn(self._run)
             while lifespan.phase is LifespanPhase.STARTING:
-                await self._news.wait(lifespan.next_timeout())
+                await self._notifier.wait(lifespan.next_timeout())
                 lifespan.handle_timeout(self._waiting.now())
                 self._log()
         if lifespan.phase is LifespanPhase.FAILED:
@@ -58,7 +58,7 @@ class LifespanTask:
     def begin_shutdown(self) -> None:
         """Ask the application to shut down; `over` says when it has."""
         self._lifespan.begin_shutdown()
-        self._news.tell()
+        self._notifier.tell()
 
     def give_up(self) -> None:
         """Say that it takes too long."""
@@ -75,7 +75,7 @@ class LifespanTask:
             else:
                 lifespan.application_not_awaitable(answer)
         except BaseException as error:
-            if interrupts(error):
+            if is_interrupt(error):
                 raise
             if not isinstance(error, Exception) and self._waiting.cancelled():
                 lifespan.application_returned()  # by our doing; nothing more will come
@@ -83,19 +83,19 @@ class LifespanTask:
                 lifespan.application_raised(error)
         finally:
             self._log()
-            self._news.tell()
+            self._notifier.tell()
 
     async def _receive(self) -> Any:
         while (message := self._lifespan.next_message()) is None:
-            await self._news.wait()
+            await self._notifier.wait()
         return message
 
     async def _send(self, message: Mapping[str, Any]) -> None:
         self._lifespan.send(message)
         self._log()
-        self._news.tell()
+        self._notifier.tell()
 
     def _log(self) -> None:
-        reports, self._lifespan.reports = self._lifespan.reports, []
-        for report in reports:
+        log_entries, self._lifespan.log_entries = self._lifespan.log_entries, []
+        for report in log_entries:
             _log.log(_LEVELS[report.severity], "lifespan: %s", report.text, exc_info=report.error)

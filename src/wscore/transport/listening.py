@@ -14,8 +14,8 @@ import stat
 from collections.abc import Iterable
 from typing import Any, Self
 
-from .bind_lock import Claim, is_claimed
-from .sockets import set_up
+from .bind_lock import BindLock, is_bind_locked
+from .sockets import configure_socket
 
 __all__ = ["Listeners"]
 
@@ -26,10 +26,10 @@ class Listeners:
     def __init__(self, sockets: Iterable[socket.socket] = ()) -> None:
         self.sockets = list(sockets)
         self._path: tuple[str, int] | None = None  # of our unix socket, with its inode
-        self._claim: Claim | None = None  # on that path
+        self._claim: BindLock | None = None  # on that path
         for each in self.sockets:
             each.setblocking(False)
-            set_up(each)
+            configure_socket(each)
 
     @classmethod
     def tcp(cls, infos: Iterable[tuple[Any, Any, Any, Any, Any]]) -> Self:
@@ -55,7 +55,7 @@ class Listeners:
             listeners._bind(socket.AF_UNIX, path)
             listeners._path = (path, os.stat(path).st_ino)
             with contextlib.suppress(OSError):  # no reason not to serve
-                listeners._claim = Claim(path)
+                listeners._claim = BindLock(path)
         except BaseException:
             listeners.close()
             raise
@@ -95,7 +95,7 @@ class Listeners:
         bound = socket.socket(family, socket.SOCK_STREAM)
         self.sockets.append(bound)
         bound.setblocking(False)
-        set_up(bound)
+        configure_socket(bound)
         if family != socket.AF_UNIX:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
@@ -118,7 +118,7 @@ def _remove_dead_socket(path: str) -> None:
         try:
             probe.connect(path)
         except ConnectionRefusedError:
-            if not is_claimed(path):
+            if not is_bind_locked(path):
                 os.unlink(path)
                 return
         except BlockingIOError:

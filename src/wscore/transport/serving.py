@@ -14,18 +14,18 @@ import ssl as ssl_module
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from .._core.admission import out_of_resources
-from .._core.asgi.messages import Application
-from .._core.config import Config
+from .._core.admission import is_resource_exhaustion
 from .._core.asgi.interface import as_asgi3
 from .._core.asgi.lifespan import LifespanMode
-from .lifespan_task import LifespanTask
-from .._core.shutdown import Shutdown, ShutdownAct
-from .waiting import Event, News, Waiting
-from .listening import Listeners
+from .._core.asgi.messages import Application
+from .._core.config import Config
+from .._core.shutdown import Shutdown, ShutdownAction
 from .allocator import keep_freed_memory
+from .lifespan_task import LifespanTask
+from .listening import Listeners
+from .waiting import Event, EventLoop, Notifier
 
-__all__ = ["Event", "Options", "Serving", "Waiting"]
+__all__ = ["BaseServer", "Event", "EventLoop", "ServerOptions"]
 
 _log = logging.getLogger("wscore.error")
 
@@ -33,7 +33,7 @@ _MODES: Final = ("auto", "on", "off")
 
 
 @dataclasses.dataclass(slots=True)
-class Options:
+class ServerOptions:
     """What both `serve`s take.
 
     A server listens on `host` and `port` (None: all interfaces; 0: a free port), or on the unix socket `uds`, or on
@@ -69,7 +69,7 @@ class Options:
         return Listeners.tcp(await getaddrinfo(self.host or None, self.port, type=socket.SOCK_STREAM, flags=flags))
 
 
-class Ending(Protocol):
+class ServedConnection(Protocol):
     """A connection, as its end sees it."""
 
     def begin_shutdown(self) -> None:
@@ -81,19 +81,19 @@ class Ending(Protocol):
         ...
 
 
-_C = TypeVar("_C", bound=Ending)
+_C = TypeVar("_C", bound=ServedConnection)
 
 
-class Serving(abc.ABC, Generic[_C]):
+class BaseServer(abc.ABC, Generic[_C]):
     """A server on any event loop. A transport adds how it accepts, and how it ends what does not end itself."""
 
-    def __init__(self, options: Options, waiting: Waiting) -> None:
+    def __init__(self, options: ServerOptions, waiting: EventLoop) -> None:
         self._options = options
         self._config = options.config or Config()
         self._waiting = waiting
-        self._news = News(waiting)
+        self._notifier = Notifier(waiting)
         self._listeners = Listeners()
-        self._lifespan = LifespanTask(options.app, options.lifespan, waiting, self._news)
+        self._lifespan = LifespanTask(options.app, options.lifespan, waiting, self._notifier)
         self._shutdown = Shutdown(self._config)
         self._connections: set[_C] = set()
         self._accepted: set[socket.socket] = set()  # those on their way to a connection among them
@@ -137,7 +137,7 @@ class Serving(abc.ABC, Generic[_C]):
             except BlockingIOError:
                 break
             except OSError as error:
-                if out_of_resources(error):
+                if is_resource_exhaustion(error):
                     _log.error("cannot accept connections: %s", error.strerror)
                     return self._config.accept_retry
                 continue  # one that has gone again
@@ -149,7 +149,7 @@ class Serving(abc.ABC, Generic[_C]):
         """Take the news that a socket that was accepted is closed, and its application has ended."""
         self._accepted.discard(sock)
         if not self._accepted:
-            self._news.tell()
+            self._notifier.tell()
 
     # -- the end
 
@@ -163,7 +163,7 @@ class Serving(abc.ABC, Generic[_C]):
             if self._lifespan.over:
                 shutdown.lifespan_over()
             if not self._obey():
-                await self._news.wait(shutdown.next_timeout())
+                await self._notifier.wait(shutdown.next_timeout())
                 shutdown.handle_timeout(now())
         self._obey()
 
@@ -171,29 +171,29 @@ class Serving(abc.ABC, Generic[_C]):
         """End at once, and wake who waits for the end."""
         self._shutdown.abort()
         self._obey()
-        self._news.tell()
+        self._notifier.tell()
 
     async def _until_over(self) -> None:
         while not self._shutdown.over:
-            await self._news.wait()
+            await self._notifier.wait()
 
     def _obey(self) -> bool:
         """Do what the shutdown asks for; tell whether there was anything."""
         acts = self._shutdown.acts()
         for act in acts:
             match act:
-                case ShutdownAct.ASK:
+                case ShutdownAction.ASK:
                     self._ask()
-                case ShutdownAct.CANCEL:
+                case ShutdownAction.CANCEL:
                     for connection in list(self._connections):
                         connection.cancel()
-                case ShutdownAct.ABORT:
+                case ShutdownAction.ABORT:
                     self._cut_off()
-                case ShutdownAct.STOP_LIFESPAN:
+                case ShutdownAction.STOP_LIFESPAN:
                     self._lifespan.begin_shutdown()
-                case ShutdownAct.GIVE_UP_LIFESPAN:
+                case ShutdownAction.GIVE_UP_LIFESPAN:
                     self._lifespan.give_up()
-                case ShutdownAct.END:
+                case ShutdownAction.END:
                     self._end()
         return bool(acts)
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from .._core.asgi.messages import Peer
 
-__all__ = ["HasFileno", "peer_of", "set_up", "unacknowledged"]
+__all__ = ["HasFileno", "configure_socket", "peer_of", "unacknowledged_bytes"]
 
 
 class HasFileno(Protocol):
@@ -24,7 +24,7 @@ class HasFileno(Protocol):
         ...
 
 
-def set_up(sock: HasFileno) -> None:
+def configure_socket(sock: HasFileno) -> None:
     """Let a TCP socket send at once, and ask by itself whether a silent peer is still there; leave others alone.
 
     Without TCP_NODELAY a small message waits until the peer's system has acknowledged the one before it (RFC 896), and
@@ -41,7 +41,7 @@ if sys.platform == "linux":
     import fcntl
     import termios
 
-    def unacknowledged(sock: HasFileno) -> int:
+    def unacknowledged_bytes(sock: HasFileno) -> int:
         """Count the bytes that were given to the system and that the peer's has not taken yet (tcp(7), SIOCOUTQ).
 
         0 where the system does not tell, and for a socket that is closed.
@@ -53,7 +53,7 @@ if sys.platform == "linux":
 
 else:
 
-    def unacknowledged(sock: HasFileno) -> int:
+    def unacknowledged_bytes(sock: HasFileno) -> int:
         """Count the bytes that were given to the system and that the peer's has not taken yet: 0, it does not tell."""
         del sock
         return 0

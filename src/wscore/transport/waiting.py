@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-__all__ = ["Event", "News", "Waiting"]
+__all__ = ["Event", "EventLoop", "Notifier"]
 
 
 class Event(Protocol):
@@ -19,7 +19,7 @@ class Event(Protocol):
         ...
 
 
-class Waiting(Protocol):
+class EventLoop(Protocol):
     """An event loop's library, as a transport gives it."""
 
     def now(self) -> float:
@@ -43,10 +43,10 @@ class Waiting(Protocol):
         ...
 
 
-class News:
+class Notifier:
     """Something has changed: whoever waits looks again, however many they are."""
 
-    def __init__(self, waiting: Waiting) -> None:
+    def __init__(self, waiting: EventLoop) -> None:
         self._waiting = waiting
         self._event = waiting.event()
 

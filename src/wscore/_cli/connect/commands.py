@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-__all__ = ["HELP", "CloseIt", "Help", "PingIt", "Say", "Typed", "Wrong", "read"]
+__all__ = ["HELP", "Command", "Help", "InvalidLine", "SendClose", "SendMessage", "SendPing", "read"]
 
 HELP: Final = """\
 TEXT              send a text message
@@ -15,19 +15,19 @@ TEXT              send a text message
 /help             this"""
 
 
-class Say(NamedTuple):
+class SendMessage(NamedTuple):
     """Send a message."""
 
     message: str | bytes
 
 
-class PingIt(NamedTuple):
+class SendPing(NamedTuple):
     """Send a ping; None: with a payload of wscore's own."""
 
     payload: bytes | None
 
 
-class CloseIt(NamedTuple):
+class SendClose(NamedTuple):
     """Close the connection."""
 
     code: int = 1000
@@ -38,38 +38,38 @@ class Help(NamedTuple):
     """Tell what can be typed."""
 
 
-class Wrong(NamedTuple):
+class InvalidLine(NamedTuple):
     """Tell what was expected."""
 
     why: str
 
 
-Typed = Say | PingIt | CloseIt | Help | Wrong
+Command = SendMessage | SendPing | SendClose | Help | InvalidLine
 
 
-def read(line: str) -> Typed:
+def read(line: str) -> Command:
     """Read a line, without its end."""
     if not line.startswith("/"):
-        return Say(line)
+        return SendMessage(line)
     if line.startswith("//"):
-        return Say(line[1:])
+        return SendMessage(line[1:])
     command, _, rest = line[1:].partition(" ")
     match command:
         case "binary":
             try:
-                return Say(bytes.fromhex(rest))
+                return SendMessage(bytes.fromhex(rest))
             except ValueError:
-                return Wrong("/binary takes hexadecimal digits, two for a byte: /binary 00 ff")
+                return InvalidLine("/binary takes hexadecimal digits, two for a byte: /binary 00 ff")
         case "ping":
-            return PingIt(rest.encode(errors="surrogateescape") or None)
+            return SendPing(rest.encode(errors="surrogateescape") or None)
         case "close":
             code, _, reason = rest.strip().partition(" ")
             if not code:
-                return CloseIt()
+                return SendClose()
             if not (code.isascii() and code.isdecimal()):
-                return Wrong("/close takes a code and then a reason: /close 4000 bye")
-            return CloseIt(int(code[:9]), reason)
+                return InvalidLine("/close takes a code and then a reason: /close 4000 bye")
+            return SendClose(int(code[:9]), reason)
         case "help":
             return Help()
         case _:
-            return Wrong(f"there is no /{command}: /help tells what there is, //{command} sends it as text")
+            return InvalidLine(f"there is no /{command}: /help tells what there is, //{command} sends it as text")

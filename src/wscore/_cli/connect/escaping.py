@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["spelled_out"]
+__all__ = ["escape_controls"]
 
 # A server may not move the cursor, ring the bell or rename the window of who looks at its messages (C0, DEL, C1), begin
 # a line, or turn the order of what stands in one (Unicode's bidirectional controls, and the separators of lines).
@@ -16,6 +16,6 @@ _SPELLED: Final = {code: f"\\x{code:02x}" for code in _CONTROLS if code not in (
 _SPELLED_WITH_LINES: Final = {10: "\\n", **_SPELLED}
 
 
-def spelled_out(text: str, *, lines: bool = False) -> str:
+def escape_controls(text: str, *, lines: bool = False) -> str:
     """Give a text whose control characters are spelled out, tabs apart; with `lines` line feeds stay as well."""
     return text.translate(_SPELLED if lines else _SPELLED_WITH_LINES)

@@ -26,17 +26,17 @@ from wscore import (
 )
 
 from ..failure import WRONG_USAGE, Failure, one_line
-from .escaping import spelled_out
+from .commands import HELP, Command, Help, InvalidLine, SendClose, SendMessage, SendPing, read
+from .escaping import escape_controls
 from .terminal import Terminal, shown
-from .commands import HELP, CloseIt, Help, PingIt, Say, Typed, Wrong, read
 
-__all__ = ["Call", "tls_context"]
+__all__ = ["ConnectCommand", "tls_context"]
 
 _SEEN: Final = 200  # characters of a refusal's body
 _AHEAD: Final = 16  # lines that are read before they are sent
 
 
-class Typist:
+class InputReader:
     """Lines on their way from the thread that reads them, no faster than they are dealt with."""
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Typist:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody asks any more
             self._call(self._lines.put_nowait, line)
 
-    async def next(self) -> Typed | None:
+    async def next(self) -> Command | None:
         """Wait for the next line, and read it."""
         line = await self._lines.get()
         self._room.release()
@@ -70,7 +70,7 @@ def tls_context(cafile: str | None, *, insecure: bool) -> ssl.SSLContext:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ConnectCommand:
     """A connection to `uri`, from its opening to its end."""
 
     uri: str
@@ -131,24 +131,24 @@ class Call:
                 print(f"connected to {ws.uri}{agreed}", file=sys.stderr)
                 if terminal.interactive:
                     print("/help tells what can be typed; Ctrl+D closes", file=sys.stderr)
-                talk = _Talk(ws, terminal, self)
-                await talk.hold()
+                session = _Session(ws, terminal, self)
+                await session.hold()
         finally:
             if ws is not None:  # whatever the reason is that it has ended for
                 reason = f" {shown(ws.close_reason)}" if ws.close_reason else ""
                 print(f"closed: {ws.close_code}{reason}", file=sys.stderr)
-        if not talk.clean:
-            raise Failure(f"the connection to {talk.address} was lost")
-        if talk.unsent:
+        if not session.clean:
+            raise Failure(f"the connection to {session.address} was lost")
+        if session.unsent:
             raise Failure(
-                f"not all that was read could be sent: {talk.unsent} {_plural(talk.unsent, 'line')} could not"
+                f"not all that was read could be sent: {session.unsent} {_plural(session.unsent, 'line')} could not"
             )
 
 
-class _Talk:
+class _Session:
     """What goes to and fro on a connection."""
 
-    def __init__(self, ws: wscore_asyncio.WebSocket, terminal: Terminal, call: Call) -> None:
+    def __init__(self, ws: wscore_asyncio.WebSocket, terminal: Terminal, call: ConnectCommand) -> None:
         self._ws = ws
         self._terminal = terminal
         self._call = call
@@ -162,10 +162,10 @@ class _Talk:
 
     async def hold(self) -> None:
         """Talk, until either end closes."""
-        typist = Typist()
-        with self._terminal.begin(typist.line, lambda: typist.line(None)):
+        lines = InputReader()
+        with self._terminal.begin(lines.line, lambda: lines.line(None)):
             listening = asyncio.create_task(self._listen())
-            typing = asyncio.create_task(self._type(typist))
+            typing = asyncio.create_task(self._type(lines))
             try:
                 await asyncio.wait((listening, typing), return_when=asyncio.FIRST_COMPLETED)
                 if typing.done():
@@ -190,16 +190,16 @@ class _Talk:
         if self._call.raw:
             text = message if isinstance(message, str) else message.hex()
             # Who looks at a terminal is not served by being robbed of it, whatever was asked for.
-            return spelled_out(text, lines=True) if sys.stdout.isatty() else text
+            return escape_controls(text, lines=True) if sys.stdout.isatty() else text
         if isinstance(message, str):
             return f"< text, {_size(len(message.encode()))}: {shown(message)}"
         return f"< binary, {_size(len(message))}: {shown(message.hex(' '))}"
 
-    async def _type(self, typist: Typist) -> None:
+    async def _type(self, lines: InputReader) -> None:
         """Do what is typed, until that ends or closes."""
-        while (typed := await typist.next()) is not None:
+        while (typed := await lines.next()) is not None:
             try:
-                if isinstance(typed, CloseIt):
+                if isinstance(typed, SendClose):
                     await self._close(typed)
                     return
                 await self._do(typed)
@@ -207,9 +207,9 @@ class _Talk:
                 self._wrong(one_line(error))
             except ConnectionClosed:
                 return
-        await self._close(CloseIt())
+        await self._close(SendClose())
 
-    async def _close(self, how: CloseIt) -> None:
+    async def _close(self, how: SendClose) -> None:
         """Close; where lines come from a pipe, once nothing has come for a while: what comes later is not heard."""
         while not self._terminal.interactive:
             self._heard.clear()
@@ -220,18 +220,18 @@ class _Talk:
                 break
         await self._ws.close(how.code, how.reason)
 
-    async def _do(self, typed: Say | PingIt | Help | Wrong) -> None:
+    async def _do(self, typed: SendMessage | SendPing | Help | InvalidLine) -> None:
         match typed:
-            case Say(message):
+            case SendMessage(message):
                 await self._ws.send(message)
-            case PingIt(payload):
+            case SendPing(payload):
                 ping = asyncio.create_task(self._ping(payload))  # the next line does not wait for the pong
                 self._pings.add(ping)
                 ping.add_done_callback(self._pings.discard)
                 await asyncio.sleep(0)  # but it goes out behind the ping
             case Help():
                 self._terminal.note(HELP)
-            case Wrong(why):
+            case InvalidLine(why):
                 self._wrong(why)
 
     async def _ping(self, payload: bytes | None) -> None:

@@ -15,7 +15,7 @@ import unicodedata
 from collections.abc import Callable, Generator
 from typing import Any, Final
 
-from .escaping import spelled_out
+from .escaping import escape_controls
 
 __all__ = ["Terminal", "shown"]
 
@@ -26,7 +26,7 @@ _SHOWN: Final = 4096  # characters of a message
 def shown(text: str) -> str:
     """Give a text as it may be shown, in one line: controls spelled out, and no more than 4,096 characters."""
     cut = "" if len(text) <= _SHOWN else f" ... and {len(text) - _SHOWN} characters more"
-    return spelled_out(text[:_SHOWN]) + cut
+    return escape_controls(text[:_SHOWN]) + cut
 
 
 def _has_cursor() -> bool:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from ...transport.listening import Listeners
 from ..failure import Failure
 
-__all__ = ["ListeningSocket", "Place", "inherited_socket", "tls_context"]
+__all__ = ["BindAddress", "ListeningSocket", "inherited_socket", "tls_context"]
 
 
 class ListeningSocket(Protocol):
@@ -30,7 +30,7 @@ class ListeningSocket(Protocol):
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class BindAddress:
     """Where to listen, as the command line names it. `uds` and `sock` exclude each other, and host and port."""
 
     host: str = "127.0.0.1"

@@ -14,13 +14,13 @@ from functools import partial
 from typing import Any, Literal
 
 from ... import Config, StartupFailed
-from ..._core.asgi.failures import told, unwrapped
+from ..._core.asgi.failures import format_message, unwrap_group
 from ..._logs import logger
-from .watchdog import SIGNALS, Deadline
 from ..failure import WRONG_USAGE, Failure
-from .binding import ListeningSocket, Place
+from .binding import BindAddress, ListeningSocket
+from .watchdog import SIGNALS, Watchdog
 
-__all__ = ["Backend", "Lifespan", "Service"]
+__all__ = ["Backend", "Lifespan", "ServerRunner"]
 
 Backend = Literal["asyncio", "trio"]
 Lifespan = Literal["auto", "on", "off"]
@@ -29,11 +29,11 @@ _log = logger("wscore.error")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
+class ServerRunner:
     """An application, where and how it is served, and what goes on around it."""
 
     app: Any
-    place: Place
+    place: BindAddress
     config: Config
     backend: Backend = "asyncio"
     loop: Literal["asyncio", "uvloop"] = "asyncio"
@@ -77,7 +77,7 @@ class Service:
         }
 
     def _explain(self, error: BaseException) -> BaseException:
-        error = unwrapped(error)
+        error = unwrap_group(error)
         if isinstance(error, StartupFailed):
             return _not_started(error)
         if isinstance(error, OSError):
@@ -85,7 +85,7 @@ class Service:
         return error
 
 
-def _run_on_asyncio(service: Service) -> None:
+def _run_on_asyncio(service: ServerRunner) -> None:
     import asyncio
 
     from wscore_asyncio import Server, serve
@@ -95,7 +95,7 @@ def _run_on_asyncio(service: Service) -> None:
         this_task = asyncio.current_task()
         assert this_task is not None  # a coroutine runs in a task
         stop = asyncio.Event()
-        deadline = Deadline(service.config, repeats_count=not service.supervised)
+        watchdog = Watchdog(service.config, repeats_count=not service.supervised)
         server: Server | None = None
         beside: asyncio.Future[None] | None = None
         aborted = False
@@ -110,7 +110,7 @@ def _run_on_asyncio(service: Service) -> None:
             if server is None:
                 this_task.cancel()  # still starting: nothing to end gracefully
             elif not stop.is_set():
-                _announce_end(deadline)
+                _announce_end(watchdog)
                 stop.set()
             else:
                 aborted = True
@@ -122,7 +122,7 @@ def _run_on_asyncio(service: Service) -> None:
 
         for number in SIGNALS:
             loop.add_signal_handler(number, on_signal, number)
-        deadline.watch_signals()
+        watchdog.watch_signals()
         try:
             async with serve(service.app, service.place.host, service.place.port, **service.options()) as server:
                 service.ready(server.sockets, partial(loop.call_soon_threadsafe, server.stop_accepting))
@@ -130,7 +130,7 @@ def _run_on_asyncio(service: Service) -> None:
                     beside = asyncio.ensure_future(asyncio.to_thread(service.beside, server.sockets))
                     beside.add_done_callback(when_done)
                 await stop.wait()
-                deadline.arm()
+                watchdog.arm()
                 await server.close()
             if beside is not None and beside.done():
                 beside.result()
@@ -152,7 +152,7 @@ def _run_on_asyncio(service: Service) -> None:
         runner.run(main())
 
 
-def _run_on_trio(service: Service) -> None:
+def _run_on_trio(service: ServerRunner) -> None:
     try:
         import trio
     except ModuleNotFoundError as error:
@@ -163,7 +163,7 @@ def _run_on_trio(service: Service) -> None:
     from wscore_trio import Server, serve
 
     async def main() -> None:
-        deadline = Deadline(service.config, repeats_count=not service.supervised)
+        watchdog = Watchdog(service.config, repeats_count=not service.supervised)
         server: Server | None = None
         closing = aborted = False
 
@@ -173,7 +173,7 @@ def _run_on_trio(service: Service) -> None:
             server.close()
 
         with trio.open_signal_receiver(*SIGNALS) as signals:
-            deadline.watch_signals()
+            watchdog.watch_signals()
             async with trio.open_nursery() as nursery:
 
                 async def watch() -> None:
@@ -182,7 +182,7 @@ def _run_on_trio(service: Service) -> None:
                         if server is None:
                             nursery.cancel_scope.cancel()  # still starting: nothing to end gracefully
                         elif not closing:
-                            _announce_end(deadline)
+                            _announce_end(watchdog)
                             close(server)
                         else:
                             aborted = True
@@ -201,7 +201,7 @@ def _run_on_trio(service: Service) -> None:
                 if service.beside is not None:
                     await trio.to_thread.run_sync(service.beside, started.sockets, abandon_on_cancel=True)
                     if not service.keep:
-                        deadline.arm()
+                        watchdog.arm()
                         close(started)
         if aborted:
             raise Failure("aborted by a second signal")
@@ -211,11 +211,11 @@ def _run_on_trio(service: Service) -> None:
 
 def _not_started(error: StartupFailed) -> Failure:
     """Say what it is about first; the traceback is the application's message (Starlette's), or of what it raised."""
-    line, _, details = told(str(error)).partition("\n")
+    line, _, details = format_message(str(error)).partition("\n")
     if error.__cause__ is not None:
         details = "".join(traceback.format_exception(error.__cause__))
     return Failure(f"the application did not start: {line or 'it gave no reason'}", details=details)
 
 
-def _announce_end(deadline: Deadline) -> None:
-    _log.info("shutting down, within %.0f s; a second signal aborts at once", deadline.seconds)
+def _announce_end(watchdog: Watchdog) -> None:
+    _log.info("shutting down, within %.0f s; a second signal aborts at once", watchdog.seconds)

@@ -26,7 +26,7 @@ from typing import Any, Final
 
 from ... import Config, Shutdown
 
-__all__ = ["SIGNALS", "Deadline"]
+__all__ = ["SIGNALS", "Watchdog"]
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -37,7 +37,7 @@ _STDERR: Final = 2
 _HEAD: Final = b"wscore: the end took too long, and is made now, by force; this is where each thread was:\n"
 
 
-class Deadline:
+class Watchdog:
     """The moment by which the process ends. Without `arm` or a signal there is none."""
 
     def __init__(self, config: Config, *, repeats_count: bool = True) -> None:

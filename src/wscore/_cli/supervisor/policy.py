@@ -11,13 +11,13 @@ from typing import NamedTuple, Protocol
 
 from ..failure import Failure
 
-__all__ = ["ABORT", "Act", "Do", "Plan", "Stage", "Verdict"]
+__all__ = ["ABORT", "Action", "Command", "Stage", "SupervisorPolicy", "Verdict"]
 
 ABORT: float = 2.0
 """Seconds that a worker has after the second signal. It gives itself one (`_deadline`)."""
 
 
-class Act(Enum):
+class Action(Enum):
     """What the supervisor is to do."""
 
     START = "start the worker"
@@ -28,10 +28,10 @@ class Act(Enum):
     RENEWED = "say that all workers were started after the last demand for new ones"
 
 
-class Do(NamedTuple):
+class Command(NamedTuple):
     """An act, and the number of the worker it concerns; 0 where it concerns them all."""
 
-    act: Act
+    act: Action
     worker: int = 0
 
 
@@ -54,7 +54,7 @@ class Verdict(Enum):
     FATAL = "ending"
 
 
-class Plan(Protocol):
+class SupervisorPolicy(Protocol):
     """Decides for a supervisor. After any input, and when `next_timeout` is reached, carry out what `acts` gives."""
 
     @property
@@ -93,7 +93,7 @@ class Plan(Protocol):
         """Take a signal: the first ends the workers gracefully, the next at once."""
         ...
 
-    def acts(self, *, now: float) -> list[Do]:
+    def acts(self, *, now: float) -> list[Command]:
         """Give what is to be done now, in order; each once."""
         ...
 

@@ -8,12 +8,12 @@ listening socket, which the supervisor keeps open. It waits for nothing; `_super
 from __future__ import annotations
 
 from ..failure import WRONG_USAGE, Failure
-from .policy import ABORT, Act, Do, Stage, Verdict
+from .policy import ABORT, Action, Command, Stage, Verdict
 
-__all__ = ["Rehearsal"]
+__all__ = ["Reloader"]
 
 
-class Rehearsal:
+class Reloader:
     """One worker at a time. `patience` is how many seconds one that was asked to end may take."""
 
     def __init__(self, *, patience: float) -> None:
@@ -25,7 +25,7 @@ class Rehearsal:
         self._stage: Stage | None = None  # None: there is no worker
         self._due: float | None = None
         self._announced = False
-        self._acts: list[Do] = []
+        self._acts: list[Command] = []
         self._start()
 
     @property
@@ -38,7 +38,7 @@ class Rehearsal:
         del number, now
         if self._stage is Stage.STARTING:
             self._stage = Stage.SERVING
-            self._acts.append(Do(Act.RENEWED if self._announced else Act.ANNOUNCE))
+            self._acts.append(Command(Action.RENEWED if self._announced else Action.ANNOUNCE))
             self._announced = True
 
     def ended(self, number: int, why: Failure, *, now: float) -> Verdict:
@@ -75,11 +75,11 @@ class Rehearsal:
         if self._stage in (Stage.STARTING, Stage.SERVING):
             self._ask_to_end(now + self._patience)
 
-    def acts(self, *, now: float) -> list[Do]:
+    def acts(self, *, now: float) -> list[Command]:
         """Give what is to be done now, in order; each once."""
         if self._due is not None and self._due <= now:
             self._due = None
-            self._acts.append(Do(Act.KILL, self._number))
+            self._acts.append(Command(Action.KILL, self._number))
         acts, self._acts = self._acts, []
         return acts
 
@@ -90,9 +90,9 @@ class Rehearsal:
     def _start(self) -> None:
         self._number += 1
         self._stage = Stage.STARTING
-        self._acts.append(Do(Act.START, self._number))
+        self._acts.append(Command(Action.START, self._number))
 
     def _ask_to_end(self, last: float) -> None:
         self._stage = Stage.ENDING
         self._due = last
-        self._acts.append(Do(Act.END, self._number))
+        self._acts.append(Command(Action.END, self._number))

@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Final
 
 from ..._logs import logger
-from ..run.watchdog import SIGNALS
 from ..failure import Failure
-from .policy import Act, Do, Plan, Verdict
-from .worker import DETAILS, FAILED, RETIRE, SERVES, Inheritance, nothing
+from ..run.watchdog import SIGNALS
+from .policy import Action, Command, SupervisorPolicy, Verdict
+from .worker import DETAILS, FAILED, RETIRE, SERVES, InheritedSockets, ignore_signal
 
 __all__ = ["Supervisor"]
 
@@ -40,7 +40,7 @@ class _Process:
         self.line, theirs = socket.socketpair()
         try:
             with theirs:
-                inheritance = Inheritance(theirs.fileno(), sockets)
+                inheritance = InheritedSockets(theirs.fileno(), sockets)
                 self.popen = subprocess.Popen(
                     [*command, "--worker", str(inheritance)],
                     stdin=subprocess.DEVNULL,
@@ -88,7 +88,12 @@ class Supervisor:
     """Runs `command` as often as `plan` says, with `sockets` to listen on; `announce` says once that all serve."""
 
     def __init__(
-        self, command: Sequence[str], sockets: Sequence[socket.socket], plan: Plan, *, announce: Callable[[], None]
+        self,
+        command: Sequence[str],
+        sockets: Sequence[socket.socket],
+        plan: SupervisorPolicy,
+        *,
+        announce: Callable[[], None],
     ) -> None:
         # Without the folder it is started in on the path, as the installed script is: its files may be named like the
         # standard library's. Unless it is the folder that wscore is in.
@@ -142,26 +147,26 @@ class Supervisor:
 
     # -- what the plan says
 
-    def _do(self, do: Do) -> None:
+    def _do(self, do: Command) -> None:
         match do.act:
-            case Act.START:
+            case Action.START:
                 self._start(do.worker)
-            case Act.ANNOUNCE:
+            case Action.ANNOUNCE:
                 self._announce()
-            case Act.RENEWED:
+            case Action.RENEWED:
                 _log.info("the code as it is now is served")
             case _ if do.worker not in self._workers:
                 pass  # it could not be started
-            case Act.RETIRE:
+            case Action.RETIRE:
                 process = self._workers[do.worker]
                 _log.info("worker %d retires", process.popen.pid)
                 self._tell(process, RETIRE)
-            case Act.END:
+            case Action.END:
                 process = self._workers[do.worker]
                 # Another signal the second time: two of a kind may arrive as one.
                 process.popen.send_signal(signal.SIGINT if process.signalled else signal.SIGTERM)
                 process.signalled = True
-            case Act.KILL:
+            case Action.KILL:
                 process = self._workers[do.worker]
                 _log.error("worker %d does not end: it is killed", process.popen.pid)
                 process.popen.kill()
@@ -240,7 +245,7 @@ class Supervisor:
         numbers = (*SIGNALS, signal.SIGHUP, signal.SIGCHLD)
         # The system's hangup is the same signal as the request for new workers. nohup has it ignored, to go on.
         self._ends_with_terminal = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN and _has_terminal()
-        before = {number: signal.signal(number, nothing) for number in numbers}
+        before = {number: signal.signal(number, ignore_signal) for number in numbers}
         fd_before = signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
         self._selector.register(self._woken, selectors.EVENT_READ)
         try:

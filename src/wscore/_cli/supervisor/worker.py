@@ -17,7 +17,7 @@ from typing import Final
 
 from ..failure import Failure
 
-__all__ = ["DETAILS", "FAILED", "RETIRE", "SERVES", "Inheritance", "Line", "nothing"]
+__all__ = ["DETAILS", "FAILED", "RETIRE", "SERVES", "ControlChannel", "InheritedSockets", "ignore_signal"]
 
 SERVES: Final = b"serves"
 DETAILS: Final = b"details"
@@ -25,7 +25,7 @@ FAILED: Final = b"failed"
 RETIRE: Final = b"retire"
 
 
-class Inheritance:
+class InheritedSockets:
     """The descriptors that a supervisor hands to a worker, and their form on the command line: LINE:SOCKET,SOCKET."""
 
     def __init__(self, line: int, sockets: Sequence[int]) -> None:
@@ -34,7 +34,7 @@ class Inheritance:
         self.sockets = tuple(sockets)
 
     @classmethod
-    def parse(cls, text: str) -> Inheritance:
+    def parse(cls, text: str) -> InheritedSockets:
         """Read the form that `str` gives. Raises ValueError."""
         line, _, sockets = text.partition(":")
         return cls(int(line), [int(each) for each in sockets.split(",")])
@@ -49,7 +49,7 @@ class Inheritance:
         return [socket.socket(fileno=each) for each in self.sockets]
 
 
-class Line:
+class ControlChannel:
     """The worker's end. Once it is open, the process gets SIGTERM when the supervisor is gone."""
 
     def __init__(self, fd: int) -> None:
@@ -58,7 +58,7 @@ class Line:
         self._socket = socket.socket(fileno=fd)
         self._retire: Callable[[], object] | None = None
         # A hangup is the supervisor's affair. Not ignored, which the application's own children would inherit.
-        signal.signal(signal.SIGHUP, nothing)
+        signal.signal(signal.SIGHUP, ignore_signal)
         threading.Thread(target=self._listen, name="wscore-supervisor", daemon=True).start()
 
     def serves(self, stop_accepting: Callable[[], object]) -> None:
@@ -94,6 +94,6 @@ class Line:
         signal.pthread_kill(main, signal.SIGTERM)
 
 
-def nothing(number: int, frame: FrameType | None) -> None:
+def ignore_signal(number: int, frame: FrameType | None) -> None:
     """Handle a signal by waking up, if anything."""
     del number, frame

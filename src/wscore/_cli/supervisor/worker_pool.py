@@ -9,9 +9,9 @@ import dataclasses
 from typing import Final
 
 from ..failure import Failure
-from .policy import ABORT, Act, Do, Stage, Verdict
+from .policy import ABORT, Action, Command, Stage, Verdict
 
-__all__ = ["FIRST_DELAY", "LONGEST_DELAY", "SETTLING", "STEADY", "TRIES", "Crew"]
+__all__ = ["FIRST_DELAY", "LONGEST_DELAY", "SETTLING", "STEADY", "TRIES", "WorkerPool"]
 
 STEADY: Final = 10.0
 """Seconds of service after which the end of a worker says nothing about the next one."""
@@ -37,7 +37,7 @@ class _Worker:
 
 
 @dataclasses.dataclass(slots=True)
-class _Place:
+class _WorkerSlot:
     """One of the workers that there should be, whichever process that is at the time."""
 
     start_at: float | None
@@ -46,7 +46,7 @@ class _Place:
     failed_starts: int = 0
 
 
-class Crew:
+class WorkerPool:
     """So many workers. `patience` is how many seconds one that was asked to end may take."""
 
     def __init__(self, size: int, *, patience: float, now: float) -> None:
@@ -54,12 +54,12 @@ class Crew:
         self.aborted = False
         self.failure: Failure | None = None
         self._patience = patience
-        self._places = [_Place(start_at=now) for _ in range(size)]
+        self._places = [_WorkerSlot(start_at=now) for _ in range(size)]
         self._workers: dict[int, _Worker] = {}
         self._next_number = 1
         self._announced = False
         self._renew_below = 0  # workers with smaller numbers run code that is to be replaced
-        self._acts: list[Do] = []
+        self._acts: list[Command] = []
 
     @property
     def over(self) -> bool:
@@ -76,10 +76,10 @@ class Crew:
         for other in self._of(worker.place, Stage.SERVING):
             if other is not worker:
                 other.stage, other.due = Stage.RETIRING, now + SETTLING
-                self._acts.append(Do(Act.RETIRE, other.number))
+                self._acts.append(Command(Action.RETIRE, other.number))
         if not self._announced and all(self._of(place, Stage.SERVING) for place in range(len(self._places))):
             self._announced = True
-            self._acts.append(Do(Act.ANNOUNCE))
+            self._acts.append(Command(Action.ANNOUNCE))
 
     def ended(self, number: int, why: Failure, *, now: float) -> Verdict:
         """Take the news that a worker's process is gone, and say what that means."""
@@ -121,7 +121,7 @@ class Crew:
         else:
             self._begin_end(now)
 
-    def acts(self, *, now: float) -> list[Do]:
+    def acts(self, *, now: float) -> list[Command]:
         """Give what is to be done now, in order; each once."""
         for worker in self._workers.values():
             if worker.due is not None and worker.due <= now:
@@ -129,7 +129,7 @@ class Crew:
                     self._ask_to_end(worker, now + self._patience)
                 else:
                     worker.due = None
-                    self._acts.append(Do(Act.KILL, worker.number))
+                    self._acts.append(Command(Action.KILL, worker.number))
         for index, place in enumerate(self._places):
             if place.start_at is not None and place.start_at <= now:
                 place.start_at = None
@@ -154,13 +154,13 @@ class Crew:
             self._start(min(old, key=lambda worker: worker.number).place)
         elif len(self._workers) == len(self._places):
             self._renew_below = 0
-            self._acts.append(Do(Act.RENEWED))
+            self._acts.append(Command(Action.RENEWED))
 
     def _start(self, place: int) -> None:
         number = self._next_number
         self._next_number += 1
         self._workers[number] = _Worker(number, place)
-        self._acts.append(Do(Act.START, number))
+        self._acts.append(Command(Action.START, number))
 
     def _give_up(self, why: Failure, now: float) -> None:
         self.failure = why
@@ -178,7 +178,7 @@ class Crew:
     def _ask_to_end(self, worker: _Worker, last: float) -> None:
         worker.stage = Stage.ENDING
         worker.due = last
-        self._acts.append(Do(Act.END, worker.number))
+        self._acts.append(Command(Action.END, worker.number))
 
     def _of(self, place: int, *stages: Stage) -> list[_Worker]:
         return [worker for worker in self._workers.values() if worker.place == place and worker.stage in stages]

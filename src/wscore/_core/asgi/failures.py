@@ -11,11 +11,19 @@ from typing import Any, Literal, cast
 
 from ..errors import caused_by_disconnect
 
-__all__ = ["Report", "headline", "interrupts", "named", "told", "unwrapped", "why_logged"]
+__all__ = [
+    "LogEntry",
+    "exception_line",
+    "failure_log_entry",
+    "format_message",
+    "headline",
+    "is_interrupt",
+    "unwrap_group",
+]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Report:
+class LogEntry:
     """Something for the log. `error` is an exception whose traceback belongs to it."""
 
     severity: Literal["debug", "warning", "error"]
@@ -23,9 +31,9 @@ class Report:
     error: BaseException | None = None
 
 
-def why_logged(
+def failure_log_entry(
     error: BaseException | None, *, answered: bool, cancelled: type[BaseException] | None = None
-) -> Report | None:
+) -> LogEntry | None:
     """Say what the log tells of a connection's application that has ended; None: nothing.
 
     `error` is what it raised, None where it returned. `answered`: it has accepted or refused, or there was nobody left
@@ -39,16 +47,18 @@ def why_logged(
     if error is None:
         if answered:
             return None
-        return Report(
+        return LogEntry(
             "error", "the application returned before it sent websocket.accept or websocket.close: the client gets 500"
         )
     if caused_by_disconnect(error):
         return None
-    error = unwrapped(error)
+    error = unwrap_group(error)
     if isinstance(error, Exception):
-        return Report("error", "the application failed", error)
+        return LogEntry("error", "the application failed", error)
     # Each of these would end a whole program, or a task that is not the application's.
-    return Report("error", f"the application failed: it raised {type(error).__name__}, which ends nothing else", error)
+    return LogEntry(
+        "error", f"the application failed: it raised {type(error).__name__}, which ends nothing else", error
+    )
 
 
 def _without(error: BaseException, kind: type[BaseException]) -> BaseException | None:
@@ -58,29 +68,29 @@ def _without(error: BaseException, kind: type[BaseException]) -> BaseException |
     return None if isinstance(error, kind) else error
 
 
-def interrupts(error: BaseException) -> bool:
+def is_interrupt(error: BaseException) -> bool:
     """Tell whether `error` is, or in a group holds, a KeyboardInterrupt: that passes whoever contains failures."""
     group: Any = error
     if isinstance(error, BaseExceptionGroup):
-        return any(map(interrupts, group.exceptions))
+        return any(map(is_interrupt, group.exceptions))
     return isinstance(error, KeyboardInterrupt)
 
 
-def unwrapped(error: BaseException) -> BaseException:
+def unwrap_group(error: BaseException) -> BaseException:
     """Give what a group of one holds: task groups wrap whatever ends them."""
     if isinstance(error, BaseExceptionGroup):
         group = cast("BaseExceptionGroup[BaseException]", error)
-        return unwrapped(group.exceptions[0]) if len(group.exceptions) == 1 else group
+        return unwrap_group(group.exceptions[0]) if len(group.exceptions) == 1 else group
     return error
 
 
-def named(error: BaseException) -> str:
+def exception_line(error: BaseException) -> str:
     """Name the exception in one line, as the last line of a traceback does."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def told(text: str) -> str:
+def format_message(text: str) -> str:
     """Give an application's own words: in one line, or its traceback behind the line that it is about."""
     first = headline(text)
     return f"{first}\n{text.rstrip()}" if _frames(text) else first

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any, Final, Literal
 
 from ..errors import InvalidMessage, LocalProtocolError
-from .failures import Report, named, told, unwrapped
+from .failures import LogEntry, exception_line, format_message, unwrap_group
 
 __all__ = ["STARTUP_NOTICE", "Lifespan", "LifespanMode", "LifespanPhase"]
 
@@ -34,7 +34,7 @@ class LifespanPhase(Enum):
 
 
 class Lifespan:
-    """The lifespan of one application. After any input read `phase`, `failure`, `has_message` and `reports`."""
+    """The lifespan of one application. After any input read `phase`, `failure`, `has_message` and `log_entries`."""
 
     def __init__(self, mode: LifespanMode) -> None:
         self.state: dict[str, Any] = {}
@@ -44,7 +44,7 @@ class Lifespan:
         """Why startup or shutdown failed: the application's own message."""
         self.error: BaseException | None = None
         """What the application raised, where that is its failure."""
-        self.reports: list[Report] = []
+        self.log_entries: list[LogEntry] = []
         """What is to be logged, in order. Whoever logs it empties the list."""
         self.supported = mode != "off"
         """The application takes part."""
@@ -92,13 +92,13 @@ class Lifespan:
                 self._startup_answered = True  # too late to serve: the shutdown began meanwhile
             case "lifespan.startup.failed" if phase is LifespanPhase.STOPPING and not self._startup_answered:
                 self._fail(message.get("message") or "the application's startup failed")
-                self._report("error", told(self.failure))
+                self._report("error", format_message(self.failure))
                 self.phase = LifespanPhase.OVER
             case "lifespan.shutdown.complete" if phase is LifespanPhase.STOPPING:
                 self.phase = LifespanPhase.OVER
             case "lifespan.shutdown.failed" if phase is LifespanPhase.STOPPING:
                 self._fail(message.get("message") or "the application's shutdown failed")
-                self._report("error", told(self.failure))
+                self._report("error", format_message(self.failure))
                 self.phase = LifespanPhase.OVER
             case (
                 "lifespan.startup.complete"
@@ -154,9 +154,9 @@ class Lifespan:
         where it had taken `lifespan.startup`: then it has a lifespan, and something in it broke. Later it is reported,
         and the application is served on. After `lifespan.startup.failed` or `.shutdown.failed` those words stand.
         """
-        error = unwrapped(error)
+        error = unwrap_group(error)
         starting = self.phase is LifespanPhase.STARTING
-        said = f"the application raised {named(error)}"
+        said = f"the application raised {exception_line(error)}"
         if starting and (self._mode == "on" or not isinstance(error, Exception)):
             self._fail(f"the application raised {type(error).__name__} in its lifespan{_after_colon(error)}")
             self.error = error
@@ -212,7 +212,7 @@ class Lifespan:
     def _report(
         self, severity: Literal["debug", "warning", "error"], text: str, error: BaseException | None = None
     ) -> None:
-        self.reports.append(Report(severity, text, error))
+        self.log_entries.append(LogEntry(severity, text, error))
 
 
 def _after_colon(error: BaseException) -> str:

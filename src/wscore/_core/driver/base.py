@@ -9,8 +9,8 @@ library (*armed*, *reading*, *told*) it keeps, and compares with what the core w
 
 - The armed deadline is a function of the core's. A timer that fires is forgotten first, and set anew from what the core
   says then, whether that changed or not. It may be set too early, which costs one look, and never too late.
-- `settle` follows every input. `receive_data` and `send` look at little of it on the way of a message, which is proven
-  by `revision`: it changes whenever anything else may have.
+- `sync` follows every input. `receive_data` and `send` look at little of it on the way of a message, which is proven
+  by `generation`: it changes whenever anything else may have.
 - Bytes are written while the library takes them (`writable`), and only then does TCP end, as `closing` says.
 """
 
@@ -19,10 +19,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final, Generic, TypeVar
 
-from .channel import Channel
 from ..client import ClientConnection
 from ..closing import Closing
 from ..server import ServerConnection
+from .channel import Channel
 
 __all__ = ["Driver"]
 
@@ -39,10 +39,10 @@ _COARSE: Final = 0.05  # seconds by which a loop may call early; a call that com
 class Driver(Generic[Core]):
     """A connection's core and what its library was told: base class of a transport's connection.
 
-    The transport calls the inputs, from one thread, each when it happens: `receive_data`, `receive_eof`, `timed_out`,
-    `output_drained`, `lost`. It gives the primitives, each of which returns at once: `write`, `set_deadline`,
-    `set_reading`, `shut_down_writing`, `close`, `abort`, `wake`, `make_room`; and `time`, which tells the seconds of a
-    monotonic clock.
+    The transport calls the inputs, all from one thread, as they happen: `receive_data`, `receive_eof`, `timed_out`,
+    `output_drained`, `lost`. It implements the primitives, each of which returns at once: `write`, `set_deadline`,
+    `set_reading`, `shut_down_writing`, `close`, `abort`, `wake`, `wake_senders`; and `time`, a monotonic clock in
+    seconds.
     """
 
     # Those of `ServerDriver` and `ClientDriver` among them, which have none, so that a transport's class may be one of
@@ -57,11 +57,11 @@ class Driver(Generic[Core]):
         "_eof",
         "_flush_planned",
         "_fresh_credit",
+        "_generation",
         "_goodbye_said",
         "_limit",
         "_looks",
         "_reading",
-        "_revision",
         "_secured",
         "_started",
         "_told",
@@ -91,7 +91,7 @@ class Driver(Generic[Core]):
         self._limit = core.config.max_output_size
         self._channel = channel
         self._secured = channel is None
-        self._revision = -1  # the core's outputs have not been looked at
+        self._generation = -1  # the core's outputs have not been looked at
         self._armed: float | None = None  # the deadline that the library was told
         self._reading = True
         self._eof = False
@@ -140,11 +140,11 @@ class Driver(Generic[Core]):
     wake: Callable[[], None]
     """Let who waits for a message look again."""
 
-    def make_room(self) -> None:
+    def wake_senders(self) -> None:
         """Let who waits for room look again."""
         raise NotImplementedError
 
-    def give_way(self) -> Awaitable[None]:
+    def yield_control(self) -> Awaitable[None]:
         """Let others have their turn. The one primitive here that waits."""
         raise NotImplementedError
 
@@ -158,7 +158,7 @@ class Driver(Generic[Core]):
         """Make the world agree with a core that is new."""
         if self._channel is not None:
             self._write(self._channel.data_to_send())
-        self.settle()
+        self.sync()
 
     def receive_data(self, data: bytes | memoryview) -> None:
         """Take bytes from the socket; what the application answers at once goes out in one write."""
@@ -173,8 +173,8 @@ class Driver(Generic[Core]):
                 self.wake()
             finally:
                 self._answering = False
-        if core.revision != self._revision:
-            self._agree()
+        if core.generation != self._generation:
+            self._sync_state()
         if core.output_size or self._ending:
             self.flush()
 
@@ -184,14 +184,14 @@ class Driver(Generic[Core]):
         if self._channel is not None:
             self._receive(self._channel, b"")
         self.core.receive_eof(now=self.time())
-        self.settle()
+        self.sync()
 
     def output_drained(self) -> None:
         """Take the news that the library has written what it held: it takes more."""
         self.writable = True
         self.flush()
         if self.writable:
-            self.make_room()
+            self.wake_senders()
 
     def timed_out(self) -> None:
         """Take the news that the deadline has come. What had arrived by then is to be read before."""
@@ -202,8 +202,8 @@ class Driver(Generic[Core]):
         core = self.core
         core.report_unsent(self.unsent(), now=now)
         core.handle_timeout(now=now)
-        self.settle()
-        self._arm()
+        self.sync()
+        self._arm_timer()
 
     def lost(self, error: Exception | None = None) -> None:
         """Take the news that the socket is closed, or of no use any more. A second time is nothing new."""
@@ -214,20 +214,20 @@ class Driver(Generic[Core]):
         if self._armed is not None:
             self._armed = None
             self.set_deadline(None)
-        self.settle()
-        self.make_room()
+        self.sync()
+        self.wake_senders()
 
     # -- making the world agree with the core
 
-    def settle(self) -> None:
+    def sync(self) -> None:
         """See to all that has changed: bytes, messages, and the rest."""
         if self._answering:  # `receive_data` sees to it
             return
         core = self.core
         if core.output_size and not self._flush_planned and not self.gone:
             self.plan_flush()
-        if core.revision != self._revision:
-            self._agree()
+        if core.generation != self._generation:
+            self._sync_state()
         if core.has_message:
             self.wake()
 
@@ -252,7 +252,7 @@ class Driver(Generic[Core]):
         One that never waits, since there is always a message or always room, would have the loop to itself.
         """
         if self.turn_is_over():
-            await self.give_way()
+            await self.yield_control()
             self.begin_turn()
         else:
             self._credit = _MESSAGES_A_LOOK
@@ -270,24 +270,24 @@ class Driver(Generic[Core]):
         self._credit = self._fresh_credit
         self._looks = 0
 
-    def work_is_left(self) -> bool:
+    def drain_pending_work(self) -> bool:
         """Do a turn's work on what a connection that is gone left behind; tell whether there is more.
 
         Nothing is waited for there any more, so that no deadline does it.
         """
         core = self.core
-        if core.behind:
+        if core.work_pending:
             core.handle_timeout(now=self.time())
-        return core.behind
+        return core.work_pending
 
     def changed(self) -> None:
         """See to outputs of this end's core alone."""
         raise NotImplementedError
 
-    def _agree(self) -> None:
+    def _sync_state(self) -> None:
         """See to what seldom changes."""
         core = self.core
-        self._revision = core.revision
+        self._generation = core.generation
         self.changed()
         if self.gone:
             return
@@ -301,9 +301,9 @@ class Driver(Generic[Core]):
         if reading is not self._reading and not self._eof:
             self._reading = reading
             self.set_reading(reading)
-        self._arm()
+        self._arm_timer()
 
-    def _arm(self) -> None:
+    def _arm_timer(self) -> None:
         """Tell the library of a deadline that is earlier than what it knows; a later one is seen to when that fires."""
         deadline = self.core.next_timeout()
         if deadline is not None and (self._armed is None or deadline < self._armed) and not self.gone:

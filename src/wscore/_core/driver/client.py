@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .channel import Channel
 from ..client import ClientConnection
 from .base import Driver
+from .channel import Channel
 
 __all__ = ["ClientDriver"]
 
@@ -36,10 +36,10 @@ class ClientDriver(Driver[ClientConnection]):
         """Give the next message; None: wait for one. Raises ConnectionClosed where none can come."""
         core = self.core
         message = core.next_message(now=self.time())
-        if core.revision != self._revision:
-            self.settle()
+        if core.generation != self._generation:
+            self.sync()
         if message is None:
-            core.expect_message()
+            core.check_receive()
         return message
 
     def send_message(self, message: str | bytes | bytearray | memoryview) -> bool:
@@ -51,7 +51,7 @@ class ClientDriver(Driver[ClientConnection]):
         before = core.output_size
         core.send(message, now=self.time())
         size = core.output_size
-        self.settle()
+        self.sync()
         if size >= self._limit:
             self.flush()  # now, so that the library says how much it holds: what answers a message waits otherwise
         return size - before > self._limit and not self.writable
@@ -75,14 +75,14 @@ class ClientDriver(Driver[ClientConnection]):
             raise self.failure
         if not self._secured and core.close_info is not None and core.close_info.cause == "timeout":
             raise TimeoutError  # it is not the server that did not answer
-        core.expect_open()
+        core.check_open()
         return True
 
     def pong(self, payload: bytes) -> float | None:
         """Give the seconds that a pong took; None: wait for it. Raises ConnectionClosed where none can come."""
         seconds = self.pongs[payload]
         if seconds is None:
-            self.core.expect_pong()
+            self.core.check_pong()
         return seconds
 
     def changed(self) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from ..asgi.failures import LogEntry, failure_log_entry, is_interrupt
 from ..asgi.messages import Application, ReceivedMessage, Scope
-from .channel import Channel
-from .base import Driver
-from ..asgi.failures import Report, interrupts, why_logged
-from ..prepared_message import Prepared, post_extension
+from ..prepared_message import PreparedMessage, send_nowait_extension
 from ..server import ServerConnection
+from .base import Driver
+from .channel import Channel
 
 __all__ = ["ServerDriver"]
 
@@ -20,7 +20,7 @@ class ServerDriver(Driver[ServerConnection]):
 
     Further inputs: `application_returned`, `application_raised`, `begin_shutdown`; `receive` and `send` are for the
     application. Further primitives: `start_application`, `over`, `log_access`, `log_notice`, `log_failure`, and three
-    that wait: `wait_for_message`, `wait_for_room`, `give_way`, each of which may end early.
+    that wait: `wait_for_message`, `wait_for_room`, `yield_control`, each of which may end early.
     """
 
     __slots__ = ()
@@ -44,7 +44,7 @@ class ServerDriver(Driver[ServerConnection]):
     """Wait for `wake`."""
 
     def wait_for_room(self) -> Awaitable[None]:
-        """Wait for `make_room`."""
+        """Wait for `wake_senders`."""
         raise NotImplementedError
 
     def over(self) -> None:
@@ -65,11 +65,11 @@ class ServerDriver(Driver[ServerConnection]):
     def begin_shutdown(self) -> None:
         """Ask the connection to end, because the server stops."""
         self.core.begin_shutdown(now=self.time())
-        self.settle()
+        self.sync()
 
     def application_returned(self) -> None:
         """Take the application's return."""
-        self._log(why_logged(None, answered=self._answered))
+        self._log(failure_log_entry(None, answered=self._answered))
         self.core.application_returned(now=self.time())
         self._end_application()
 
@@ -80,10 +80,10 @@ class ServerDriver(Driver[ServerConnection]):
         where there is a KeyboardInterrupt in it, which is for the program.
         """
         if error is not None:
-            self._log(why_logged(error, answered=self._answered, cancelled=cancelled))
+            self._log(failure_log_entry(error, answered=self._answered, cancelled=cancelled))
         self.core.application_raised(now=self.time())
         self._end_application()
-        if error is not None and interrupts(error):
+        if error is not None and is_interrupt(error):
             raise error
 
     def lost(self, error: Exception | None = None) -> None:
@@ -113,14 +113,14 @@ class ServerDriver(Driver[ServerConnection]):
         if self._credit < 0 and core.has_message:
             await self.checkpoint()
         if self.gone:
-            while self.work_is_left():
-                await self.give_way()
+            while self.drain_pending_work():
+                await self.yield_control()
         while (message := core.next_message(now=self.time())) is None:
-            core.expect_message()  # asking in vain has changed nothing that would have to be looked at
+            core.check_receive()  # asking in vain has changed nothing that would have to be looked at
             await self.wait_for_message()
             self._credit, self._looks = self._fresh_credit, 0
-        if core.revision != self._revision and not self._answering:
-            self.settle()
+        if core.generation != self._generation and not self._answering:
+            self.sync()
         return message
 
     async def send(self, message: Mapping[str, Any]) -> None:
@@ -133,13 +133,13 @@ class ServerDriver(Driver[ServerConnection]):
         self._credit -= 1
         if self._credit < 0:
             await self.checkpoint()
-        while not self.writable and core.wants_room(message):
+        while not self.writable and core.needs_room(message):
             await self.wait_for_room()
             self._credit, self._looks = self._fresh_credit, 0
         core.send(message, now=self.time())
         size = core.output_size
         if not self._answering:  # else `receive_data` sees to it
-            self.settle()
+            self.sync()
         if size >= self._limit:
             await self._deliver(size)
 
@@ -149,11 +149,11 @@ class ServerDriver(Driver[ServerConnection]):
         if size >= 2 * self._limit:  # there was room for it, so less than the limit was there before
             while not self.writable:
                 await self.wait_for_room()
-            self.core.expect_delivery()
+            self.core.check_delivery()
 
-    def post(self, message: Prepared) -> bool:
+    def send_nowait(self, message: PreparedMessage) -> bool:
         """Write what is sent to many connections, at once: False where it would have to wait."""
-        if not self.writable or self.gone or not self.core.post(message):
+        if not self.writable or self.gone or not self.core.send_nowait(message):
             return False
         if not self._flush_planned and not self._answering:
             self.flush()
@@ -167,7 +167,7 @@ class ServerDriver(Driver[ServerConnection]):
         if core.scope is not None and not self._started:
             self._started = True
             self._application_over = False
-            core.scope["extensions"].update(post_extension(self.post, self.send))
+            core.scope["extensions"].update(send_nowait_extension(self.send_nowait, self.send))
             self.start_application(core.scope)
         if core.access_lines:
             lines, core.access_lines = core.access_lines, []
@@ -190,13 +190,13 @@ class ServerDriver(Driver[ServerConnection]):
     def _answered(self) -> bool:
         return self.core.response is not None or self.core.close_info is not None
 
-    def _log(self, report: Report | None) -> None:
+    def _log(self, report: LogEntry | None) -> None:
         if report is not None:
             self.log_failure(f"{report.text} ({self.core!r})", report.error)
 
     def _end_application(self) -> None:
         self._application_over = True
-        self.settle()
+        self.sync()
         self._check_over()
 
     def _check_over(self) -> None:

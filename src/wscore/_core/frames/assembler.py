@@ -11,9 +11,9 @@ from typing import Final
 
 from ..close import INVALID_PAYLOAD, PROTOCOL_ERROR, TOO_BIG
 from ..config import Config
-from .deflate import CorruptDeflate, Deflate, Deflater, Inflater, TooLarge
+from .deflate import CorruptDeflate, DeflateParameters, Deflater, Inflater, TooLarge
 
-__all__ = ["WORK_A_TURN", "Failure", "Messages"]
+__all__ = ["WORK_A_TURN", "MessageAssembler", "ViolationError"]
 
 # Some tenths of a millisecond of frames; a few milliseconds of inflating.
 WORK_A_TURN: Final = 256
@@ -21,7 +21,7 @@ WORK_A_TURN: Final = 256
 _UNIT: Final = 12  # as a shift: 4 KiB
 
 
-class Failure(Exception):
+class ViolationError(Exception):
     """The peer broke a rule; `code` is what to fail the connection with. No engine lets it out."""
 
     def __init__(self, code: int) -> None:
@@ -29,7 +29,7 @@ class Failure(Exception):
         self.code = code
 
 
-class Messages:
+class MessageAssembler:
     """The messages of one connection, frame by frame.
 
     For each data frame an engine calls `open_frame`, then `content` with its payload, cut in any way, and then
@@ -55,7 +55,7 @@ class Messages:
     work_left: int
     """Of this turn; what is inflated is counted here, frames by the engine."""
 
-    def __init__(self, config: Config, deflate: Deflate | None, *, client: bool = False) -> None:
+    def __init__(self, config: Config, deflate: DeflateParameters | None, *, client: bool = False) -> None:
         """Keep the limits, and the two halves of permessage-deflate where that was agreed on; we are the `client`'s end
         or the server's.
         """
@@ -95,14 +95,14 @@ class Messages:
         It may be called again for the same frame: an engine may not have the whole header yet.
         """
         if continues is (self._fragments == 0):  # RFC 6455 5.4
-            raise Failure(PROTOCOL_ERROR)
+            raise ViolationError(PROTOCOL_ERROR)
         if not continues:
             self.compressed = rsv1 and self._inflater is not None
         self._frame_size = size
         # Incompressible data grows a little; what it inflates to is what counts.
         limit = self._limit + self._limit // 8 + 1024 if self.compressed else self._limit
         if self._wire_size + size > limit or self._fragments >= self._max_fragments:
-            raise Failure(TOO_BIG)
+            raise ViolationError(TOO_BIG)
         return self.compressed and not continues
 
     def content(self, piece: bytes) -> bytes:
@@ -139,9 +139,9 @@ class Messages:
                 self._inflater.end_message(room) if piece is None else self._inflater.inflate(piece, room, enough)
             )
         except TooLarge:
-            raise Failure(TOO_BIG) from None
+            raise ViolationError(TOO_BIG) from None
         except CorruptDeflate:
-            raise Failure(INVALID_PAYLOAD) from None
+            raise ViolationError(INVALID_PAYLOAD) from None
         size = len(inflated)
         self._size += size
         self.work_left -= (size if piece is None else max(size, len(piece))) >> _UNIT

@@ -2,7 +2,7 @@
 
 `FrameCodec` is all that a connection knows of an engine. Bytes go in, events come out one at a time, so that a
 connection whose inbox is full can leave the rest unread; a compressed read of 64 KiB may hold a thousand messages.
-An engine never raises on what a peer sends: it gives a `Violation`, or the peer's `Close`, as its last event.
+An engine never raises on what a peer sends: it gives a `ProtocolViolation`, or the peer's `Close`, as its last event.
 
 A read says little of the work that is in it: 256 KiB are 43,000 empty pings, or 256 MiB once inflated. So an engine
 counts the frames that it reads one by one, and what it inflates, and gives `MORE` after `WORK_A_TURN`.
@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, Protocol
 
 from ..close import INVALID_PAYLOAD, PROTOCOL_ERROR, TOO_BIG, Close
 
-__all__ = ["MORE", "REASONS", "ClientFrameCodec", "Event", "FrameCodec", "More", "Ping", "Pong", "Violation"]
+__all__ = ["MORE", "REASONS", "ClientFrameCodec", "Event", "FrameCodec", "More", "Ping", "Pong", "ProtocolViolation"]
 
 
 class Ping(NamedTuple):
@@ -29,7 +29,7 @@ class Pong(NamedTuple):
     payload: bytes
 
 
-class Violation(NamedTuple):
+class ProtocolViolation(NamedTuple):
     """The peer broke the protocol or a limit; `code` is what to fail the connection with."""
 
     code: int
@@ -49,21 +49,21 @@ class More(NamedTuple):
 
 MORE: Final = More()
 
-Event = str | bytes | Ping | Pong | Close | Violation | More
+Event = str | bytes | Ping | Pong | Close | ProtocolViolation | More
 """A whole text or binary message is itself the event."""
 
 
 class FrameCodec(Protocol):
     """What an engine does. Not thread-safe; one connection owns it."""
 
-    unread: bool
+    has_pending: bool
     """Whether `messages` left anything of the bytes taken; where it did, ask `next_event`."""
 
     def receive_data(self, data: bytes | bytearray | memoryview) -> None:
-        """Take bytes from the peer. Afterwards ask `messages`, and `next_event` until it gives None; then `keep`."""
+        """Take bytes from the peer. Afterwards ask `messages`, and `next_event` until it gives None; then `retain`."""
         ...
 
-    def keep(self) -> None:
+    def retain(self) -> None:
         """Copy what is left of the bytes taken: whoever gave them uses their place again."""
         ...
 

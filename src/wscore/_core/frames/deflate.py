@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CorruptDeflate",
-    "Deflate",
+    "DeflateParameters",
     "Deflater",
     "Inflater",
-    "MalformedAnswer",
+    "MalformedExtensionResponse",
     "MalformedExtensions",
     "TooLarge",
-    "agreed",
+    "accept_response",
     "negotiate",
     "offer",
 ]
@@ -53,7 +53,7 @@ class CorruptDeflate(Exception):
 # -- the handshake
 
 
-class Deflate(NamedTuple):
+class DeflateParameters(NamedTuple):
     """What server and client agreed on (RFC 7692 7.1)."""
 
     server_no_context_takeover: bool
@@ -75,23 +75,23 @@ class Deflate(NamedTuple):
 
 
 @functools.cache  # there are a few hundred agreements at most
-def _header_value(agreed: Deflate) -> bytes:
+def _header_value(accept_response: DeflateParameters) -> bytes:
     parts = ["permessage-deflate"]
-    if agreed.server_no_context_takeover:
+    if accept_response.server_no_context_takeover:
         parts.append("server_no_context_takeover")
-    if agreed.client_no_context_takeover:
+    if accept_response.client_no_context_takeover:
         parts.append("client_no_context_takeover")
     # Allowed even where it was not offered (RFC 7692 7.1.2.1): the client need not keep a larger window for us.
-    parts.append(f"server_max_window_bits={agreed.server_window_bits}")
-    if agreed.client_window_bits < 15:
-        parts.append(f"client_max_window_bits={agreed.client_window_bits}")
+    parts.append(f"server_max_window_bits={accept_response.server_window_bits}")
+    if accept_response.client_window_bits < 15:
+        parts.append(f"client_max_window_bits={accept_response.client_window_bits}")
     return "; ".join(parts).encode()
 
 
 _REMEMBERED: Final = 128  # bytes of an offer; those of browsers and libraries have 18 to 70
 
 
-def negotiate(offers: Sequence[bytes], config: Config) -> Deflate | None:
+def negotiate(offers: Sequence[bytes], config: Config) -> DeflateParameters | None:
     """Choose from what a client offers: the first permessage-deflate that we can do, or None.
 
     `offers` are the values of all Sec-WebSocket-Extensions headers in their order. A declined offer leaves nothing
@@ -106,11 +106,11 @@ def negotiate(offers: Sequence[bytes], config: Config) -> Deflate | None:
 
 
 @functools.lru_cache(maxsize=64)  # clients offer in a handful of wordings
-def _remembered(offer: bytes, limit: int | None) -> Deflate | None:
+def _remembered(offer: bytes, limit: int | None) -> DeflateParameters | None:
     return _choose((offer,), limit)
 
 
-def _choose(offers: Sequence[bytes], limit: int | None) -> Deflate | None:
+def _choose(offers: Sequence[bytes], limit: int | None) -> DeflateParameters | None:
     """Choose as `negotiate` does, with windows of `limit` bits at most; None for a limit accepts nothing."""
     extensions = [extension for header in offers for extension in _parse(header)]
     if not extensions:
@@ -119,8 +119,8 @@ def _choose(offers: Sequence[bytes], limit: int | None) -> Deflate | None:
         for name, parameters in extensions:
             # Byte for byte: RFC 6455 says where a token is compared without regard to case (Upgrade, Connection: 4.2.1)
             # and does not say so here. In another case it is an extension we do not know.
-            if name == b"permessage-deflate" and (agreed := _accept(parameters, limit)):
-                return agreed
+            if name == b"permessage-deflate" and (accept_response := _accept(parameters, limit)):
+                return accept_response
     return None
 
 
@@ -134,7 +134,7 @@ _PARAMETERS: Final[Mapping[bytes, Mapping[bytes | None, int]]] = {
 }
 
 
-def _accept(parameters: list[tuple[bytes, bytes | None]], limit: int) -> Deflate | None:
+def _accept(parameters: list[tuple[bytes, bytes | None]], limit: int) -> DeflateParameters | None:
     offered: dict[bytes, int] = {}
     for name, value in parameters:
         meaning = _PARAMETERS.get(name, {}).get(value)
@@ -142,7 +142,7 @@ def _accept(parameters: list[tuple[bytes, bytes | None]], limit: int) -> Deflate
             return None  # RFC 7692 7: unknown, given twice, or a value it cannot have
         offered[name] = meaning
     client = offered.get(b"client_max_window_bits")
-    return Deflate(
+    return DeflateParameters(
         server_no_context_takeover=b"server_no_context_takeover" in offered,
         client_no_context_takeover=b"client_no_context_takeover" in offered,
         server_window_bits=min(offered.get(b"server_max_window_bits", 15), limit),
@@ -153,7 +153,7 @@ def _accept(parameters: list[tuple[bytes, bytes | None]], limit: int) -> Deflate
 # -- the handshake, from the client's end
 
 
-class MalformedAnswer(Exception):
+class MalformedExtensionResponse(Exception):
     """A server's Sec-WebSocket-Extensions that a client must fail the connection over; the text says why."""
 
 
@@ -171,7 +171,7 @@ def offer(config: Config) -> bytes | None:
     return b"permessage-deflate; server_max_window_bits=%d; client_max_window_bits=%d, %b" % (bits, bits, plain)
 
 
-def agreed(answers: Sequence[bytes], config: Config) -> Deflate | None:
+def accept_response(answers: Sequence[bytes], config: Config) -> DeflateParameters | None:
     """Read what a server answers to `offer`; None for no compression.
 
     `answers` are the values of all Sec-WebSocket-Extensions headers. Raises MalformedAnswer for any that does not
@@ -180,19 +180,19 @@ def agreed(answers: Sequence[bytes], config: Config) -> Deflate | None:
     try:
         extensions = [extension for header in answers for extension in _parse(header)]
     except MalformedExtensions:
-        raise MalformedAnswer("malformed") from None
+        raise MalformedExtensionResponse("malformed") from None
     if not extensions:
         return None
     if len(extensions) > 1 or extensions[0][0] != b"permessage-deflate" or not config.compression:
-        raise MalformedAnswer("an extension that was not offered")
+        raise MalformedExtensionResponse("an extension that was not offered")
     limit = config.compression_window_bits
     answered: dict[bytes, int] = {}
     for name, value in extensions[0][1]:
         meaning = _ANSWERED.get(name, {}).get(value)
         if meaning is None or name in answered:
-            raise MalformedAnswer("a parameter that is unknown, or has a value it cannot have")
+            raise MalformedExtensionResponse("a parameter that is unknown, or has a value it cannot have")
         answered[name] = meaning
-    return Deflate(
+    return DeflateParameters(
         server_no_context_takeover=b"server_no_context_takeover" in answered,
         client_no_context_takeover=b"client_no_context_takeover" in answered,
         # Any size answers one of the offers, and none is 15 (RFC 7692 7.1.2.1): 32 KiB, which is all it costs us.

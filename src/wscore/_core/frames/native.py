@@ -19,10 +19,10 @@ from typing import ClassVar, Final
 
 from ..close import INVALID_PAYLOAD, PROTOCOL_ERROR, Close, MalformedClose, close_payload, read_close_payload
 from ..config import Config
-from .deflate import Deflate
-from .codec import MORE, Event, Ping, Pong, Violation
+from .assembler import MessageAssembler, ViolationError
+from .codec import MORE, Event, Ping, Pong, ProtocolViolation
+from .deflate import DeflateParameters
 from .mask import ACCELERATED, mask, unmask
-from .assembler import Failure, Messages
 from .scan import Scan, scan, scan_unmasked
 from .write import frame
 
@@ -69,19 +69,19 @@ class NativeCodec:
         "_rest",
         "_scan",
         "_tail",
-        "unread",
+        "has_pending",
     )
 
-    def __init__(self, config: Config, deflate: Deflate | None, *, client: bool = False) -> None:
-        self._messages = Messages(config, deflate, client=client)
+    def __init__(self, config: Config, deflate: DeflateParameters | None, *, client: bool = False) -> None:
+        self._messages = MessageAssembler(config, deflate, client=client)
         self._scan: Scan = scan_unmasked if client else scan
         self._compresses = deflate is not None
         self._limit = config.max_message_size
-        self._buffer: bytes | memoryview = b""  # a memoryview only until `keep`
+        self._buffer: bytes | memoryview = b""  # a memoryview only until `retain`
         self._at: int = 0  # what stands before it in the buffer was read
         self._between = True  # no message is being read, and none has failed
         self._over = False
-        self.unread = False
+        self.has_pending = False
         # The data frame being read; its payload may be here in part.
         self._key = b""  # turned as the payload comes; empty between frames
         self._left: int = 0
@@ -101,9 +101,9 @@ class NativeCodec:
         else:
             self._buffer = bytes(data)
         self._at = 0
-        self.unread = True
+        self.has_pending = True
 
-    def keep(self) -> None:
+    def retain(self) -> None:
         """Copy what is left of the bytes taken, where anything will still be read."""
         if type(self._buffer) is memoryview:
             self._buffer, self._at = b"" if self._over else bytes(self._buffer[self._at :]), 0
@@ -115,7 +115,7 @@ class NativeCodec:
         messages, at, size = self._scan(self._buffer, self._at, self._limit, count, size)
         if at == len(self._buffer):
             self._buffer, self._at = b"", 0  # an idle connection holds no read that was used up
-            self.unread = False
+            self.has_pending = False
         else:
             self._at = at
         return messages, size
@@ -129,17 +129,17 @@ class NativeCodec:
             return None
         try:
             return self._read()
-        except Failure as failure:
+        except ViolationError as failure:
             return self._fail(failure.code)
 
     def begin_turn(self) -> None:
         """Count the work from here on."""
         self._messages.begin_turn()
 
-    def _fail(self, code: int) -> Violation:
+    def _fail(self, code: int) -> ProtocolViolation:
         self._over = True
         self._between = False
-        return Violation(code)
+        return ProtocolViolation(code)
 
     def _read(self) -> Event | None:
         messages = self._messages
@@ -178,10 +178,10 @@ class NativeCodec:
         first, second = buffer[at], buffer[at + 1]
         opcode, size, header = first & 0x0F, second & 0x7F, 2
         if opcode not in _OPCODES:
-            raise Failure(PROTOCOL_ERROR)
+            raise ViolationError(PROTOCOL_ERROR)
         control = opcode >= _CLOSE
         if control and (not first & _FIN or size > 125):  # RFC 6455 5.5
-            raise Failure(PROTOCOL_ERROR)
+            raise ViolationError(PROTOCOL_ERROR)
         if size > 125:
             header = 4 if size == 126 else 10
             if here < header:
@@ -189,16 +189,16 @@ class NativeCodec:
             shortest = 126 if size == 126 else 1 << 16
             size = int.from_bytes(buffer[at + 2 : at + header])
             if size < shortest or size >> 63:  # RFC 6455 5.2: the shortest form, and the top bit clear
-                raise Failure(PROTOCOL_ERROR)
+                raise ViolationError(PROTOCOL_ERROR)
         allowed = 0
         if not control and self._messages.open_frame(
             continues=opcode == _CONTINUATION, rsv1=bool(first & _RSV1), size=size
         ):
             allowed = _RSV1
         if first & _RSV & ~allowed:
-            raise Failure(PROTOCOL_ERROR)
+            raise ViolationError(PROTOCOL_ERROR)
         if second & _MASKED != self._EXPECTED:  # RFC 6455 5.1
-            raise Failure(PROTOCOL_ERROR)
+            raise ViolationError(PROTOCOL_ERROR)
         start = at + header + self._KEY_SIZE
         if control:
             if len(buffer) < start + size:
@@ -222,7 +222,7 @@ class NativeCodec:
         try:
             close = read_close_payload(payload)
         except MalformedClose as failure:
-            raise Failure(failure.code) from None
+            raise ViolationError(failure.code) from None
         self._over = True
         self._between = False
         return close
@@ -270,7 +270,7 @@ class NativeCodec:
             try:
                 _, read = codecs.utf_8_decode(piece, "strict", last)
             except UnicodeDecodeError:
-                raise Failure(INVALID_PAYLOAD) from None
+                raise ViolationError(INVALID_PAYLOAD) from None
             self._tail = piece[read:]
 
     def _end_message(self, rest: bytes) -> str | bytes:

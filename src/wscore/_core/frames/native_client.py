@@ -7,9 +7,9 @@ from typing import ClassVar, Final
 
 from ..close import Close, close_payload
 from ..config import Config
-from .deflate import Deflate
-from .write import masked_frame
+from .deflate import DeflateParameters
 from .native import NativeCodec
+from .write import masked_frame
 
 __all__ = ["NativeClientCodec"]
 
@@ -32,7 +32,7 @@ class NativeClientCodec(NativeCodec):
 
     __slots__ = ("_key_source",)
 
-    def __init__(self, config: Config, deflate: Deflate | None, key: Callable[[], bytes]) -> None:
+    def __init__(self, config: Config, deflate: DeflateParameters | None, key: Callable[[], bytes]) -> None:
         """Mask each frame with what `key` gives: four bytes that nobody can foretell."""
         super().__init__(config, deflate, client=True)
         self._key_source = key

@@ -24,10 +24,10 @@ from wsproto.frame_protocol import (
 
 from ..close import NO_CODE, Close, MalformedClose, read_close_payload
 from ..config import Config
-from .deflate import Deflate
-from .codec import MORE, Event, Ping, Pong, Violation
+from .assembler import MessageAssembler, ViolationError
+from .codec import MORE, Event, Ping, Pong, ProtocolViolation
+from .deflate import DeflateParameters
 from .mask import mask
-from .assembler import Failure, Messages
 
 __all__ = ["WsprotoCodec"]
 
@@ -39,9 +39,11 @@ _NO_RSV = RsvBits(False, False, False)
 class WsprotoCodec:
     """A `FrameCodec` for the server's end of a connection; with `key`, which gives masking keys, for the client's."""
 
-    def __init__(self, config: Config, deflate: Deflate | None, key: Callable[[], bytes] | None = None) -> None:
+    def __init__(
+        self, config: Config, deflate: DeflateParameters | None, key: Callable[[], bytes] | None = None
+    ) -> None:
         client = key is not None
-        self._rules = Messages(config, deflate, client=client)
+        self._rules = MessageAssembler(config, deflate, client=client)
         rules = _MessageRules(self._rules)
         self._slices = deflate is not None  # wsproto inflates all that it was given of a frame
         self._waiting = b""  # what it was not given yet
@@ -52,7 +54,7 @@ class WsprotoCodec:
         self._writer = FrameProtocol(client=False, extensions=[rules])
         self._parts: list[str] | list[bytes] = []
         self._over = False
-        self.unread = True  # there may be something: only `next_event` can tell
+        self.has_pending = True  # there may be something: only `next_event` can tell
 
     def receive_data(self, data: bytes | bytearray | memoryview) -> None:
         """Take bytes from the peer."""
@@ -61,7 +63,7 @@ class WsprotoCodec:
         else:
             self._waiting, self._at = self._waiting[self._at :] + bytes(data), 0
 
-    def keep(self) -> None:
+    def retain(self) -> None:
         """Do nothing: they were copied."""
 
     def messages(self, count: int, size: int) -> tuple[list[str | bytes], int]:
@@ -79,7 +81,7 @@ class WsprotoCodec:
             try:
                 frame = self._decoder.process_buffer()
                 if frame is None:
-                    if not self._feed():
+                    if not self._process():
                         return None
                     continue
                 rules.work_left -= 1
@@ -89,10 +91,10 @@ class WsprotoCodec:
                 frame = self._messages.process_frame(frame)
             except ParseFailed as failure:
                 self._over = True
-                return Violation(int(failure.code))
+                return ProtocolViolation(int(failure.code))
             except MalformedClose as failure:
                 self._over = True
-                return Violation(failure.code)
+                return ProtocolViolation(failure.code)
             if frame.message_finished and not self._parts:
                 assert isinstance(frame.payload, str | bytes)
                 return frame.payload
@@ -106,7 +108,7 @@ class WsprotoCodec:
         """Count the work from here on."""
         self._rules.begin_turn()
 
-    def _feed(self) -> bool:
+    def _process(self) -> bool:
         """Give wsproto the next slice, if there is one."""
         at = self._at
         if at == len(self._waiting):
@@ -182,7 +184,7 @@ class _MessageRules(Extension):
 
     name = "wscore"
 
-    def __init__(self, messages: Messages) -> None:
+    def __init__(self, messages: MessageAssembler) -> None:
         self._messages = messages
         self._control = False  # the frame being read is a control frame
 
@@ -204,7 +206,7 @@ class _MessageRules(Extension):
             takes_rsv1 = self._messages.open_frame(
                 continues=opcode is Opcode.CONTINUATION, rsv1=rsv.rsv1, size=payload_length
             )
-        except Failure as failure:
+        except ViolationError as failure:
             return CloseReason(failure.code)
         return RsvBits(takes_rsv1, False, False)
 
@@ -214,7 +216,7 @@ class _MessageRules(Extension):
             return data
         try:
             return self._messages.content(data)
-        except Failure as failure:
+        except ViolationError as failure:
             return CloseReason(failure.code)
 
     def frame_inbound_complete(self, proto: FrameDecoder | FrameProtocol, fin: bool) -> bytes | CloseReason | None:
@@ -223,7 +225,7 @@ class _MessageRules(Extension):
             return None
         try:
             return self._messages.finish_frame(final=fin)
-        except Failure as failure:
+        except ViolationError as failure:
             return CloseReason(failure.code)
 
     def frame_outbound(

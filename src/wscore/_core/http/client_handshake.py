@@ -15,12 +15,12 @@ import h11
 
 from ..asgi.messages import Headers
 from ..config import Config
-from ..frames.deflate import Deflate, MalformedAnswer, agreed, offer
 from ..errors import InvalidMessage
+from ..frames.deflate import DeflateParameters, MalformedExtensionResponse, accept_response, offer
 from .server_handshake import Response
 from .uri import URI
 
-__all__ = ["Agreement", "BadResponse", "ClientHandshake"]
+__all__ = ["AcceptedHandshake", "BadResponse", "ClientHandshake"]
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 1.3
 _END_OF_HEAD: Final = re.compile(rb"\n\r?\n")
@@ -30,12 +30,12 @@ _RESERVED: Final = frozenset({b"connection", b"upgrade", b"content-length", b"tr
 _START: Final = re.compile(rb"HTTP/1\.[0-9] [0-9]{3}[ \r\n]")
 
 
-class Agreement(NamedTuple):
+class AcceptedHandshake(NamedTuple):
     """A good 101: what client and server have agreed on, and the bytes that follow it."""
 
     response: Response
     subprotocol: str | None
-    deflate: Deflate | None
+    deflate: DeflateParameters | None
     rest: bytes
 
 
@@ -96,7 +96,7 @@ class ClientHandshake:
 
     # -- the response's head
 
-    def feed(self, data: bytes | bytearray | memoryview) -> Agreement | BadResponse | Response | None:
+    def feed(self, data: bytes | bytearray | memoryview) -> AcceptedHandshake | BadResponse | Response | None:
         """Take more bytes: None while the head is unfinished.
 
         A response by itself is the head of a refusal; then `body` takes what follows, beginning with nothing.
@@ -129,7 +129,7 @@ class ClientHandshake:
             return _START.match(start) is not None
         return start[:7] == b"HTTP/1."[: len(start)]
 
-    def _read_head(self, head: bytes) -> Agreement | BadResponse | Response | None:
+    def _read_head(self, head: bytes) -> AcceptedHandshake | BadResponse | Response | None:
         """Read one whole head; None for an informational response, after which another follows."""
         parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=self._config.max_head_size + 1)
         parser.send(h11.Request(method=b"GET", target=self._target, headers=self._headers))
@@ -151,7 +151,7 @@ class ClientHandshake:
             return BadResponse("expected HTTP/1.1", response)
         return self._check(response)
 
-    def _check(self, response: Response) -> Agreement | BadResponse:
+    def _check(self, response: Response) -> AcceptedHandshake | BadResponse:
         """Check a 101 as RFC 6455 4.1 has it."""
         values: dict[bytes, list[bytes]] = {}
         for name, value in response.headers:
@@ -180,10 +180,10 @@ class ClientHandshake:
             case _:
                 return BadResponse("Sec-WebSocket-Protocol: a subprotocol that was not offered", response)
         try:
-            deflate = agreed(values.get(b"sec-websocket-extensions", []), self._config)
-        except MalformedAnswer as error:
+            deflate = accept_response(values.get(b"sec-websocket-extensions", []), self._config)
+        except MalformedExtensionResponse as error:
             return BadResponse(f"Sec-WebSocket-Extensions: {error}", response)
-        return Agreement(response, subprotocol, deflate, bytes(self._buffer))
+        return AcceptedHandshake(response, subprotocol, deflate, bytes(self._buffer))
 
     # -- a refusal's body
 

@@ -1,4 +1,4 @@
-"""The opening handshake: a request head becomes an `Opening` or a refusal, an answer becomes bytes (RFC 6455 4.2).
+"""The server's handshake: a request head becomes an `OpeningHandshake` or an error response (RFC 6455 4.2).
 
 The only importer of h11, which reads the head's grammar and is the judge of everything odd. A head that is plain and
 comes in one read, as nearly all do, is read here instead: a strict subset of what h11 takes, to the same values, in a
@@ -21,10 +21,19 @@ import h11
 
 from ..asgi.messages import Accept, Body, Headers, Peer, ResponseStart, Scope
 from ..config import Config
-from ..frames.deflate import Deflate, MalformedExtensions, negotiate
 from ..errors import InvalidMessage
+from ..frames.deflate import DeflateParameters, MalformedExtensions, negotiate
 
-__all__ = ["Denial", "HeadReader", "Opening", "Request", "Response", "judge", "read_plain", "refusal"]
+__all__ = [
+    "Denial",
+    "HeadReader",
+    "OpeningHandshake",
+    "Request",
+    "Response",
+    "error_response",
+    "read_plain",
+    "validate_request",
+]
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 1.3
 _END_OF_HEAD: Final = re.compile(rb"\n\r?\n")
@@ -116,7 +125,7 @@ class Response(NamedTuple):
         return self._replace(headers=kept)
 
 
-def refusal(status: int, why: str, *headers: tuple[bytes, bytes]) -> Response:
+def error_response(status: int, why: str, *headers: tuple[bytes, bytes]) -> Response:
     """Make a whole response that says in a line of text why there is no connection; it ends the TCP connection."""
     body = f"{why}\n".encode() if why else b""
     fixed = [
@@ -177,23 +186,23 @@ class HeadReader:
         end = _END_OF_HEAD.search(buffer, self._scanned)
         size = end.end() if end else len(buffer)
         if size > self._config.max_head_size:
-            return refusal(431, f"the request head is larger than {self._config.max_head_size} bytes")
+            return error_response(431, f"the request head is larger than {self._config.max_head_size} bytes")
         if end is None:
             self._scanned = max(0, len(buffer) - 2)
             return None
         head, rest = bytes(buffer[:size]), bytes(buffer[size:])
         lines = head.split(b"\n")[1:-2]
         if len(lines) > self._config.max_headers:
-            return refusal(431, f"the request has more than {self._config.max_headers} headers")
+            return error_response(431, f"the request has more than {self._config.max_headers} headers")
         if any(line[:1] in (b" ", b"\t") for line in lines):
             # RFC 9112 5.2 lets a server refuse obsolete folding; h11 would join the lines.
-            return refusal(400, "a header is folded over two lines")
+            return error_response(400, "a header is folded over two lines")
         parser = h11.Connection(h11.SERVER, max_incomplete_event_size=len(head) + 1)
         try:
             parser.receive_data(head)
             event = parser.next_event()
         except h11.RemoteProtocolError as error:
-            return refusal(400, f"not an HTTP/1.1 request: {error.args[0] if error.args else 'malformed'}"[:200])
+            return error_response(400, f"not an HTTP/1.1 request: {error.args[0] if error.args else 'malformed'}"[:200])
         assert isinstance(event, h11.Request)  # a whole head is a request or an error
         fields = (event.method, event.target, list(event.headers), event.http_version.decode())
         return Request._make(fields), rest
@@ -201,20 +210,20 @@ class HeadReader:
     def _judge_request_line(self, buffer: bytearray) -> Response | None:
         """Refuse what is no HTTP as soon as that shows: after a TLS hello no blank line may ever come (T11)."""
         if not _TOKEN.match(buffer):
-            return refusal(400, "not an HTTP request")
+            return error_response(400, "not an HTTP request")
         # A line that ends beyond the limit is too large, whatever it says, as it would be if it came in pieces (I1).
         if buffer.find(b"\n", 0, self._config.max_head_size) < 0:
             return None
         self._line_read = True
-        return None if _REQUEST_LINE.match(buffer) else refusal(400, "not an HTTP/1.1 request line")
+        return None if _REQUEST_LINE.match(buffer) else error_response(400, "not an HTTP/1.1 request line")
 
 
-class Opening(NamedTuple):
+class OpeningHandshake(NamedTuple):
     """A request that may become a WebSocket connection."""
 
     request: Request
     subprotocols: list[str]
-    deflate: Deflate | None
+    deflate: DeflateParameters | None
     key: bytes  # empty over HTTP/2
 
     def scope(self, peer: Peer, config: Config, state: Mapping[str, Any]) -> Scope:
@@ -260,7 +269,7 @@ class Opening(NamedTuple):
         return Response(101 if self.key else 200, headers)
 
 
-def judge(request: Request, config: Config) -> Opening | Response:
+def validate_request(request: Request, config: Config) -> OpeningHandshake | Response:
     """Tell whether `request` is an opening handshake that RFC 6455 4.2.1 allows; else give the refusal."""
     values: defaultdict[bytes, list[bytes]] = defaultdict(list)
     for name, value in request.headers:
@@ -272,48 +281,48 @@ def judge(request: Request, config: Config) -> Opening | Response:
         if connection != [b"Upgrade"] or upgrade != [b"websocket"]:  # as the RFC's example has it, and most clients
             for name in (b"connection", b"upgrade"):
                 if not b"".join(values[name]).isascii():
-                    return refusal(400, f"{name.decode()}: not ASCII")
+                    return error_response(400, f"{name.decode()}: not ASCII")
             if b"upgrade" not in _tokens(connection, lower=True) or _tokens(upgrade, lower=True) != [b"websocket"]:
                 return _upgrade_required("this is a WebSocket endpoint: send an opening handshake (RFC 6455 4.1)")
     expected = b"CONNECT" if over_http2 else b"GET"
     if request.method != expected:
-        return refusal(405, f"an opening handshake is a {expected.decode()} request", (b"allow", expected))
+        return error_response(405, f"an opening handshake is a {expected.decode()} request", (b"allow", expected))
     if request.http_version not in ("1.1", "2"):
-        return refusal(505, "an opening handshake needs HTTP/1.1")
+        return error_response(505, "an opening handshake needs HTTP/1.1")
     if len(values[b"host"]) != 1:
-        return refusal(400, "expected one Host header")
+        return error_response(400, "expected one Host header")
     # A body on an upgrade is where request smuggling starts: one end reads it as frames, the other as HTTP.
     if b"transfer-encoding" in values or b"".join(values.get(b"content-length", ())).strip(b"0 "):
-        return refusal(400, "an opening handshake has no body")
+        return error_response(400, "an opening handshake has no body")
     if not (request.target.startswith(b"/") or _ABSOLUTE_FORM.match(request.target)):
-        return refusal(400, "the request target is no path")
+        return error_response(400, "the request target is no path")
     if b"#" in request.target:  # RFC 6455 3; servers disagree on where such a path ends
-        return refusal(400, "the request target has a fragment")
+        return error_response(400, "the request target has a fragment")
     key = b""
     if not over_http2:
         keys = values[b"sec-websocket-key"]
         if len(keys) != 1 or not _KEY.fullmatch(keys[0]):
-            return refusal(400, "expected one Sec-WebSocket-Key, base64 of 16 bytes")
+            return error_response(400, "expected one Sec-WebSocket-Key, base64 of 16 bytes")
         key = keys[0]
     versions = values[b"sec-websocket-version"]
     if versions != [b"13"]:
         ours = (b"sec-websocket-version", b"13")
         if versions and not over_http2:  # HTTP/2 knows no Upgrade, which a 426 has to name
             return _upgrade_required("expected Sec-WebSocket-Version: 13", ours)
-        return refusal(400, "expected Sec-WebSocket-Version: 13", ours)
+        return error_response(400, "expected Sec-WebSocket-Version: 13", ours)
     subprotocols = _tokens(values[b"sec-websocket-protocol"])
     if subprotocols and not all(map(_TOKEN.fullmatch, subprotocols)):
-        return refusal(400, "Sec-WebSocket-Protocol: not a list of tokens")
+        return error_response(400, "Sec-WebSocket-Protocol: not a list of tokens")
     try:
         deflate = negotiate(values[b"sec-websocket-extensions"], config)
     except MalformedExtensions:
-        return refusal(400, "Sec-WebSocket-Extensions: malformed")  # RFC 6455 9.1
-    return Opening(request, [token.decode() for token in subprotocols], deflate, key)
+        return error_response(400, "Sec-WebSocket-Extensions: malformed")  # RFC 6455 9.1
+    return OpeningHandshake(request, [token.decode() for token in subprotocols], deflate, key)
 
 
 def _upgrade_required(why: str, *headers: tuple[bytes, bytes]) -> Response:
     # RFC 9110 15.5.22 and 7.8: a 426 names the protocol in Upgrade, and Upgrade in Connection.
-    return refusal(426, why, *headers, (b"upgrade", b"websocket"), (b"connection", b"Upgrade, close"))
+    return error_response(426, why, *headers, (b"upgrade", b"websocket"), (b"connection", b"Upgrade, close"))
 
 
 def _tokens(values: list[bytes], *, lower: bool = False) -> list[bytes]:

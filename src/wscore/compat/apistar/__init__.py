@@ -31,7 +31,7 @@ from ...app import WebSocket as _WebSocket
 from ...app import WebSocketDisconnect as _WebSocketDisconnect
 from ...app._application import Lifespan, make_injector
 from ...app._handlers import Runner, reply
-from ...app._injection import Context, Plan, call
+from ...app._injection import CallPlan, Context, call
 from ...app._routing import Converter
 from .. import _http as http
 from .._http import WebSocketRequest
@@ -258,7 +258,7 @@ class ASyncApp(App):
             path = http.typed_path(prefix + route.url, [handler], name)
             self.add(_Route(path, handler, name))
 
-    def recognise(self, endpoint: Any, path: Mapping[str, Converter]) -> Runner:
+    def classify_endpoint(self, endpoint: Any, path: Mapping[str, Converter]) -> Runner:
         """Make the runner for a handler and the event hooks around it."""
         handler = self._injector.plan(endpoint, path=path)
         hooks = [
@@ -267,12 +267,12 @@ class ASyncApp(App):
         ]
         return partial(_run, handler, self._event_hooks, hooks)
 
-    def _hook(self, hook: Any, name: str) -> Plan:
+    def _hook(self, hook: Any, name: str) -> CallPlan:
         given = ["self"] if callable(hook) else []  # a class: an object of it for each connection
         return self._injector.plan(getattr(hook, name), given=given)
 
 
-async def _run(handler: Plan, hooks: list[Any], plans: list[dict[str, Plan]], context: Context) -> None:
+async def _run(handler: CallPlan, hooks: list[Any], plans: list[dict[str, CallPlan]], context: Context) -> None:
     websocket: _WebSocket = context.values[_WebSocket]
     made: list[Any] = [hook() if callable(hook) else hook for hook in hooks]
     around = list(zip(made, plans, strict=True))

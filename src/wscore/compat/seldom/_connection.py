@@ -65,7 +65,7 @@ class Connection(ClientDriver):
     def turn(self) -> None:
         """Wait until the socket is ready, a thread has called, or the time has come; let the driver know."""
         with self.lock:
-            self.settle()
+            self.sync()
             if not self.gone:
                 ready = self._wait((_READ if self._wants_read else 0) | (_WRITE if self._rest else 0))
                 if ready & _READ:
@@ -109,10 +109,10 @@ class Connection(ClientDriver):
         with contextlib.suppress(BlockingIOError):
             sock.connect(address)
         with self.lock:
-            self.settle()
+            self.sync()
             while not self._wait(_WRITE):
                 self._keep_time()
-                self.settle()
+                self.sync()
                 if self.gone:
                     return False
         number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
@@ -226,7 +226,7 @@ class Connection(ClientDriver):
         """As in `Driver`."""
         self.lock.notify_all()
 
-    def make_room(self) -> None:
+    def wake_senders(self) -> None:
         """As in `Driver`."""
         self.lock.notify_all()
 

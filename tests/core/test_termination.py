@@ -4,8 +4,8 @@ import pytest
 
 from wscore import Close
 from wscore._core import termination as ends
-from wscore._core.frames.codec import Violation
-from wscore._core.http.server_handshake import refusal
+from wscore._core.frames.codec import ProtocolViolation
+from wscore._core.http.server_handshake import error_response
 from wscore._core.lifecycle import Timer
 
 
@@ -21,8 +21,8 @@ def caused(cause: Exception, error: Exception) -> Exception:
         (ends.peer_closed(Close(None)), "peer", 1005),
         (ends.END_OF_STREAM, "peer", 1006),
         (ends.LOST, "transport", 1006),
-        (ends.violated(Violation(1009)), "violation", 1009),
-        (ends.refused(refusal(400, "no key")), "violation", 1006),
+        (ends.violated(ProtocolViolation(1009)), "violation", 1009),
+        (ends.refused(error_response(400, "no key")), "violation", 1006),
         (ends.application_closed(Close(4000, "mine")), "application", 4000),
         (ends.CLOSED_UNANSWERED, "application", 1006),
         (ends.DENIED, "application", 1006),
@@ -35,7 +35,7 @@ def caused(cause: Exception, error: Exception) -> Exception:
         *((end, "timeout", 1006) for end in ends.TIMED_OUT.values()),
     ],
 )
-def test_what_the_application_is_told(end: ends.End, cause: str, code: int):
+def test_what_the_application_is_told(end: ends.Termination, cause: str, code: int):
     """Each end has one cause, and the code that `websocket.disconnect` carries for it, a plain int."""
     assert end.cause == cause
     assert end.code == code
@@ -65,14 +65,14 @@ def test_a_close_frame_is_echoed():
 
 def test_a_violation_is_answered_with_what_the_application_is_told():
     """The code and the reason of the disconnect are those that were sent."""
-    end = ends.violated(Violation(1007))
+    end = ends.violated(ProtocolViolation(1007))
     assert end.frame == Close(end.code, end.reason)
 
 
 @pytest.mark.parametrize(
     ("end", "status"),
     [
-        (ends.refused(refusal(431, "too many headers")), 431),
+        (ends.refused(error_response(431, "too many headers")), 431),
         (ends.CLOSED_UNANSWERED, 403),
         (ends.RETURNED_UNANSWERED, 500),
         (ends.RAISED_UNANSWERED, 500),
@@ -82,7 +82,7 @@ def test_a_violation_is_answered_with_what_the_application_is_told():
         (ends.TIMED_OUT[Timer.ACCEPT], 503),
     ],
 )
-def test_what_an_unanswered_handshake_gets(end: ends.End, status: int):
+def test_what_an_unanswered_handshake_gets(end: ends.Termination, status: int):
     """Where the handshake may still be unanswered, the end has a response for it."""
     assert end.response is not None
     assert end.response.status == status
@@ -90,7 +90,7 @@ def test_what_an_unanswered_handshake_gets(end: ends.End, status: int):
 
 def test_a_refusal_says_why():
     """The reason of a refused handshake names the status and what was wrong."""
-    assert ends.refused(refusal(400, "no key")).reason == "handshake refused with 400: no key"
+    assert ends.refused(error_response(400, "no key")).reason == "handshake refused with 400: no key"
 
 
 @pytest.mark.parametrize(

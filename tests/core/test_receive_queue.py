@@ -3,7 +3,7 @@
 import pytest
 
 from wscore._core.asgi.messages import ReceivedMessage
-from wscore._core.receive_queue import Inbox, payload_size
+from wscore._core.receive_queue import ReceiveQueue, payload_size
 
 CONNECT: ReceivedMessage = {"type": "websocket.connect"}
 DISCONNECT: ReceivedMessage = {"type": "websocket.disconnect", "code": 1000, "reason": ""}
@@ -18,8 +18,8 @@ def payload(number: int, size: int) -> bytes:
     return str(number).encode().rjust(size, b"-")[-size:] if size else b""
 
 
-def filled(count: int, size: int, *, max_count: int = 4, max_size: int = 100) -> Inbox:
-    inbox = Inbox(max_count, max_size)
+def filled(count: int, size: int, *, max_count: int = 4, max_size: int = 100) -> ReceiveQueue:
+    inbox = ReceiveQueue(max_count, max_size)
     for number in range(count):
         inbox.put([payload(number, size)], size)
     return inbox
@@ -27,7 +27,7 @@ def filled(count: int, size: int, *, max_count: int = 4, max_size: int = 100) ->
 
 def test_an_empty_inbox():
     """An empty inbox gives nothing and has room."""
-    inbox = Inbox(1, 1)
+    inbox = ReceiveQueue(1, 1)
     assert not inbox
     assert inbox.take() is None
     assert inbox.roomy
@@ -45,7 +45,7 @@ def test_messages_come_out_in_their_order_and_are_counted_off():
 
 def test_a_run_of_messages_of_either_kind():
     """Several messages are put at once, with their bytes together: UTF-8 counts, not characters."""
-    inbox = Inbox(4, 100)
+    inbox = ReceiveQueue(4, 100)
     inbox.put(["ä€", b"\xff", ""], 6)
     assert (inbox.free_count, inbox.free_size) == (1, 94)
     assert inbox.take() == receive("ä€")
@@ -83,7 +83,7 @@ def test_one_message_may_overshoot_the_limit_in_bytes():
 
 def test_the_disconnect_is_the_last_and_once():
     """The disconnect stays behind what is still put before it is taken, and after it there is nothing."""
-    inbox = Inbox(4, 100)
+    inbox = ReceiveQueue(4, 100)
     inbox.put_disconnect(DISCONNECT)
     inbox.put(["late"], 4)
     assert inbox
@@ -93,7 +93,7 @@ def test_the_disconnect_is_the_last_and_once():
 
 def test_the_disconnect_takes_no_room():
     """A disconnect alone does not make the inbox full, and holds nothing up."""
-    inbox = Inbox(1, 1)
+    inbox = ReceiveQueue(1, 1)
     inbox.put_disconnect(DISCONNECT)
     assert inbox.roomy
     assert not inbox.messages
@@ -101,7 +101,7 @@ def test_the_disconnect_takes_no_room():
 
 def test_a_second_disconnect_is_a_bug_of_ours():
     """Nobody may put two disconnects: the table has one on any path."""
-    inbox = Inbox(1, 1)
+    inbox = ReceiveQueue(1, 1)
     inbox.put_disconnect(DISCONNECT)
     with pytest.raises(AssertionError):
         inbox.put_disconnect(DISCONNECT)
@@ -119,7 +119,7 @@ def test_drop_messages_leaves_the_disconnect():
 
 def test_connect_is_the_first_and_takes_no_room():
     """The connect comes before what was put before it was taken, and counts for nothing; it is dropped like them."""
-    inbox = Inbox(2, 100)
+    inbox = ReceiveQueue(2, 100)
     inbox.put_connect(CONNECT)
     inbox.put(["early"], 5)
     assert not inbox.full
@@ -131,7 +131,7 @@ def test_connect_is_the_first_and_takes_no_room():
 
 def test_connect_alone_holds_nothing_up():
     """`websocket.connect` waits for nobody; a message behind it does."""
-    inbox = Inbox(4, 100)
+    inbox = ReceiveQueue(4, 100)
     inbox.put_connect(CONNECT)
     assert inbox
     assert not inbox.messages
@@ -147,7 +147,7 @@ def test_a_payload_counts_in_bytes(payload: str | bytes, size: int):
 
 def test_payloads_as_they_are():
     """A client takes what came without ASGI's dict around it, and that makes room as well."""
-    inbox = Inbox(2, 100)
+    inbox = ReceiveQueue(2, 100)
     inbox.put(["a", b"b"], 2)
     assert inbox.full
     assert (inbox.take_payload(), inbox.full, inbox.size) == ("a", False, 1)

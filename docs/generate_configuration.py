@@ -30,7 +30,7 @@ An option is one of `wscore run`.
 
 def options() -> dict[str, str]:
     """Give each field's option on the command line."""
-    table: dict[str, str] = importlib.import_module("wscore._cli.main")._CONFIG_OPTIONS
+    table: dict[str, str] = importlib.import_module("wscore._cli.run.config_options").CONFIG_OPTIONS
     return {field: option for option, field in table.items()}
 
 

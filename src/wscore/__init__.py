@@ -12,6 +12,7 @@ says what it may import:
         receive_queue, send_buffer    messages for the application and bytes for the peer, bounded
         prepared_message  a message for many connections, encoded once
         timers, keepalive what is being waited for, and until when; pings, and the pongs they await
+        outgoing          checks of what an application sends; grammar: HTTP's tokens and values
         config, errors    every limit and timeout; the exceptions
         access            statistics, and the lines of the access log
         admission, backoff, shutdown    machines of servers and clients: overload, retries, the end of a server
@@ -31,7 +32,7 @@ The packages wscore_asyncio and wscore_trio do the waiting. Nothing that this mo
 anyio, socket, ssl, threading or random.
 """
 
-from ._core.access import Stats
+from ._core.access import AccessRecord, Stats
 from ._core.admission import Admission, admission, is_resource_exhaustion
 from ._core.asgi.failures import LogEntry, failure_log_entry
 from ._core.asgi.lifespan import Lifespan, LifespanMode, LifespanPhase
@@ -48,9 +49,9 @@ from ._core.asgi.messages import (
 from ._core.asgi.tls_extension import TLSObject, tls_extension
 from ._core.backoff import Backoff
 from ._core.client import ClientConnection
-from ._core.close import Close
+from ._core.close import Close, CloseCode
 from ._core.closing import Closing
-from ._core.config import Config
+from ._core.config import Config, InvalidConfig, ServerConfig
 from ._core.driver.base import Driver
 from ._core.driver.channel import Channel
 from ._core.driver.client import ClientDriver
@@ -68,6 +69,7 @@ from ._core.errors import (
     StartupFailed,
     caused_by_disconnect,
 )
+from ._core.frames.opcodes import Opcode
 from ._core.http.server_handshake import Request, Response
 from ._core.http.uri import URI, parse_uri
 from ._core.lifecycle import State
@@ -78,6 +80,7 @@ from ._core.termination import CloseInfo
 
 __all__ = [
     "URI",
+    "AccessRecord",
     "Admission",
     "Application",
     "Backoff",
@@ -86,6 +89,7 @@ __all__ = [
     "ClientDisconnected",
     "ClientDriver",
     "Close",
+    "CloseCode",
     "CloseInfo",
     "Closing",
     "Config",
@@ -97,6 +101,7 @@ __all__ = [
     "HandshakeRefused",
     "HandshakeTimeout",
     "Headers",
+    "InvalidConfig",
     "InvalidMessage",
     "InvalidURI",
     "Lifespan",
@@ -104,6 +109,7 @@ __all__ = [
     "LifespanPhase",
     "LocalProtocolError",
     "LogEntry",
+    "Opcode",
     "Peer",
     "PreparedMessage",
     "ProxyRefused",
@@ -112,6 +118,7 @@ __all__ = [
     "Request",
     "Response",
     "Scope",
+    "ServerConfig",
     "ServerConnection",
     "ServerDriver",
     "Shutdown",

@@ -9,15 +9,12 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from wscore import Application, Channel, Config, Peer, Scope, ServerConnection, ServerDriver
-from wscore._logs import logger
+from wscore import Application, Channel, Peer, Scope, ServerConfig, ServerConnection
+from wscore.transport.server_log import LoggedServerDriver
 
 from ._port import SocketDriver
 
 __all__ = ["Connection", "ServerContext"]
-
-access_log = logger("wscore.access")
-error_log = logger("wscore.error")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -25,7 +22,7 @@ class ServerContext:
     """What all connections of a server share."""
 
     app: Application
-    config: Config
+    config: ServerConfig
     state: dict[str, Any]
     log_access: bool
     buffer: memoryview
@@ -35,7 +32,7 @@ class ServerContext:
     """To be called when a connection of this socket is over."""
 
 
-class Connection(SocketDriver[ServerConnection], ServerDriver, asyncio.BufferedProtocol):
+class Connection(SocketDriver[ServerConnection], LoggedServerDriver, asyncio.BufferedProtocol):
     """A connection and the task of its application.
 
     What an application does when it is woken by a message is written in one piece as soon as it waits again; what it
@@ -63,6 +60,7 @@ class Connection(SocketDriver[ServerConnection], ServerDriver, asyncio.BufferedP
             state=service.state,
             access_log=service.log_access,
             random=os.urandom,
+            root_path=service.config.root_path,
         )
         super().__init__(core, loop.time, channel)
         self.prepare(loop)
@@ -111,15 +109,3 @@ class Connection(SocketDriver[ServerConnection], ServerDriver, asyncio.BufferedP
         """As in `ServerDriver`."""
         self._service.connections.discard(self)
         self._service.ended(self._sock)
-
-    def log_access(self, line: str) -> None:
-        """As in `ServerDriver`."""
-        access_log.info("%s", line)
-
-    def log_notice(self, text: str) -> None:
-        """As in `ServerDriver`."""
-        error_log.info("%s", text)
-
-    def log_failure(self, text: str, error: BaseException | None) -> None:
-        """As in `ServerDriver`."""
-        error_log.error("%s", text, exc_info=error)

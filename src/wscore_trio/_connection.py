@@ -14,28 +14,25 @@ from typing import Any
 
 import trio
 
-from wscore import Application, Channel, Config, Scope, ServerConnection, ServerDriver
-from wscore._logs import logger
+from wscore import Application, Channel, Scope, ServerConfig, ServerConnection
+from wscore.transport.server_log import LoggedServerDriver
 from wscore.transport.sockets import peer_of
 
 from ._port import SocketDriver
 
 __all__ = ["Connection"]
 
-access_log = logger("wscore.access")
-error_log = logger("wscore.error")
 
-
-class Connection(SocketDriver[ServerConnection], ServerDriver):
+class Connection(SocketDriver[ServerConnection], LoggedServerDriver):
     """A connection and its application; `run` serves it to its end."""
 
-    __slots__ = ("_app", "_application", "_application_reads")
+    __slots__ = ("_app", "_application", "_application_reads", "_read_poll_interval")
 
     def __init__(
         self,
         sock: socket.socket,
         app: Application,
-        config: Config,
+        config: ServerConfig,
         channel: Channel | None,
         spawn: Callable[..., None],
         *,
@@ -51,10 +48,12 @@ class Connection(SocketDriver[ServerConnection], ServerDriver):
             state=state,
             access_log=log_access,
             random=os.urandom,
+            root_path=config.root_path,
         )
         super().__init__(core, trio.current_time, channel)
         self.prepare(sock, spawn)
         self._app = app
+        self._read_poll_interval = config.read_poll_interval
         self._application = trio.CancelScope()
         self._application_reads = False
         if reject:
@@ -151,19 +150,5 @@ class Connection(SocketDriver[ServerConnection], ServerDriver):
     def _poll_later(self) -> None:
         """Let the application read; if it is not there to do it, the watcher will, a while from now."""
         self._reading_for_application = False
-        self._poll_at = self.time() + self.core.config.read_poll_interval
+        self._poll_at = self.time() + self._read_poll_interval
         self.poll_by(self._poll_at)
-
-    # -- the log
-
-    def log_access(self, line: str) -> None:
-        """As in `ServerDriver`."""
-        access_log.info("%s", line)
-
-    def log_notice(self, text: str) -> None:
-        """As in `ServerDriver`."""
-        error_log.info("%s", text)
-
-    def log_failure(self, text: str, error: BaseException | None) -> None:
-        """As in `ServerDriver`."""
-        error_log.error("%s", text, exc_info=error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import socket
 import ssl as ssl_module
 from collections.abc import Awaitable, Callable, Sequence
@@ -12,6 +11,7 @@ from typing import Any, Final
 import trio
 
 from wscore import Admission, Application, Config, LifespanMode, StartupFailed, admission
+from wscore.transport.server_log import error_log
 from wscore.transport.serving import BaseServer, ServerOptions
 from wscore.transport.tls import TLS
 
@@ -20,7 +20,6 @@ from ._waiting import Loop
 
 __all__ = ["Server", "serve"]
 
-error_log = logging.getLogger("wscore.error")
 
 _ACCEPTS_A_TURN: Final = 16  # connections taken without giving way to those that are there
 
@@ -151,7 +150,7 @@ class Server(BaseServer[Connection]):
         self._connections.add(connection)
         try:
             if self._close.is_set():
-                connection.begin_shutdown()
+                connection.begin_shutdown(self._config.shutdown_code)
             await connection.run()
         finally:
             self._connections.discard(connection)

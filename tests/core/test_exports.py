@@ -10,6 +10,7 @@ import pytest
 import wscore
 
 PUBLIC = [
+    "AccessRecord",
     "Admission",
     "Application",
     "Backoff",
@@ -18,6 +19,7 @@ PUBLIC = [
     "ClientDisconnected",
     "ClientDriver",
     "Close",
+    "CloseCode",
     "CloseInfo",
     "Closing",
     "Config",
@@ -29,12 +31,14 @@ PUBLIC = [
     "HandshakeRefused",
     "HandshakeTimeout",
     "Headers",
+    "InvalidConfig",
     "InvalidMessage",
     "InvalidURI",
     "Lifespan",
     "LifespanMode",
     "LifespanPhase",
     "LocalProtocolError",
+    "Opcode",
     "LogEntry",
     "Peer",
     "PreparedMessage",
@@ -44,6 +48,7 @@ PUBLIC = [
     "Request",
     "Response",
     "Scope",
+    "ServerConfig",
     "ServerConnection",
     "ServerDriver",
     "Shutdown",
@@ -64,7 +69,7 @@ PUBLIC = [
 
 # The interface that ServerConnection is: a name that comes or goes is a change for everyone who embeds the core.
 CONNECTION = [
-    "access_lines",
+    "access_records",
     "application_raised",
     "application_returned",
     "begin_shutdown",

@@ -30,7 +30,7 @@ def caused(cause: Exception, error: Exception) -> Exception:
         (ends.RAISED, "application", 1011),
         (ends.RETURNED_UNANSWERED, "application", 1006),
         (ends.RAISED_UNANSWERED, "application", 1006),
-        (ends.shut_down(1012, "later"), "operator", 1012),
+        (ends.shut_down(Close(1012, "later")), "operator", 1012),
         (ends.OVERLOAD, "operator", 1006),
         *((end, "timeout", 1006) for end in ends.TIMED_OUT.values()),
     ],
@@ -39,7 +39,7 @@ def test_what_the_application_is_told(end: ends.Termination, cause: str, code: i
     """Each end has one cause, and the code that `websocket.disconnect` carries for it, a plain int."""
     assert end.cause == cause
     assert end.code == code
-    assert type(end.code) is int
+    assert isinstance(end.code, int)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_violation_is_answered_with_what_the_application_is_told():
         (ends.CLOSED_UNANSWERED, 403),
         (ends.RETURNED_UNANSWERED, 500),
         (ends.RAISED_UNANSWERED, 500),
-        (ends.shut_down(1012, ""), 503),
+        (ends.shut_down(Close(1012)), 503),
         (ends.OVERLOAD, 503),
         (ends.TIMED_OUT[Timer.HANDSHAKE], 408),
         (ends.TIMED_OUT[Timer.ACCEPT], 503),

@@ -1,13 +1,13 @@
-"""What is told of a connection: its counts while it lives, and its two lines in the access log."""
+"""What a connection carried, and the records of an access log: facts, whose wording is the transport's."""
 
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
 
-from .asgi.messages import Peer, Scope
-from .termination import Termination
+from .termination import Cause
 
-__all__ = ["Stats", "answered_line", "closed_line"]
+__all__ = ["AccessRecord", "Stats"]
 
 
 @dataclasses.dataclass(slots=True)
@@ -23,21 +23,31 @@ class Stats:
     """Seconds between the last keepalive ping and its pong."""
 
 
-def answered_line(peer: Peer, scope: Scope | None, status: int) -> str:
-    """Write the line for a handshake that was answered, well or not; without a scope it was no handshake."""
-    return f"{_subject(peer, scope)} {status}"
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class AccessRecord:
+    """Something for an access log. An accepted connection gives two, any other one.
 
+    `event` is "accepted" or "refused" when the handshake was answered, "closed" when an accepted connection is over or
+    the client left before an answer, and "unused" for a connection that ended without a byte: a probe of its port.
+    """
 
-def closed_line(peer: Peer, scope: Scope | None, end: Termination, stats: Stats, seconds: float) -> str:
-    """Write the line for a connection that is over."""
-    carried = f"{stats.messages_received} in, {stats.messages_sent} out"
-    return f"{_subject(peer, scope)} closed {end.code} by {end.cause}, {carried}, {seconds:.3f} s"
-
-
-def _subject(peer: Peer, scope: Scope | None) -> str:
-    """Name client and path; not the query, where tokens travel."""
-    client = f"{peer.client[0]}:{peer.client[1]}" if peer.client else "-"
-    if scope is None:
-        return f'{client} "-"'
-    method = "CONNECT" if scope["http_version"] == "2" else "GET"
-    return f'{client} "{method} {scope["raw_path"].decode("ascii", "backslashreplace")}"'
+    event: Literal["accepted", "refused", "closed", "unused"]
+    client: tuple[str, int] | None
+    """Address and port; None on a unix socket."""
+    method: str | None
+    """None if no request line was read."""
+    path: str | None
+    """As it came, percent-encoded, bytes beyond ASCII escaped; without the query, where tokens travel."""
+    status: int | None
+    """Of the response; None without one."""
+    code: int | None
+    """What the application was told: 1006 without a close frame. None while the connection is open."""
+    cause: Cause | None
+    """Who ended the connection; None while it is open."""
+    reason: str
+    messages_received: int
+    bytes_received: int
+    messages_sent: int
+    bytes_sent: int
+    duration: float
+    """Seconds since the connection was made."""

@@ -6,7 +6,7 @@ import errno
 from enum import Enum
 from typing import Final
 
-from .config import Config
+from .config import ServerConfig
 
 __all__ = ["Admission", "admission", "is_resource_exhaustion"]
 
@@ -21,7 +21,7 @@ class Admission(Enum):
     DROP = "close it without a word"
 
 
-def admission(config: Config, connections: int) -> Admission:
+def admission(config: ServerConfig, connections: int) -> Admission:
     """Judge one more connection beside the `connections` that are there, those being turned away among them.
 
     An answer of 503 holds a socket until the client has read it, so their number is limited too.

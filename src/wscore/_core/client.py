@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
-from .close import MAX_REASON_BYTES, NORMAL, Close, is_sendable
+from .close import CloseCode
 from .config import Config
 from .endpoint import Endpoint
 from .errors import (
@@ -29,7 +29,7 @@ from .http.server_handshake import Response
 from .http.uri import URI, parse_uri, redirected
 from .lifecycle import CLIENT_TRANSITIONS, Effect, State, Timer, Trigger
 from .loss import is_certificate_error
-from .receive_queue import payload_size
+from .outgoing import as_bytes, as_close, lone_surrogate, payload_size
 from .termination import (
     ABANDONED,
     CUT_OFF,
@@ -129,7 +129,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         try:
             self._send_buffer.write(codec.text(payload) if isinstance(payload, str) else codec.binary(payload))
         except UnicodeEncodeError as error:
-            raise _unencodable(error) from None
+            raise lone_surrogate(error, "a text message") from None
         stats.messages_sent += 1
         stats.bytes_sent += payload_size(payload)
 
@@ -150,7 +150,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         try:
             self._send_buffer.write(codec.fragment(payload, first=first, final=final))
         except UnicodeEncodeError as error:
-            raise _unencodable(error) from None
+            raise lone_surrogate(error, "a text message") from None
         self._streaming = None if final else kind
         stats.messages_sent += final
         stats.bytes_sent += payload_size(payload)
@@ -195,12 +195,12 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         if self._termination is not None:
             raise self._ended()
 
-    def close(self, code: int = NORMAL, reason: str = "", *, now: float) -> None:
+    def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "", *, now: float) -> None:
         """Close the connection: with a close frame when open, without a word before; does nothing after the end.
 
         Raises InvalidMessage for a code or a reason that no close frame can carry.
         """
-        close = _close(code, reason)
+        close = as_close(code, reason, "close")
         self._process(Trigger.APP_CLOSE, now, application_closed(close) if self._opened else GIVEN_UP)
         self._after_our_close(now)
 
@@ -404,47 +404,15 @@ def _keys(random: Callable[[int], bytes]) -> Iterator[bytes]:
 
 
 def _payload(message: object) -> str | bytes:
-    """Read what an application sends. Raises InvalidMessage."""
-    if isinstance(message, str | bytes):
-        return message
-    if isinstance(message, bytearray | memoryview):
-        return bytes(message)  # pyright: ignore[reportUnknownArgumentType]  # a memoryview of anything
-    raise InvalidMessage(f"a message must be str or bytes, not {type(message).__name__}")
-
-
-def _unencodable(error: UnicodeEncodeError) -> InvalidMessage:
-    return InvalidMessage(
-        f"a text holds the lone surrogate {error.object[error.start]!r} at {error.start}, which UTF-8 cannot encode; "
-        "send such data as bytes"
-    )
+    return message if isinstance(message, str) else as_bytes(message, "a message that is no str")
 
 
 def _ping_payload(payload: object) -> bytes:
     """Check a ping's payload. Raises InvalidMessage."""
-    if not isinstance(payload, bytes | bytearray | memoryview):
-        raise InvalidMessage(f"a ping's payload must be bytes, not {type(payload).__name__}")
-    data = bytes(payload)  # pyright: ignore[reportUnknownArgumentType]  # a memoryview of anything
+    data = as_bytes(payload, "a ping's payload")
     if len(data) > 125:
         raise InvalidMessage(f"a ping of {len(data)} bytes: at most 125 fit (RFC 6455 5.5)")
     return data
-
-
-def _close(code: object, reason: object) -> Close:
-    """Check a close of the application's. Raises InvalidMessage."""
-    if not isinstance(code, int) or not is_sendable(code):
-        raise InvalidMessage(
-            f"close code {code!r} cannot stand in a close frame; expected 1000-1003, 1007-1014 or 3000-4999 "
-            "(RFC 6455 7.4)"
-        )
-    if not isinstance(reason, str):
-        raise InvalidMessage(f"a close reason must be a str, not {type(reason).__name__}")
-    try:
-        size = len(reason.encode())
-    except UnicodeEncodeError:
-        raise InvalidMessage("the close reason holds a lone surrogate, which UTF-8 cannot encode") from None
-    if size > MAX_REASON_BYTES:
-        raise InvalidMessage(f"the close reason takes {size} bytes in UTF-8; at most {MAX_REASON_BYTES} fit")
-    return Close(int(code), reason)
 
 
 # For what is asked on every message: looking a member up in its class takes Python 3.11 as long as unmasking a word.

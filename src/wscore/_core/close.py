@@ -2,33 +2,49 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import Final, NamedTuple
 
 __all__ = [
     "MAX_REASON_BYTES",
     "NO_CODE",
     "Close",
+    "CloseCode",
     "MalformedClose",
     "close_payload",
     "is_sendable",
     "read_close_payload",
 ]
 
-# The codes that wscore itself sends or reports.
-NORMAL: Final = 1000
-GOING_AWAY: Final = 1001
-PROTOCOL_ERROR: Final = 1002
-NO_STATUS: Final = 1005  # never on the wire: an empty close frame came
-ABNORMAL: Final = 1006  # never on the wire: the connection ended without a close frame
-INVALID_PAYLOAD: Final = 1007
-TOO_BIG: Final = 1009
-INTERNAL_ERROR: Final = 1011
-SERVICE_RESTART: Final = 1012
+
+class CloseCode(IntEnum):
+    """The registered close codes (RFC 6455 7.4.1 and IANA's registry)."""
+
+    NORMAL_CLOSURE = 1000
+    GOING_AWAY = 1001
+    PROTOCOL_ERROR = 1002
+    UNSUPPORTED_DATA = 1003
+    NO_STATUS_RCVD = 1005
+    """Never on the wire: the peer's close frame was empty."""
+    ABNORMAL_CLOSURE = 1006
+    """Never on the wire: the connection ended without a close frame."""
+    INVALID_DATA = 1007
+    POLICY_VIOLATION = 1008
+    MESSAGE_TOO_BIG = 1009
+    MANDATORY_EXTENSION = 1010
+    INTERNAL_ERROR = 1011
+    SERVICE_RESTART = 1012
+    TRY_AGAIN_LATER = 1013
+    BAD_GATEWAY = 1014
+    TLS_HANDSHAKE = 1015
+    """Never on the wire: the TLS handshake failed."""
+
 
 MAX_REASON_BYTES: Final = 123  # a control frame carries 125 bytes (RFC 6455 5.5), two of them the code
 
 # 1012-1014 are IANA's additions to RFC 6455's list. wsproto lacks 1014 and refuses peers that use it.
-_REGISTERED: Final = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014})
+_NOT_ON_THE_WIRE: Final = {CloseCode.NO_STATUS_RCVD, CloseCode.ABNORMAL_CLOSURE, CloseCode.TLS_HANDSHAKE}
+_SENDABLE: Final = frozenset(map(int, set(CloseCode) - _NOT_ON_THE_WIRE))
 
 
 class Close(NamedTuple):
@@ -53,7 +69,7 @@ class MalformedClose(Exception):
 
 def is_sendable(code: int) -> bool:
     """Tell whether `code` may stand in a close frame: registered, or 3000-4999 (RFC 6455 7.4.2)."""
-    return code in _REGISTERED or 3000 <= code <= 4999
+    return code in _SENDABLE or 3000 <= code <= 4999
 
 
 def read_close_payload(payload: bytes) -> Close:
@@ -65,14 +81,14 @@ def read_close_payload(payload: bytes) -> Close:
     if not payload:
         return NO_CODE
     if len(payload) == 1:
-        raise MalformedClose(PROTOCOL_ERROR, "close frame with a payload of one byte")
+        raise MalformedClose(CloseCode.PROTOCOL_ERROR, "close frame with a payload of one byte")
     code = int.from_bytes(payload[:2])
     if not is_sendable(code):
-        raise MalformedClose(PROTOCOL_ERROR, "close code that must not be sent")
+        raise MalformedClose(CloseCode.PROTOCOL_ERROR, "close code that must not be sent")
     try:
         return Close(code, payload[2:].decode())
     except UnicodeDecodeError:
-        raise MalformedClose(INVALID_PAYLOAD, "close reason that is not UTF-8") from None
+        raise MalformedClose(CloseCode.INVALID_DATA, "close reason that is not UTF-8") from None
 
 
 def close_payload(close: Close) -> bytes:

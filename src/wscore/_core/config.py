@@ -1,19 +1,32 @@
-"""Every limit and every timeout, each default with its reason. Sizes are bytes, times are seconds."""
+"""Every limit and every timeout, each default with its reason. Sizes are bytes, times are seconds.
+
+`Config` is what a connection keeps to, at either end; `ServerConfig` adds what a server is told.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal, Self
 
 from .close import is_sendable
 
-__all__ = ["Config"]
+__all__ = ["Config", "InvalidConfig", "ServerConfig"]
+
+
+class InvalidConfig(ValueError):
+    """A value that cannot work: `field` has `value`, where something else was `expected`."""
+
+    def __init__(self, kind: str, field: str, value: object, expected: str) -> None:
+        super().__init__(f"{kind}({field}={value!r}): expected {expected}")
+        self.field = field
+        self.value = value
+        self.expected = expected
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """What a server allows its peers and its applications. Immutable; one object serves all connections.
+    """What a connection allows its peer and its application. Immutable; one object serves all connections.
 
     Sizes are bytes and inclusive: a message of exactly `max_message_size` passes. Times are seconds. `None` switches
     off what it is allowed for. A value that cannot work raises ValueError here, not later on a connection.
@@ -77,12 +90,48 @@ class Config:
     """How long the closing may take, from our close frame or last response byte to the end of the TCP connection; also
     how long a peer's close waits behind messages the application does not ask for. uvicorn, websockets: 10."""
 
-    read_poll_interval: float = 0.05
-    """How long an application may do other things before a transport in which it reads for itself (trio's) looks after
-    the peer in its place: the most by which a pong or the news of a close or loss is late. Well below what a person
-    notices or a peer's timeout; a busy connection pays for one look in that time."""
+    # Which fields take which values; subclasses have more.
+    _COUNTS: ClassVar[tuple[str, ...]] = (
+        "max_head_size",
+        "max_headers",
+        "max_early_data",
+        "max_refusal_size",
+        "max_message_size",
+        "max_fragments",
+        "max_queue",
+        "max_queue_size",
+        "max_output_size",
+    )
+    _DURATIONS: ClassVar[tuple[str, ...]] = ("handshake_timeout", "close_timeout")
+    _OPTIONAL_DURATIONS: ClassVar[tuple[str, ...]] = ("accept_timeout", "ping_interval", "ping_timeout")
 
-    # -- the server as a whole
+    def __post_init__(self) -> None:
+        """Raise InvalidConfig for values that cannot work."""
+        for name in self._COUNTS:
+            value = getattr(self, name)
+            self._require(_is_int(value) and value >= 1, name, "a whole number, 1 or more")
+        for name in self._DURATIONS:
+            value = getattr(self, name)
+            self._require(_is_duration(value) and value > 0, name, "seconds above 0")
+        for name in self._OPTIONAL_DURATIONS:
+            value = getattr(self, name)
+            self._require(value is None or (_is_duration(value) and value > 0), name, "seconds above 0, or None")
+        for name, allowed, expected in _RANGES:
+            value = getattr(self, name)
+            self._require(_is_int(value) and value in allowed, name, expected)
+        size = self.compression_min_size
+        self._require(_is_int(size) and size >= 0, "compression_min_size", "a whole number, 0 or more")
+        self._require(self.engine in ("native", "wsproto"), "engine", "'native' or 'wsproto'")
+
+    def _require(self, condition: bool, name: str, expected: str) -> None:
+        if not condition:
+            raise InvalidConfig(type(self).__name__, name, getattr(self, name), expected)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ServerConfig(Config):
+    """What a server is told: all that `Config` has, which holds for each of its connections, and the server's own."""
+
     max_connections: int | None = None
     """Connections served at once; above it a client gets 503. None: no limit but the system's."""
     backlog: int = 2048
@@ -100,62 +149,43 @@ class Config:
     what is waited for."""
     root_path: str = ""
     """ASGI `root_path`: where the application is mounted. A prefix of `path` and `raw_path`, as in uvicorn."""
+    read_poll_interval: float = 0.05
+    """How long an application may do other things before a transport in which it reads for itself (trio's) looks after
+    the peer in its place: the most by which a pong or the news of a close or loss is late. Well below what a person
+    notices or a peer's timeout; a busy connection pays for one look in that time."""
+
+    _COUNTS: ClassVar[tuple[str, ...]] = (*Config._COUNTS, "backlog")
+    _DURATIONS: ClassVar[tuple[str, ...]] = (*Config._DURATIONS, "read_poll_interval", "accept_retry")
+    _OPTIONAL_DURATIONS: ClassVar[tuple[str, ...]] = (*Config._OPTIONAL_DURATIONS, "lifespan_timeout")
 
     def __post_init__(self) -> None:
-        """Refuse values that cannot work."""
-        for name in _POSITIVE_INTEGERS:
-            _require(_is_int(value := getattr(self, name)) and value >= 1, name, value, "a whole number, 1 or more")
-        for name in _DURATIONS:
-            value = getattr(self, name)
-            _require(_is_duration(value) and value > 0, name, value, "seconds above 0")
-        for name in _OPTIONAL_DURATIONS:
-            value = getattr(self, name)
-            _require(value is None or (_is_duration(value) and value > 0), name, value, "seconds above 0, or None")
-        _require(_is_duration(g := self.shutdown_grace) and g >= 0, "shutdown_grace", g, "seconds, 0 or more")
-        connections = self.max_connections
-        _require(
-            connections is None or (_is_int(connections) and connections >= 1),
-            "max_connections",
-            connections,
-            "a whole number, 1 or more, or None",
-        )
-        for name, allowed, expected in _RANGES:
-            value = getattr(self, name)
-            _require(_is_int(value) and value in allowed, name, value, expected)
-        _require(
-            _is_int(s := self.compression_min_size) and s >= 0, "compression_min_size", s, "a whole number, 0 or more"
-        )
-        _require(self.engine in _ENGINES, "engine", self.engine, "'native' or 'wsproto'")
+        """Raise InvalidConfig for values that cannot work."""
+        Config.__post_init__(self)  # `super()` would look for the class that `slots=True` has replaced
+        grace, connections = self.shutdown_grace, self.max_connections
+        self._require(_is_duration(grace) and grace >= 0, "shutdown_grace", "seconds, 0 or more")
+        allowed = connections is None or (_is_int(connections) and connections >= 1)
+        self._require(allowed, "max_connections", "a whole number, 1 or more, or None")
         code = self.shutdown_code
-        _require(_is_int(code) and is_sendable(code), "shutdown_code", code, "a code that may be sent")
-        _require(
-            not self.root_path or (self.root_path.startswith("/") and not self.root_path.endswith("/")),
-            "root_path",
-            self.root_path,
-            "'' or a path that starts with a slash and does not end with one",
-        )
+        self._require(_is_int(code) and is_sendable(code), "shutdown_code", "a code that may be sent")
+        path = self.root_path
+        well_formed = not path or (path.startswith("/") and not path.endswith("/"))
+        self._require(well_formed, "root_path", "'' or a path that starts with a slash and does not end with one")
+
+    @classmethod
+    def of(cls, config: Config | None) -> Self:
+        """Return a server's configuration as it is; complete a connection's, or None, with the defaults."""
+        if config is None:
+            return cls()
+        if isinstance(config, cls):
+            return config
+        return cls(**{field.name: getattr(config, field.name) for field in dataclasses.fields(config)})
 
 
-_POSITIVE_INTEGERS: Final = (
-    "max_head_size",
-    "max_headers",
-    "max_early_data",
-    "max_refusal_size",
-    "max_message_size",
-    "max_fragments",
-    "max_queue",
-    "max_queue_size",
-    "max_output_size",
-    "backlog",
-)
-_DURATIONS: Final = ("handshake_timeout", "close_timeout", "read_poll_interval", "accept_retry")
-_ENGINES: Final = ("native", "wsproto")
 _RANGES: Final = (
     ("compression_window_bits", range(9, 16), "9 to 15"),  # zlib cannot do raw deflate with a window of 8 bits
     ("compression_mem_level", range(1, 10), "1 to 9"),
     ("compression_level", range(10), "0 to 9"),
 )
-_OPTIONAL_DURATIONS: Final = ("accept_timeout", "ping_interval", "ping_timeout", "lifespan_timeout")
 
 
 def _is_int(value: object) -> bool:
@@ -164,8 +194,3 @@ def _is_int(value: object) -> bool:
 
 def _is_duration(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _require(condition: bool, name: str, value: object, expected: str) -> None:
-    if not condition:
-        raise ValueError(f"Config({name}={value!r}): expected {expected}")

@@ -16,7 +16,8 @@ from .config import Config
 from .frames.codec import FrameCodec, More, Ping, Pong, ProtocolViolation
 from .keepalive import Keepalive
 from .lifecycle import Effect, State, Step, Timer, Trigger
-from .receive_queue import ReceiveQueue, payload_size
+from .outgoing import payload_size
+from .receive_queue import ReceiveQueue
 from .send_buffer import SendBuffer
 from .termination import LOST, CloseInfo, Termination, lost, peer_closed, violated, was_presumed
 from .timers import Timers
@@ -266,7 +267,7 @@ class Endpoint(Generic[Codec]):
         end = self._termination
         if end is None:
             return None
-        return CloseInfo(end.cause, end.code, end.reason, self._close_sent, self._close_received)
+        return CloseInfo(end.cause, int(end.code), end.reason, self._close_sent, self._close_received)
 
     # -- frames
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from .close import GOING_AWAY, NO_STATUS, NORMAL, Close
+from .close import Close, CloseCode
 
 __all__ = [
     "ClientDisconnected",
@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 
-_NORMAL_CODES: Final = frozenset({NORMAL, GOING_AWAY, NO_STATUS})
+_NORMAL_CODES: Final = frozenset({CloseCode.NORMAL_CLOSURE, CloseCode.GOING_AWAY, CloseCode.NO_STATUS_RCVD})
 _TEMPORARY: Final = frozenset({500, 502, 503, 504})  # what a server or a proxy answers while something is down
 
 
@@ -68,7 +68,7 @@ class ClientDisconnected(OSError):
     def __init__(self, code: int, reason: str) -> None:
         """Keep the `code` and `reason` of the `websocket.disconnect` that the application gets or got."""
         super().__init__(f"the connection has ended: {code}" + (f" ({reason})" if reason else ""))
-        self.code = code
+        self.code = int(code)
         self.reason = reason
 
 
@@ -83,7 +83,7 @@ class ConnectionClosed(ConnectionError):
         """Keep how it ended, `code` and `reason` as in `close_info`, with both close frames, for the URI `address`."""
         subject = f"the connection to {address}" if address else "the connection"
         super().__init__(f"{subject} has ended: {code}" + (f" ({reason})" if reason else ""))
-        self.code = code
+        self.code = int(code)
         self.reason = reason
         self.sent = sent
         self.received = received

@@ -8,7 +8,7 @@ from typing import Any
 from .config import Config
 from .frames.codec import FrameCodec
 from .frames.deflate import DeflateParameters
-from .receive_queue import payload_size
+from .outgoing import payload_size
 
 __all__ = ["Encoding", "PreparedMessage", "encoding", "send_nowait_extension"]
 

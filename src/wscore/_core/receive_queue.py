@@ -6,13 +6,9 @@ from collections import deque
 from typing import Final
 
 from .asgi.messages import ReceivedMessage
+from .outgoing import payload_size
 
-__all__ = ["ReceiveQueue", "payload_size"]
-
-
-def payload_size(payload: str | bytes) -> int:
-    """Count a message's bytes, as they are on the wire before masking and compression."""
-    return len(payload) if isinstance(payload, bytes) or payload.isascii() else len(payload.encode())
+__all__ = ["ReceiveQueue"]
 
 
 # Of every connection to which nothing was sent yet: an empty deque takes 760 bytes. It cannot hold anything.

@@ -8,9 +8,9 @@ read of a message. What it adds is the fast path of messages, pings and pongs, w
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Literal, Self
 
-from .access import answered_line, closed_line
+from .access import AccessRecord
 from .asgi.messages import (
     TRIGGERS,
     Accept,
@@ -26,9 +26,8 @@ from .asgi.messages import (
     read_close,
     read_response_start,
     read_send,
-    unencodable,
 )
-from .close import MAX_REASON_BYTES, is_sendable
+from .close import CloseCode
 from .config import Config
 from .endpoint import Endpoint
 from .errors import ClientDisconnected, LocalProtocolError
@@ -38,8 +37,8 @@ from .frames.native import NativeCodec
 from .frames.wsproto import WsprotoCodec
 from .http.server_handshake import Denial, HeadReader, OpeningHandshake, Request, Response, validate_request
 from .lifecycle import SERVER_TRANSITIONS, Effect, State, Timer, Trigger, transition
+from .outgoing import as_close, lone_surrogate, payload_size
 from .prepared_message import Encoding, PreparedMessage, encoding
-from .receive_queue import payload_size
 from .termination import (
     CLOSED_UNANSWERED,
     DENIED,
@@ -73,7 +72,7 @@ class ServerConnection(Endpoint[FrameCodec]):
     monotonic clock of the caller's. Not thread-safe: call every method from one task, or under one lock.
 
     `peer` says what the transport knows of the connection; `state` is the lifespan's, copied into the scope. Without
-    `access_log` no `access_lines` are written. `random` gives so many bytes that nobody can foretell, as `os.urandom`
+    `access_log` no `access_records` are made. `random` gives so many bytes that nobody can foretell, as `os.urandom`
     does, for the payloads of keepalive's pings; without it they are counted. `half_close` says that the transport can
     end its writing side alone, as TCP can, and TLS of Python's asyncio cannot; without it `closing` asks to close
     instead.
@@ -82,10 +81,10 @@ class ServerConnection(Endpoint[FrameCodec]):
     __slots__ = (
         "_access_log",
         "_app_state",
-        "_as_value",
         "_asking",
         "_denial",
         "_early",
+        "_emit_response",
         "_encoding",
         "_handshake",
         "_head",
@@ -95,8 +94,9 @@ class ServerConnection(Endpoint[FrameCodec]):
         "_rejected",
         "_request",
         "_response",
+        "_root_path",
         "_scope",
-        "access_lines",
+        "access_records",
     )
 
     def __init__(
@@ -109,19 +109,21 @@ class ServerConnection(Endpoint[FrameCodec]):
         access_log: bool = True,
         half_close: bool = True,
         random: Callable[[int], bytes] | None = None,
+        root_path: str = "",
     ) -> None:
         super().__init__(config, State.AWAITING_REQUEST, now, half_close=half_close)
-        self.access_lines: list[str] = []
+        self.access_records: list[AccessRecord] = []
         self._peer = peer
         self._access_log = access_log
         self._random = random
+        self._root_path = root_path
         self._app_state: Mapping[str, Any] = {} if state is None else state
         self._opened_at = now
         # the handshake
         self._head: HeadReader | None = HeadReader(config)
         self._request: Request | None = None
         self._rejected = False
-        self._as_value = False
+        self._emit_response = True
         self._handshake: OpeningHandshake | None = None
         self._scope: Scope | None = None
         self._early: bytearray | None = None  # what came before the accept
@@ -143,18 +145,26 @@ class ServerConnection(Endpoint[FrameCodec]):
         access_log: bool = True,
         half_close: bool = True,
         random: Callable[[int], bytes] | None = None,
-        as_value: bool = False,
+        root_path: str = "",
+        emit_response: bool = True,
     ) -> Self:
         """Start from a request head that another HTTP parser has read; what follows it goes to `receive_data`.
 
-        With `as_value` the handshake's answer is not written: take status and headers from `response`, and from
+        Without `emit_response` the handshake's answer is not written: take status and headers from `response`, and from
         `data_to_send` the body as it comes, unframed, and then WebSocket frames. That is for parsers that write
         responses themselves, and for HTTP/2 (RFC 8441), where `request.http_version` is "2" and the answer is 200.
         """
         connection = cls(
-            config, peer=peer, now=now, state=state, access_log=access_log, half_close=half_close, random=random
+            config,
+            peer=peer,
+            now=now,
+            state=state,
+            access_log=access_log,
+            half_close=half_close,
+            random=random,
+            root_path=root_path,
         )
-        connection._as_value = as_value
+        connection._emit_response = emit_response
         connection._validate_request(request, now)
         return connection
 
@@ -206,7 +216,7 @@ class ServerConnection(Endpoint[FrameCodec]):
             try:
                 self._send_buffer.write(codec.text(payload) if isinstance(payload, str) else codec.binary(payload))
             except UnicodeEncodeError as error:
-                raise unencodable(error) from None
+                raise lone_surrogate(error, "websocket.send: 'text'") from None
             stats.messages_sent += 1
             stats.bytes_sent += payload_size(payload)
             return
@@ -290,16 +300,13 @@ class ServerConnection(Endpoint[FrameCodec]):
 
     # -- the operator
 
-    def begin_shutdown(self, *, now: float, code: int | None = None, reason: str = "") -> None:
+    def begin_shutdown(self, *, now: float, code: int = CloseCode.SERVICE_RESTART, reason: str = "") -> None:
         """End the connection because the server stops: 503 before an answer, a close frame with `code` when open.
 
-        `code` defaults to the configuration's `shutdown_code`. A response that is being streamed, and a closing that
-        is under way, go on. Raises ValueError for a code or a reason that no close frame can carry.
+        A response that is being streamed, and a closing that is under way, go on. Raises InvalidMessage, a ValueError,
+        for a code or a reason that no close frame can carry.
         """
-        code = self.config.shutdown_code if code is None else code
-        if not is_sendable(code) or len(reason.encode()) > MAX_REASON_BYTES:
-            raise ValueError(f"begin_shutdown(code={code}, reason={reason!r}): no close frame can carry that")
-        self._process(Trigger.OPERATOR_SHUTDOWN, now, shut_down(code, reason))
+        self._process(Trigger.OPERATOR_SHUTDOWN, now, shut_down(as_close(code, reason, "begin_shutdown")))
         self._after_our_close(now)
 
     def reject(self, *, now: float) -> None:
@@ -365,11 +372,11 @@ class ServerConnection(Endpoint[FrameCodec]):
         del now
         assert isinstance(payload, OpeningHandshake)
         self._handshake = payload
-        self._scope = payload.scope(self._peer, self.config, self._app_state)
+        self._scope = payload.scope(self._peer, self._root_path, self._app_state)
         self._receive_queue.put_connect({"type": "websocket.connect"})
 
     def _refuse(self, payload: _Payload, now: float) -> None:
-        del payload, now
+        del payload
         assert self._termination is not None
         response = self._termination.response
         assert response is not None
@@ -377,15 +384,14 @@ class ServerConnection(Endpoint[FrameCodec]):
         if self._request is not None and self._request.method == b"HEAD":
             # RFC 9110 9.3.2: its answer has no content, whatever content-length says.
             response = response._replace(body=b"")
-        self._answer(response)
+        self._answer(response, now)
         self._send_buffer.write(response.body)
 
     def _switch_protocols(self, payload: _Payload, now: float) -> None:
-        del now
         assert isinstance(payload, Accept)
         opening = self._handshake
         assert opening is not None
-        self._answer(opening.accept(payload))
+        self._answer(opening.accept(payload), now)
         self._codec = _ENGINES[self.config.engine](self.config, opening.deflate)
         self._encoding = encoding(self.config, opening.deflate)
 
@@ -396,10 +402,9 @@ class ServerConnection(Endpoint[FrameCodec]):
         self._denial = Denial(payload)
 
     def _write_head(self, payload: _Payload, now: float) -> None:
-        del now
         assert isinstance(payload, Body)
         assert self._denial is not None
-        self._answer(self._denial.head(payload, chunks=not self._as_value))
+        self._answer(self._denial.head(payload, chunks=self._emit_response), now)
 
     def _write_body(self, payload: _Payload, now: float) -> None:
         del now
@@ -464,15 +469,15 @@ class ServerConnection(Endpoint[FrameCodec]):
             self._codec.receive_data(early)
             self._parse(now)
 
-    def _answer(self, response: Response) -> None:
+    def _answer(self, response: Response, now: float) -> None:
         """Answer the handshake; what was kept of it for that is let go."""
         over_http2 = self._request is not None and self._request.http_version == "2"
-        self._request = self._handshake = None
         self._response = response.over_http2() if over_http2 else response
-        if not self._as_value:
+        if self._emit_response:
             self._send_buffer.write(response.head())
         if self._access_log:
-            self.access_lines.append(answered_line(self._peer, self._scope, response.status))
+            self._record("accepted" if self._state is _OPEN else "refused", now)
+        self._request = self._handshake = None
 
     def _take_pong(self, payload: bytes, now: float) -> None:
         if self._keepalive_pong(payload, now):
@@ -500,12 +505,38 @@ class ServerConnection(Endpoint[FrameCodec]):
         """Say the last word on a connection that is closed: it gives no more output (I8)."""
         self._send_buffer.drop()
         self._early = None
+        if self._access_log and (self._response is None or self._response.status in _ACCEPTED):
+            # As far as it is known: a full queue may hold back how the connection ended.
+            self._record("closed", now)
         self._head = None
-        if self._access_log and (
-            end := self._termination
-        ):  # as far as it is known: a full inbox may hold back how it ended
-            seconds = now - self._opened_at
-            self.access_lines.append(closed_line(self._peer, self._scope, end, self.stats, seconds))
+
+    def _record(self, event: Literal["accepted", "refused", "closed"], now: float) -> None:
+        """Make an access record."""
+        head, end, stats, response = self._head, self._termination, self.stats, self._response
+        request = self._request
+        if request is not None:
+            line: tuple[bytes, bytes] | None = (request.method, request.target.partition(b"?")[0])
+        elif self._scope is not None:
+            line = (b"CONNECT" if self._scope["http_version"] == "2" else b"GET", self._scope["raw_path"])
+        else:
+            line = None if head is None else head.request_line()
+        self.access_records.append(
+            AccessRecord(
+                event="unused" if head is not None and not head.begun else event,
+                client=self._peer.client,
+                method=None if line is None else line[0].decode("ascii", "backslashreplace"),
+                path=None if line is None else line[1].decode("ascii", "backslashreplace"),
+                status=None if response is None else response.status,
+                code=None if end is None else int(end.code),
+                cause=None if end is None else end.cause,
+                reason="" if end is None else end.reason,
+                messages_received=stats.messages_received,
+                bytes_received=stats.bytes_received,
+                messages_sent=stats.messages_sent,
+                bytes_sent=stats.bytes_sent,
+                duration=now - self._opened_at,
+            )
+        )
 
     def _ended_error(self, end: Termination) -> ClientDisconnected:
         error = ClientDisconnected(end.code, end.reason)
@@ -524,7 +555,7 @@ class ServerConnection(Endpoint[FrameCodec]):
 
 def _disconnect(end: Termination) -> ReceivedMessage:
     """Write the application's last message."""
-    return {"type": "websocket.disconnect", "code": end.code, "reason": end.reason}
+    return {"type": "websocket.disconnect", "code": int(end.code), "reason": end.reason}
 
 
 _ENGINES: Final[Mapping[str, Callable[[Config, DeflateParameters | None], FrameCodec]]] = {
@@ -538,6 +569,7 @@ def _nothing(key: str) -> None:
     del key
 
 
+_ACCEPTED: Final = (101, 200)  # 200 over HTTP/2 (RFC 8441 5)
 _WITH_PAYLOAD: Final = frozenset({"websocket.send", "websocket.http.response.body"})
 # For what is asked on every message: looking a member up in its class takes Python 3.11 as long as unmasking a word.
 _AWAITING_REQUEST: Final = State.AWAITING_REQUEST

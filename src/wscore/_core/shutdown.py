@@ -11,7 +11,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
-from .config import Config
+from .config import ServerConfig
 
 __all__ = ["LIFESPAN_SHARE", "Shutdown", "ShutdownAction"]
 
@@ -43,7 +43,7 @@ class _Phase(Enum):
 class Shutdown:
     """The end of one server. After any input do what `acts` gives, until `over`."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: ServerConfig) -> None:
         self._config = config
         self._phase = _Phase.SERVING
         self._deadline: float | None = None
@@ -51,7 +51,7 @@ class Shutdown:
         self._acts: list[ShutdownAction] = []
 
     @staticmethod
-    def longest(config: Config) -> float:
+    def longest(config: ServerConfig) -> float:
         """Say how many seconds a shutdown takes at most, if its event loop is not held up."""
         return config.shutdown_grace + config.close_timeout + LIFESPAN_SHARE
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Final, Literal, NamedTuple
 
-from .close import ABNORMAL, INTERNAL_ERROR, NO_STATUS, NORMAL, Close
+from .close import Close, CloseCode
 from .frames.codec import ProtocolViolation
 from .http.server_handshake import Response, error_response
 from .lifecycle import Timer
@@ -26,7 +26,7 @@ class Termination(NamedTuple):
 
     cause: Cause
     """Who ended it: the peer, the application, the peer by a violation, a timeout, the operator, or the transport."""
-    code: int = ABNORMAL
+    code: int = CloseCode.ABNORMAL_CLOSURE
     """What `websocket.disconnect` says."""
     reason: str = ""
     """Likewise."""
@@ -67,7 +67,7 @@ def was_presumed(end: Termination) -> bool:
 
 def peer_closed(close: Close) -> Termination:
     """The peer's close frame: echoed, an empty one as an empty one (RFC 6455 5.5.1)."""
-    return Termination("peer", NO_STATUS if close.code is None else close.code, close.reason, close)
+    return Termination("peer", CloseCode.NO_STATUS_RCVD if close.code is None else close.code, close.reason, close)
 
 
 def violated(violation: ProtocolViolation) -> Termination:
@@ -100,14 +100,16 @@ def application_closed(close: Close) -> Termination:
 
 
 ABANDONED: Final = Termination(
-    "application", INTERNAL_ERROR, "message abandoned", Close(INTERNAL_ERROR, "message abandoned")
+    "application", CloseCode.INTERNAL_ERROR, "message abandoned", Close(CloseCode.INTERNAL_ERROR, "message abandoned")
 )
 CLOSED_UNANSWERED: Final = Termination(
     "application", reason="closed before the accept", response=error_response(403, "")
 )
 DENIED: Final = Termination("application", reason="denied before the accept")
-RETURNED: Final = Termination("application", NORMAL, "", Close(NORMAL))
-RAISED: Final = Termination("application", INTERNAL_ERROR, "internal error", Close(INTERNAL_ERROR, "internal error"))
+RETURNED: Final = Termination("application", CloseCode.NORMAL_CLOSURE, "", Close(CloseCode.NORMAL_CLOSURE))
+RAISED: Final = Termination(
+    "application", CloseCode.INTERNAL_ERROR, "internal error", Close(CloseCode.INTERNAL_ERROR, "internal error")
+)
 
 _FAILED: Final = error_response(500, "internal server error")
 RETURNED_UNANSWERED: Final = Termination(
@@ -118,11 +120,10 @@ RAISED_UNANSWERED: Final = Termination("application", reason="application failed
 # -- by the operator
 
 
-def shut_down(code: int, reason: str) -> Termination:
+def shut_down(close: Close) -> Termination:
     """The server stops."""
-    return Termination(
-        "operator", code, reason, Close(code, reason), error_response(503, "the server is shutting down")
-    )
+    assert close.code is not None  # an operator's close has one
+    return Termination("operator", close.code, close.reason, close, error_response(503, "the server is shutting down"))
 
 
 OVERLOAD: Final = Termination(
@@ -140,7 +141,7 @@ TIMED_OUT: Final[dict[Timer, Termination]] = {
     ),
     Timer.BODY: Termination("timeout", reason="response body overdue"),
     Timer.PONG: Termination(
-        "timeout", reason="keepalive ping timeout", frame=Close(INTERNAL_ERROR, "keepalive ping timeout")
+        "timeout", reason="keepalive ping timeout", frame=Close(CloseCode.INTERNAL_ERROR, "keepalive ping timeout")
     ),
     Timer.CLOSE: Termination("timeout", reason="closing overdue"),
 }

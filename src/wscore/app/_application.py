@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import anyio
 
-from wscore import Application, Scope
+from wscore import Application, CloseCode, Scope
 from wscore._logs import logger
 
 from ._address import Address
@@ -27,7 +27,6 @@ __all__ = ["App", "Cookies", "Mount", "Path", "Route"]
 
 log = logger("wscore.app")
 
-_INTERNAL_ERROR: Final = 1011
 
 Endpoint = TypeVar("Endpoint")
 Lifespan = Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any] | None]]
@@ -219,7 +218,7 @@ class App:
             if isinstance(error, WebSocketDisconnect) and websocket.is_disconnected:
                 return  # the peer is gone, and the handler did not mind
             # Not every server closes for an application that failed; the error itself is the server's to log.
-            await _close(websocket, _INTERNAL_ERROR)
+            await _close(websocket, CloseCode.INTERNAL_ERROR)
             raise
         await _close(websocket)
 
@@ -264,11 +263,13 @@ class App:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-async def _close(websocket: WebSocket, code: int = 1000) -> None:
+async def _close(websocket: WebSocket, code: int = CloseCode.NORMAL_CLOSURE) -> None:
     """Close what is still open, and refuse what was not answered and did not fail."""
     state = websocket.application_state
     try:
-        if state is WebSocketState.CONNECTED or (state is WebSocketState.CONNECTING and code != _INTERNAL_ERROR):
+        if state is WebSocketState.CONNECTED or (
+            state is WebSocketState.CONNECTING and code != CloseCode.INTERNAL_ERROR
+        ):
             await websocket.close(code)
     except WebSocketDisconnect:
         pass

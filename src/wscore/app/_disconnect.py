@@ -13,12 +13,11 @@ by using a connection that had ended before.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-__all__ = ["ABNORMAL", "NO_STATUS", "WebSocketDisconnect", "WebSocketDisconnected", "WrongFrameType", "derived"]
+from wscore import CloseCode
 
-NO_STATUS: Final = 1005  # RFC 6455 7.1.5: a close without a code; the default of ASGI's websocket.disconnect
-ABNORMAL: Final = 1006  # RFC 6455 7.1.5: no close frame was seen
+__all__ = ["WebSocketDisconnect", "WebSocketDisconnected", "WrongFrameType", "derived"]
 
 
 T = TypeVar("T")
@@ -42,7 +41,7 @@ class derived(Generic[T]):
 class WebSocketDisconnect(Exception):
     """The connection has ended. `code` and `reason` are those of its end (RFC 6455 7.1.5, 7.1.6)."""
 
-    def __init__(self, code: int = 1000, reason: str | None = None) -> None:
+    def __init__(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str | None = None) -> None:
         self.code = code
         self.reason = reason or ""
 
@@ -63,7 +62,7 @@ class WebSocketDisconnected(WebSocketDisconnect, RuntimeError):
     `code` and `reason` say how it ended, where that is known; otherwise `code` is 1006.
     """
 
-    def __init__(self, message: str = "", code: int = ABNORMAL, reason: str | None = None) -> None:
+    def __init__(self, message: str = "", code: int = CloseCode.ABNORMAL_CLOSURE, reason: str | None = None) -> None:
         super().__init__(code, reason)
         self.args = (message,)  # so that its text is the message, as with any RuntimeError
 

@@ -23,6 +23,7 @@ from typing import Any, Final, NamedTuple, Union, get_args, get_origin
 
 import anyio
 
+from wscore import CloseCode
 from wscore._logs import logger
 
 from ._disconnect import WebSocketDisconnect
@@ -37,8 +38,6 @@ log = logger("wscore.app")
 Runner = Callable[[Context], Awaitable[None]]
 """Serves one connection."""
 
-_UNSUPPORTED_DATA: Final = 1003
-_INTERNAL_ERROR: Final = 1011
 _LAST_WORDS: Final = 1.0
 """Seconds that a close function has when the server cancels its connection: the shutdown has a deadline of its own."""
 
@@ -248,7 +247,7 @@ async def run_hooks(context: Context, hooks: Hooks) -> None:
                 try:
                     answer = await hooks.message(event)
                 except WrongKind as error:
-                    await websocket.close(_UNSUPPORTED_DATA, str(error))
+                    await websocket.close(CloseCode.UNSUPPORTED_DATA, str(error))
                     break
                 await reply(websocket, answer)
     except anyio.get_cancelled_exc_class():
@@ -265,7 +264,7 @@ async def run_hooks(context: Context, hooks: Hooks) -> None:
                 await reply(websocket, await hooks.error(error))
         if websocket.application_state is WebSocketState.CONNECTED:
             with suppress(WebSocketDisconnect):
-                await websocket.close(_INTERNAL_ERROR)
+                await websocket.close(CloseCode.INTERNAL_ERROR)
         raise error  # noqa: TRY201  # which may be another than the one that is handled here
     finally:
         if hooks.close is not None and websocket.was_accepted:

@@ -10,12 +10,12 @@ import contextvars
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import anyio
 import anyio.abc
 
-from wscore import PreparedMessage
+from wscore import CloseCode, PreparedMessage
 from wscore._logs import logger
 
 from ._disconnect import WebSocketDisconnect
@@ -27,8 +27,6 @@ log = logger("wscore.app")
 
 SlowPolicy = Literal["skip", "close"]
 """What happens to a receiver whose queue is full: it misses the message, or is closed with 1013 (try again later)."""
-
-_TRY_AGAIN_LATER: Final = 1013
 
 
 class Outbox:
@@ -142,7 +140,7 @@ class Outbox:
         """Close the connection whose queue was full."""
         log.warning("client %s reads too slowly and is closed", self._websocket.client)
         with suppress(WebSocketDisconnect):
-            await self._websocket.close(_TRY_AGAIN_LATER, "reads too slowly")
+            await self._websocket.close(CloseCode.TRY_AGAIN_LATER, "reads too slowly")
 
     async def _progressed(self) -> None:
         if self._progress is None:

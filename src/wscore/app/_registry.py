@@ -16,7 +16,7 @@ import anyio
 import anyio.from_thread
 import anyio.lowlevel
 
-from wscore import PreparedMessage
+from wscore import CloseCode, PreparedMessage
 from wscore._logs import logger
 
 from ._backplane import Backplane, Envelope
@@ -56,7 +56,7 @@ class Member:
         """
         await self.outbox.put(_message(data), payload_size(data))
 
-    def close(self, code: int = 1000, reason: str = "") -> None:
+    def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
         """Leave the registry, and close the connection behind what is queued for it already; a second time is nothing.
 
         The handler that serves it hears of it as of any other end.
@@ -155,7 +155,7 @@ class Registry:
         """Let a member leave a room."""
         self.on_loop(self._leave, member, room)
 
-    def close(self, member: Member, code: int = 1000, reason: str = "") -> None:
+    def close(self, member: Member, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
         """Let a member leave, and close its connection behind what is queued for it."""
         self.on_loop(self._close, member, code, reason)
 

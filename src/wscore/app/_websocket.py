@@ -22,11 +22,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from functools import cached_property
 from typing import Any, Final, Literal, NoReturn, TypeVar, cast
 
-from wscore import InvalidMessage, LocalProtocolError, PreparedMessage, Scope
+from wscore import CloseCode, InvalidMessage, LocalProtocolError, PreparedMessage, Scope
 
 from ._address import Address
 from ._cookies import parse_cookies
-from ._disconnect import ABNORMAL, NO_STATUS, WebSocketDisconnect, WebSocketDisconnected, WrongFrameType
+from ._disconnect import WebSocketDisconnect, WebSocketDisconnected, WrongFrameType
 from ._headers import HeaderItems, Headers, encode_headers
 from ._query import QueryParams
 from ._state import State
@@ -272,7 +272,7 @@ class WebSocket(Mapping[str, Any]):
             await self._send(message)
         except OSError as error:  # ASGI 2.4: what a server raises when the client is gone
             self.application_state = WebSocketState.DISCONNECTED
-            self._ended(getattr(error, "code", None) or ABNORMAL, getattr(error, "reason", None))
+            self._ended(getattr(error, "code", None) or CloseCode.ABNORMAL_CLOSURE, getattr(error, "reason", None))
             raise WebSocketDisconnect(*self._known_end()) from error
         except LocalProtocolError as error:
             if before is not WebSocketState.CONNECTED:
@@ -290,7 +290,7 @@ class WebSocket(Mapping[str, Any]):
                 self._on_accepted()
         elif message["type"] == "websocket.close":
             code = message.get("code")
-            self._ended(1000 if code is None else code, message.get("reason"))
+            self._ended(CloseCode.NORMAL_CLOSURE if code is None else code, message.get("reason"))
 
     # -- the opening and the end
 
@@ -304,7 +304,7 @@ class WebSocket(Mapping[str, Any]):
         fields = encode_headers(headers) if headers else []
         await self.send({"type": "websocket.accept", "subprotocol": subprotocol, "headers": fields})
 
-    async def close(self, code: int = 1000, reason: str | None = None) -> None:
+    async def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str | None = None) -> None:
         """Close the connection; before `accept()` the client gets a 403 instead."""
         await self.send({"type": "websocket.close", "code": code, "reason": reason or ""})
 
@@ -394,7 +394,7 @@ class WebSocket(Mapping[str, Any]):
         self._end = self._end or (code, reason or "")
 
     def _known_end(self) -> tuple[int, str]:
-        return self._end or (ABNORMAL, "")
+        return self._end or (CloseCode.ABNORMAL_CLOSURE, "")
 
     def _disconnected(self, text: str) -> WebSocketDisconnected:
         return WebSocketDisconnected(text, *self._known_end())
@@ -402,7 +402,7 @@ class WebSocket(Mapping[str, Any]):
 
 def _end_of(disconnect: Message) -> tuple[int, str | None]:
     code: int | None = disconnect.get("code")
-    return NO_STATUS if code is None else code, disconnect.get("reason")
+    return CloseCode.NO_STATUS_RCVD if code is None else code, disconnect.get("reason")
 
 
 class _Messages(AsyncIterator[T]):
@@ -455,7 +455,7 @@ _ALLOWED: Final = {
 class WebSocketClose:
     """An ASGI application that closes: before an accept, a refusal with 403."""
 
-    def __init__(self, code: int = 1000, reason: str | None = None) -> None:
+    def __init__(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str | None = None) -> None:
         self.code = code
         self.reason = reason or ""
 

@@ -499,7 +499,7 @@ class Robyn(SubRouter):
 
     def start(self, host: str = "127.0.0.1", port: int = 8080, *, backend: str = "asyncio") -> None:
         """Serve until a signal comes, on asyncio or trio; SystemExit where it cannot."""
-        serve = importlib.import_module("wscore._cli.main").serve
+        serve = importlib.import_module("wscore._cli.serve").serve
         status = serve(self, "Robyn", host=host, port=port, backend=backend)
         if status:
             raise SystemExit(status)

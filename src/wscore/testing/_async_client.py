@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 
 import anyio
 
-from wscore import Application, ClientConnection, Config, Peer, ServerConnection, parse_uri
+from wscore import Application, ClientConnection, Config, Peer, ServerConfig, ServerConnection, parse_uri
 
 from ._lifespan import lifespan_manager
 from ._session import AsyncWebSocketTestSession
@@ -114,6 +114,7 @@ class AsyncTestClient:
             now=now,
             state=self._state,
             access_log=False,
+            root_path=self._config.root_path if isinstance(self._config, ServerConfig) else "",
         )
         return AsyncWebSocketTestSession(
             self.app,

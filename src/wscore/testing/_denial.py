@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from wscore import HandshakeRefused
+from wscore import CloseCode, HandshakeRefused
 from wscore.app import WebSocketDisconnect
 from wscore.app._disconnect import derived
 
 __all__ = ["WebSocketDenialResponse"]
-
-_ABNORMAL = 1006  # RFC 6455 7.1.5: there was no close frame, for the connection was never open
 
 
 class WebSocketDenialResponse(HandshakeRefused, WebSocketDisconnect):
@@ -32,7 +30,7 @@ class WebSocketDenialResponse(HandshakeRefused, WebSocketDisconnect):
             body=refused.body,
             location=refused.location,
         )
-        self.code = _ABNORMAL
+        self.code = CloseCode.ABNORMAL_CLOSURE
         self.reason = reason
 
     @derived

@@ -11,7 +11,15 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 
-from wscore import ClientConnection, PreparedMessage, ReceivedMessage, Scope, ServerConnection, ServerDriver
+from wscore import (
+    AccessRecord,
+    ClientConnection,
+    PreparedMessage,
+    ReceivedMessage,
+    Scope,
+    ServerConnection,
+    ServerDriver,
+)
 
 from ._end import MemoryClientEnd, MemoryEnd
 
@@ -107,7 +115,7 @@ class Server(MemoryEnd[ServerConnection], ServerDriver):
     def over(self) -> None:
         """As in `ServerDriver`: nobody waits for it."""
 
-    def log_access(self, line: str) -> None:
+    def log_access(self, record: AccessRecord) -> None:
         """As in `ServerDriver`: a test has no log."""
 
     def log_notice(self, text: str) -> None:

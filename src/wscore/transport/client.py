@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from typing import Final
 
-from .._core.close import NORMAL
+from .._core.close import CloseCode
 from .._core.driver.client import ClientDriver
 from .._core.errors import ConnectionClosed
 from .._core.http.server_handshake import Response
@@ -135,7 +135,7 @@ class WebSocket:
             del link.pongs[payload]
         return seconds
 
-    async def close(self, code: int = NORMAL, reason: str = "") -> None:
+    async def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
         """Close, and wait until the socket is closed, `close_timeout` at most. Messages not read yet are still there.
 
         Raises InvalidMessage for a code or a reason that no close frame can carry. Cancelled, the closing goes on.

@@ -15,11 +15,11 @@ from .._core.asgi.failures import is_interrupt
 from .._core.asgi.lifespan import Lifespan, LifespanMode, LifespanPhase
 from .._core.asgi.messages import Application
 from .._core.errors import StartupFailed
+from .server_log import error_log, server_log
 from .waiting import EventLoop, Notifier
 
 __all__ = ["LifespanTask"]
 
-_log = logging.getLogger("wscore.error")
 _LEVELS: Final = {"debug": logging.DEBUG, "warning": logging.WARNING, "error": logging.ERROR}
 
 
@@ -96,6 +96,8 @@ class LifespanTask:
         self._notifier.tell()
 
     def _log(self) -> None:
-        log_entries, self._lifespan.log_entries = self._lifespan.log_entries, []
-        for report in log_entries:
-            _log.log(_LEVELS[report.severity], "lifespan: %s", report.text, exc_info=report.error)
+        entries, self._lifespan.log_entries = self._lifespan.log_entries, []
+        for entry in entries:
+            level = _LEVELS[entry.severity]
+            log = server_log if level < logging.WARNING else error_log
+            log.log(level, "lifespan: %s", entry.text, exc_info=entry.error)

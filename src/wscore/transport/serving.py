@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-import logging
 import socket
 import ssl as ssl_module
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,16 +17,16 @@ from .._core.admission import is_resource_exhaustion
 from .._core.asgi.interface import as_asgi3
 from .._core.asgi.lifespan import LifespanMode
 from .._core.asgi.messages import Application
-from .._core.config import Config
+from .._core.config import Config, ServerConfig
 from .._core.shutdown import Shutdown, ShutdownAction
 from .allocator import keep_freed_memory
 from .lifespan_task import LifespanTask
 from .listening import Listeners
+from .server_log import error_log
 from .waiting import Event, EventLoop, Notifier
 
 __all__ = ["BaseServer", "Event", "EventLoop", "ServerOptions"]
 
-_log = logging.getLogger("wscore.error")
 
 _MODES: Final = ("auto", "on", "off")
 
@@ -72,7 +71,7 @@ class ServerOptions:
 class ServedConnection(Protocol):
     """A connection, as its end sees it."""
 
-    def begin_shutdown(self) -> None:
+    def begin_shutdown(self, code: int) -> None:
         """Ask the connection to end."""
         ...
 
@@ -89,7 +88,7 @@ class BaseServer(abc.ABC, Generic[_C]):
 
     def __init__(self, options: ServerOptions, waiting: EventLoop) -> None:
         self._options = options
-        self._config = options.config or Config()
+        self._config = ServerConfig.of(options.config)
         self._waiting = waiting
         self._notifier = Notifier(waiting)
         self._listeners = Listeners()
@@ -138,7 +137,7 @@ class BaseServer(abc.ABC, Generic[_C]):
                 break
             except OSError as error:
                 if is_resource_exhaustion(error):
-                    _log.error("cannot accept connections: %s", error.strerror)
+                    error_log.error("cannot accept connections: %s", error.strerror)
                     return self._config.accept_retry
                 continue  # one that has gone again
             sock.setblocking(False)
@@ -200,4 +199,4 @@ class BaseServer(abc.ABC, Generic[_C]):
     def _ask(self) -> None:
         self.stop_accepting()
         for connection in list(self._connections):
-            connection.begin_shutdown()
+            connection.begin_shutdown(self._config.shutdown_code)

@@ -1,1 +1,5 @@
 """`wscore connect`."""
+
+from .command import add_arguments
+
+__all__ = ["add_arguments"]

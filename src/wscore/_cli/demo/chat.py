@@ -1,121 +1,50 @@
-"""The example application: chat rooms, one for each path, in plain ASGI. It runs on any ASGI server, asyncio or trio.
+"""The example application: chat rooms, one for each path, on `wscore.app`. It runs on any ASGI server.
 
     ws://127.0.0.1:8000/lobby?name=ada
 
-Who is in a room hears the others' text as "name: text" and their bytes as they are, and who comes and goes. The text
-"/quit" asks the server to close, with code 4000. Nobody waits for a slow member: each has a short queue and a task that
-writes from it, and whoever lets it fill up is closed with 1013. A client without a name is denied with HTTP 403.
+Members of a room receive the others' text as "name: text" and their bytes unchanged, and learn who joins and leaves.
+The text "/quit" asks the server to close, with code 4000. A client without a name is denied with HTTP 403. Nobody waits
+for a slow member: one that lags QUEUE messages behind is closed with 1013.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
-from urllib.parse import parse_qs
+from typing import Final
 
-import anyio
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from wscore.app import App, Member, Registry, WebSocket
 
-__all__ = ["chat"]
+__all__ = ["app"]
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+QUEUE: Final = 64
+QUIT: Final = 4000  # 4000-4999 are the application's own codes (RFC 6455 7.4.2)
 
-QUEUE = 64  # messages a member may lag behind
-QUIT = 4000  # 4000-4999 are the application's own codes (RFC 6455 7.4.2)
-TOO_SLOW = 1013
+registry = Registry(max_queue=QUEUE, slow="close")
+app = App(registry=registry)
 
 
-class Member:
-    """Somebody in a room: a name, and what is still to be written to them."""
-
-    def __init__(self, name: str, send: Send) -> None:
-        """Make a member who is written to with `send`."""
-        self.name = name
-        self._send = send
-        self._queue: MemoryObjectSendStream[Message]
-        self._unwritten: MemoryObjectReceiveStream[Message]
-        self._queue, self._unwritten = anyio.create_memory_object_stream[Message](QUEUE)
-        self._slow = False
-
-    def __enter__(self) -> Member:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._queue.close()
-        self._unwritten.close()
-
-    def tell(self, message: Message) -> None:
-        """Leave a message for the member; without waiting, whatever the member does."""
-        try:
-            self._queue.send_nowait(message)
-        except anyio.WouldBlock:
-            self._slow = True
-            self._queue.close()
-        except (anyio.ClosedResourceError, anyio.BrokenResourceError):
-            pass  # leaving
-
-    async def write(self) -> None:
-        """Write what is left for the member, until it is a close or the member is gone."""
-        with self._unwritten:
-            try:
-                async for message in self._unwritten:
-                    await self._send(message)
-                    if message["type"] == "websocket.close":
-                        return
-                if self._slow:
-                    await self._send({"type": "websocket.close", "code": TOO_SLOW, "reason": "too slow"})
-            except OSError:
-                pass  # the client has left; websocket.disconnect says so too
-
-
-rooms: defaultdict[str, list[Member]] = defaultdict(list)
-
-
-async def chat(scope: Message, receive: Receive, send: Send) -> None:
-    """Serve one member of one room: the ASGI application."""
-    if scope["type"] != "websocket":
-        raise NotImplementedError(f"the chat speaks WebSocket, not {scope['type']}")
-    await receive()  # websocket.connect
-    name = parse_qs(scope["query_string"].decode("ascii", "replace")).get("name", [""])[0]
+@app.websocket("/{room}")
+async def chat(websocket: WebSocket, room: str) -> None:
+    """Serve one member of one room."""
+    name = websocket.query_params.get("name")
     if not name:
-        await send({"type": "websocket.close"})  # before the accept: HTTP 403
+        await websocket.close()  # before the accept: HTTP 403
         return
-    await send({"type": "websocket.accept"})
-
-    path = scope["path"]
-    everybody = rooms[path]
-    with Member(name, send) as member:
-        everybody.append(member)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(member.write)
-            _tell(everybody, {"type": "websocket.send", "text": f"* {name} joined, {len(everybody)} here"})
-            try:
-                left = await _listen(member, everybody, receive)
-            finally:
-                everybody.remove(member)
-                if not everybody:
-                    rooms.pop(path, None)
-            _tell(everybody, {"type": "websocket.send", "text": f"* {name} left ({left})"})
-            tasks.cancel_scope.cancel()
+    await websocket.accept()
+    async with registry.join(websocket, rooms=[room]) as member:
+        registry.broadcast(room, f"* {name} joined, {len(registry.ids(room))} here")
+        left = await _listen(websocket, member, name, room)
+        member.leave(room)
+        registry.broadcast(room, f"* {name} left ({left})")
 
 
-async def _listen(member: Member, everybody: list[Member], receive: Receive) -> str:
-    """Pass on what the member says, and give the code and the reason with which the member left."""
-    while (event := await receive())["type"] == "websocket.receive":
-        text, data = event.get("text"), event.get("bytes")
+async def _listen(websocket: WebSocket, member: Member, name: str, room: str) -> str:
+    """Pass on what the member says, and return the code and the reason with which the member left."""
+    while (event := await websocket.receive())["type"] == "websocket.receive":
+        text = event.get("text")
         if text == "/quit":
-            member.tell({"type": "websocket.close", "code": QUIT, "reason": f"goodbye, {member.name}"})
+            member.close(QUIT, f"goodbye, {name}")
         elif text is not None:
-            _tell(everybody, {"type": "websocket.send", "text": f"{member.name}: {text}"})
+            registry.broadcast(room, f"{name}: {text}")
         else:
-            others = [other for other in everybody if other is not member]
-            _tell(others, {"type": "websocket.send", "bytes": data})
+            registry.broadcast(room, event["bytes"], exclude=[member.id])
     return " ".join(filter(None, (str(event["code"]), event.get("reason"))))
-
-
-def _tell(members: list[Member], message: Message) -> None:
-    for member in members:
-        member.tell(message)

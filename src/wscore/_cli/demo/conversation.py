@@ -1,219 +1,160 @@
-"""A conversation with the chat, over blocking sockets: said, heard and printed as it happens.
-
-The client's side is wsproto's, so that a mistake of ours is not made on both ends. Every wait has an end.
-"""
+"""A conversation with the chat, over real sockets: every step is checked, and printed as it happens."""
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
-from typing import Any, Final
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar
 
-from wsproto import ConnectionType, WSConnection
-from wsproto.events import (
-    AcceptConnection,
-    BytesMessage,
-    CloseConnection,
-    Event,
-    Ping,
-    Pong,
-    RejectConnection,
-    Request,
-    TextMessage,
-)
-from wsproto.extensions import PerMessageDeflate
-from wsproto.utilities import LocalProtocolError, RemoteProtocolError
+import wscore_asyncio
+from wscore import Config, ConnectionClosed, HandshakeFailed, HandshakeRefused
 
 __all__ = ["ConversationFailed", "hold_conversation"]
 
 Show = Callable[[str], None]
+_T = TypeVar("_T")
 
 TIMEOUT: Final = 5.0  # seconds, for each wait
 
 
 class ConversationFailed(Exception):
-    """Somebody heard something else than they had to, or nothing in time; the text says who and what."""
+    """Somebody received something else than expected, or nothing in time; the text says who and what."""
 
 
 def hold_conversation(address: tuple[str, int], show: Show) -> None:
     """Let ada and bob talk in the chat at `address`; every step is given to `show`. Raises ConversationFailed."""
-    with _person("ada", address, show) as ada, _person("bob", address, show) as bob:
-        ada.joins("/lobby", compressed=True)
-        ada.hears(TextMessage, "* ada joined, 1 here")
-        bob.joins("/lobby")
-        bob.hears(TextMessage, "* bob joined, 2 here")
-        ada.hears(TextMessage, "* bob joined, 2 here")
-
-        ada.says("hello, bob! ☕")
-        bob.hears(TextMessage, "ada: hello, bob! ☕")
-        ada.hears(TextMessage, "ada: hello, bob! ☕")
-        bob.sends_bytes(b"\x00\x01\xfe\xff")
-        ada.hears(BytesMessage, b"\x00\x01\xfe\xff")
-
-        bob.pings(b"still there?")
-        bob.hears(Pong, b"still there?")
-
-        bob.closes(3001, "dinner")
-        bob.hears(CloseConnection, (3001, "dinner"))
-        ada.hears(TextMessage, "* bob left (3001 dinner)")
-
-        ada.says("/quit")
-        ada.hears(CloseConnection, (4000, "goodbye, ada"))
-    with _person("eve", address, show) as eve:
-        eve.is_denied("/lobby", name="", status=403)
+    asyncio.run(_hold(f"ws://{address[0]}:{address[1]}", show))
 
 
-@contextmanager
-def _person(name: str, address: tuple[str, int], show: Show) -> Generator[_Person]:
+async def _hold(url: str, show: Show) -> None:
+    ada, bob, eve = (_Person(name, url, show) for name in ("ada", "bob", "eve"))
     try:
-        sock = socket.create_connection(address, TIMEOUT)
-    except OSError as error:
-        raise ConversationFailed(f"{name}: {error}") from error
-    with sock:
-        yield _Person(name, sock, show)
+        await ada.joins("/lobby", compressed=True)
+        await ada.receives("* ada joined, 1 here")
+        await bob.joins("/lobby")
+        await bob.receives("* bob joined, 2 here")
+        await ada.receives("* bob joined, 2 here")
+
+        await ada.sends("hello, bob! ☕")
+        await bob.receives("ada: hello, bob! ☕")
+        await ada.receives("ada: hello, bob! ☕")
+        await bob.sends(b"\x00\x01\xfe\xff")
+        await ada.receives(b"\x00\x01\xfe\xff")
+
+        await bob.pings(b"still there?")
+
+        await bob.closes(3001, "dinner")
+        await ada.receives("* bob left (3001 dinner)")
+
+        await ada.sends("/quit")
+        await ada.is_closed(4000, "goodbye, ada")
+        await eve.is_denied("/lobby", status=403)
+    finally:
+        for person in (ada, bob):
+            await person.leaves()
 
 
 class _Person:
-    """One client: a blocking socket and wsproto's connection. What is not expected raises ConversationFailed."""
+    """One client. What is not expected raises ConversationFailed."""
 
-    def __init__(self, name: str, sock: socket.socket, show: Show) -> None:
+    def __init__(self, name: str, url: str, show: Show) -> None:
         self.name = name
-        self._sock = sock
-        self._connection = WSConnection(ConnectionType.CLIENT)
-        self._events: Iterator[Event] = iter(())
-        self._fragments: str | bytes | None = None
+        self._url = url
         self._show = show
+        self._connecting: wscore_asyncio.connect | None = None
+        self._ws: wscore_asyncio.WebSocket | None = None
 
-    def joins(self, path: str, *, compressed: bool = False) -> None:
+    async def joins(self, path: str, *, compressed: bool = False) -> None:
         """Shake hands for `path`, offering permessage-deflate if `compressed`."""
-        self._request(f"{path}?name={self.name}", compressed=compressed)
-        event = self._next()
-        if not isinstance(event, AcceptConnection):
-            raise ConversationFailed(f"{self.name}: the handshake was answered with {_describe(event)}")
-        extensions = ", ".join(extension.name for extension in event.extensions)
-        self._print("<-", "handshake", "101 Switching Protocols" + (f", {extensions}" if extensions else ""))
+        target = f"{path}?name={self.name}"
+        self._print("->", "handshake", f"GET {target}")
+        connecting = wscore_asyncio.connect(
+            f"{self._url}{target}", config=Config(compression=compressed, close_timeout=TIMEOUT), proxy=None
+        )
+        self._ws = await self._wait(connecting.__aenter__())
+        self._connecting = connecting
+        response = self._ws.response
+        assert response is not None  # of every connection that is open
+        extensions = [value for name, value in response.headers if name == b"sec-websocket-extensions"]
+        names = [value.partition(b";")[0].decode() for value in extensions]
+        self._print("<-", "handshake", ", ".join(["101 Switching Protocols", *names]))
 
-    def is_denied(self, path: str, *, name: str, status: int) -> None:
-        """Ask to join, and be refused with the HTTP `status`."""
-        self._request(f"{path}?name={name}", compressed=False)
-        event = self._next()
-        if not isinstance(event, RejectConnection) or event.status_code != status:
-            raise ConversationFailed(f"{self.name}: expected HTTP {status}, got {_describe(event)}")
+    async def is_denied(self, path: str, *, status: int) -> None:
+        """Ask to join without a name, and be refused with the HTTP `status`."""
+        self._print("->", "handshake", f"GET {path}")
+        try:
+            await self._wait(wscore_asyncio.connect(f"{self._url}{path}", proxy=None).__aenter__())
+        except ConversationFailed as failed:
+            refused = failed.__cause__
+            if not isinstance(refused, HandshakeRefused) or refused.status != status:
+                raise
+        else:
+            raise ConversationFailed(f"{self.name}: expected HTTP {status}, got a connection")
         self._print("<-", "handshake", f"HTTP {status}: the application denied it")
 
-    def says(self, text: str) -> None:
-        """Send a text message."""
-        self._print("->", "text", repr(text))
-        self._send(TextMessage(text))
+    async def sends(self, message: str | bytes) -> None:
+        """Send a message."""
+        self._print("->", *_described(message))
+        await self._wait(self._open.send(message))
 
-    def sends_bytes(self, data: bytes) -> None:
-        """Send a binary message."""
-        self._print("->", "binary", data.hex(" "))
-        self._send(BytesMessage(data))
-
-    def pings(self, payload: bytes) -> None:
-        """Send a ping."""
+    async def pings(self, payload: bytes) -> None:
+        """Send a ping, and wait for its pong."""
         self._print("->", "ping", repr(payload.decode()))
-        self._send(Ping(payload))
+        await self._wait(self._open.ping(payload))
+        self._print("<-", "pong", repr(payload.decode()))
 
-    def closes(self, code: int, reason: str) -> None:
-        """Send a close frame."""
+    async def receives(self, expected: str | bytes) -> None:
+        """Wait for the next message, which must be this one."""
+        message = await self._wait(self._open.recv())
+        if message != expected:
+            raise ConversationFailed(f"{self.name}: expected {expected!r}, got {message!r}")
+        self._print("<-", *_described(message))
+
+    async def closes(self, code: int, reason: str) -> None:
+        """Close, and wait for the answer, which repeats code and reason."""
         self._print("->", "close", f"{code} {reason!r}")
-        self._send(CloseConnection(code, reason))
+        await self._wait(self._open.close(code, reason))
+        self._closed(code, reason)
 
-    def hears(self, kind: type[Event], expected: str | bytes | tuple[int, str]) -> None:
-        """Wait for the next message or frame, which must be this one. A close is answered."""
-        event = self._next()
-        if type(event) is not kind or _content(event) != expected:
-            wanted = _describe_content(kind, expected)
-            raise ConversationFailed(f"{self.name}: expected {wanted}, got {_describe(event)}")
-        self._print("<-", _KINDS[kind], _describe_content(kind, expected, named=False))
-        if isinstance(event, CloseConnection) and self._connection.state.name == "REMOTE_CLOSING":
-            self._print("->", "close", f"{event.code}")
-            self._send(event.response())
-
-    def _request(self, target: str, *, compressed: bool) -> None:
-        self._print("->", "handshake", f"GET {target}")
-        host, port = self._sock.getpeername()[:2]
-        extensions = [PerMessageDeflate()] if compressed else []
-        self._send(Request(host=f"{host}:{port}", target=target, extensions=list(extensions)))
-
-    def _send(self, event: Event) -> None:
+    async def is_closed(self, code: int, reason: str) -> None:
+        """Wait for messages, and be closed instead."""
         try:
-            self._sock.sendall(self._connection.send(event))
-        except (OSError, LocalProtocolError) as error:
-            raise ConversationFailed(f"{self.name}: {error}") from error
+            message = await self._wait(self._open.recv())
+        except ConversationFailed as failed:
+            if not isinstance(failed.__cause__, ConnectionClosed):
+                raise
+        else:
+            raise ConversationFailed(f"{self.name}: expected a close with {code}, got {message!r}")
+        self._closed(code, reason)
 
-    def _next(self) -> Event:
-        """Give the next whole message or frame; keepalive pings are answered on the way."""
-        while True:
-            for event in self._events:
-                if isinstance(event, Ping):
-                    self._send(event.response())
-                elif isinstance(event, TextMessage | BytesMessage):
-                    so_far: Any = self._fragments
-                    data: Any = event.data
-                    whole = data if so_far is None else so_far + data
-                    self._fragments = None if event.message_finished else whole
-                    if event.message_finished:
-                        return type(event)(whole)
-                else:
-                    return event
-            try:
-                received = self._sock.recv(65536)
-            except TimeoutError:
-                raise ConversationFailed(f"{self.name}: heard nothing for {TIMEOUT:.0f} s") from None
-            except OSError as error:
-                raise ConversationFailed(f"{self.name}: {error}") from error
-            if not received:
-                raise ConversationFailed(f"{self.name}: the server ended the connection")
-            try:
-                self._connection.receive_data(received)
-            except RemoteProtocolError as error:
-                raise ConversationFailed(f"{self.name}: {error}") from error
-            self._events = self._connection.events()
+    async def leaves(self) -> None:
+        """End the connection, if there is one."""
+        if self._connecting is not None:
+            await self._connecting.__aexit__(None, None, None)
+
+    @property
+    def _open(self) -> wscore_asyncio.WebSocket:
+        assert self._ws is not None  # who talks has joined
+        return self._ws
+
+    def _closed(self, code: int, reason: str) -> None:
+        found = f"{self._open.close_code} {self._open.close_reason!r}"
+        if found != f"{code} {reason!r}":
+            raise ConversationFailed(f"{self.name}: expected a close with {code} {reason!r}, got {found}")
+        self._print("<-", "close", f"{code} {reason!r}")
+
+    async def _wait(self, step: Coroutine[Any, Any, _T]) -> _T:
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                return await step
+        except TimeoutError:
+            raise ConversationFailed(f"{self.name}: nothing came for {TIMEOUT:.0f} s") from None
+        except (HandshakeFailed, ConnectionClosed) as error:
+            raise ConversationFailed(f"{self.name}: {error}") from error
 
     def _print(self, arrow: str, kind: str, content: str) -> None:
         self._show(f"  {self.name} {arrow} {kind:<9}  {content}")
 
 
-_KINDS: Final[dict[type[Event], str]] = {
-    TextMessage: "text",
-    BytesMessage: "binary",
-    Ping: "ping",
-    Pong: "pong",
-    CloseConnection: "close",
-}
-
-
-def _content(event: Event) -> object:
-    match event:
-        case TextMessage():
-            return event.data
-        case BytesMessage():
-            return bytes(event.data)
-        case Pong():
-            return bytes(event.payload)
-        case CloseConnection():
-            return (event.code, event.reason or "")
-        case _:
-            return None
-
-
-def _describe(event: Event) -> str:
-    if isinstance(event, RejectConnection):
-        return f"HTTP {event.status_code}"
-    return _describe_content(type(event), _content(event))
-
-
-def _describe_content(kind: type[Event], content: Any, *, named: bool = True) -> str:
-    if kind is CloseConnection:
-        text = f"{content[0]} {content[1]!r}"
-    elif kind is BytesMessage:
-        text = content.hex(" ")
-    elif kind is Pong:
-        text = repr(content.decode(errors="replace"))
-    else:
-        text = repr(content)
-    return f"{_KINDS.get(kind, kind.__name__)} {text}" if named else text
+def _described(message: str | bytes) -> tuple[str, str]:
+    return ("text", repr(message)) if isinstance(message, str) else ("binary", message.hex(" "))

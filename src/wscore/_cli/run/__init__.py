@@ -1,1 +1,5 @@
 """`wscore run`."""
+
+from .arguments import add_arguments
+
+__all__ = ["add_arguments"]

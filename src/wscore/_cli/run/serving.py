@@ -13,19 +13,18 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal
 
-from ... import Config, StartupFailed
+from ... import LifespanMode, ServerConfig, StartupFailed
 from ..._core.asgi.failures import format_message, unwrap_group
 from ..._logs import logger
-from ..failure import WRONG_USAGE, Failure
+from ..failure import Failure
 from .binding import BindAddress, ListeningSocket
 from .watchdog import SIGNALS, Watchdog
 
-__all__ = ["Backend", "Lifespan", "ServerRunner"]
+__all__ = ["Backend", "ServerRunner"]
 
 Backend = Literal["asyncio", "trio"]
-Lifespan = Literal["auto", "on", "off"]
 
-_log = logger("wscore.error")
+_log = logger("wscore.server")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,10 +33,10 @@ class ServerRunner:
 
     app: Any
     place: BindAddress
-    config: Config
+    config: ServerConfig
     backend: Backend = "asyncio"
     loop: Literal["asyncio", "uvloop"] = "asyncio"
-    lifespan: Lifespan = "auto"
+    lifespan: LifespanMode = "auto"
     access_log: bool = True
     ready: Callable[[Sequence[ListeningSocket], Callable[[], object]], None]
     """Called once connections are accepted, with the listening sockets, and with a function that ends the accepting and
@@ -52,10 +51,6 @@ class ServerRunner:
 
     def run(self) -> None:
         """Serve until a signal comes or `beside` returns. Raises Failure, with the line for the user."""
-        if self.loop == "uvloop" and self.backend == "trio":
-            raise Failure(
-                "--loop uvloop is an event loop for asyncio: leave it out, or --backend trio", status=WRONG_USAGE
-            )
         try:
             _run_on_trio(self) if self.backend == "trio" else _run_on_asyncio(self)
         except BaseException as error:

@@ -24,7 +24,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Final
 
-from ... import Config, Shutdown
+from ... import ServerConfig, Shutdown
 
 __all__ = ["SIGNALS", "Watchdog"]
 
@@ -40,7 +40,7 @@ _HEAD: Final = b"wscore: the end took too long, and is made now, by force; this 
 class Watchdog:
     """The moment by which the process ends. Without `arm` or a signal there is none."""
 
-    def __init__(self, config: Config, *, repeats_count: bool = True) -> None:
+    def __init__(self, config: ServerConfig, *, repeats_count: bool = True) -> None:
         """Take from `config` how long a shutdown takes; unless `repeats_count`, a second time means nothing."""
         self.seconds: Final = Shutdown.longest(config) + _SLACK
         self._repeats_count = repeats_count

@@ -12,7 +12,7 @@ from ..failure import Failure
 
 __all__ = ["watch"]
 
-_log = logger("wscore.error")
+_log = logger("wscore.server")
 
 
 def watch(folder: str, changed: Callable[[], None]) -> None:

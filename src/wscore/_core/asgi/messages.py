@@ -11,9 +11,11 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Literal, NamedTuple, NotRequired, Self, TypedDict
 
-from ..close import MAX_REASON_BYTES, NORMAL, Close, is_sendable
+from ..close import Close, CloseCode
 from ..errors import InvalidMessage
+from ..grammar import CONNECTION_HEADERS, is_field_value, is_token
 from ..lifecycle import Trigger
+from ..outgoing import as_bytes, as_close, shown
 
 __all__ = [
     "Accept",
@@ -135,19 +137,16 @@ TRIGGERS: Final[dict[str, Trigger]] = {
     "websocket.http.response.body": Trigger.APP_BODY,  # or APP_LAST_BODY: both stand in the same rows
 }
 
-_TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 5.6.2
-_VALUE: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110 5.5: no CR, LF, NUL or other control
 _LENGTH: Final = re.compile(rb"[0-9]{1,18}")  # of more digits int() may be quadratic, and raises a plain ValueError
 
 # The handshake's own fields; wsproto lets an application write them into a 101, where they contradict it.
-_RESERVED: Final = frozenset({b"connection", b"upgrade", b"content-length", b"transfer-encoding"})
 
 
 def as_dict(message: Mapping[str, Any]) -> dict[str, Any]:
     """Give an application's message as a dict, which nearly all are already. Raises InvalidMessage."""
     given: Any = message
     if not isinstance(given, Mapping):
-        raise InvalidMessage(f"expected a dict with a 'type', got {_shown(message)}")
+        raise InvalidMessage(f"expected a dict with a 'type', got {shown(message)}")
     return dict(message)
 
 
@@ -155,7 +154,7 @@ def message_type(message: Mapping[str, Any]) -> str:
     """Read the type of an application's message. Raises InvalidMessage."""
     kind = message.get("type")
     if not isinstance(kind, str) or kind not in TRIGGERS:
-        raise InvalidMessage(f"message type {_shown(kind)}: expected one of {', '.join(TRIGGERS)}")
+        raise InvalidMessage(f"message type {shown(kind)}: expected one of {', '.join(TRIGGERS)}")
     return kind
 
 
@@ -168,18 +167,10 @@ def read_send(message: Mapping[str, Any]) -> str | bytes:
     if text is not None:
         if data is not None:
             raise InvalidMessage("websocket.send: expected one of 'text' and 'bytes', got both")
-        raise InvalidMessage(f"websocket.send: 'text' must be a str, got {_shown(text)}")
+        raise InvalidMessage(f"websocket.send: 'text' must be a str, got {shown(text)}")
     if data is None:
         raise InvalidMessage("websocket.send: expected one of 'text' and 'bytes', got neither")
-    return _bytes(data, "websocket.send: 'bytes'")
-
-
-def unencodable(error: UnicodeEncodeError) -> InvalidMessage:
-    """Say what is wrong with a text that UTF-8 cannot encode."""
-    return InvalidMessage(
-        f"websocket.send: 'text' holds the lone surrogate {error.object[error.start]!r} at {error.start}, which UTF-8 "
-        "cannot encode; send such data as 'bytes'"
-    )
+    return as_bytes(data, "websocket.send: 'bytes'")
 
 
 def read_accept(message: Mapping[str, Any], offered: list[str]) -> Accept:
@@ -188,38 +179,24 @@ def read_accept(message: Mapping[str, Any], offered: list[str]) -> Accept:
     if subprotocol is not None and subprotocol not in offered:
         # RFC 6455 4.1: a client must fail the connection over a subprotocol that it did not offer.
         raise InvalidMessage(
-            f"websocket.accept: subprotocol {_shown(subprotocol)} was not offered by the client; it offered "
+            f"websocket.accept: subprotocol {shown(subprotocol)} was not offered by the client; it offered "
             + (", ".join(offered) or "none")
         )
     headers = _headers(message, "websocket.accept")
     for name, _ in headers:
-        if name in _RESERVED or name.startswith(b"sec-websocket-"):
+        if name in CONNECTION_HEADERS or name.startswith(b"sec-websocket-"):
             raise InvalidMessage(
-                f"websocket.accept: header {_shown(name)} belongs to the handshake, not the application"
+                f"websocket.accept: header {shown(name)} belongs to the handshake, not the application"
             )
     return Accept(subprotocol, headers)
 
 
 def read_close(message: Mapping[str, Any]) -> Close:
     """Read a `websocket.close`. Raises InvalidMessage."""
-    code = message.get("code")
-    code = NORMAL if code is None else code
-    if not isinstance(code, int) or not is_sendable(code):
-        raise InvalidMessage(
-            f"websocket.close: code {_shown(code)} cannot stand in a close frame; expected an int: 1000-1003, "
-            "1007-1014 or 3000-4999 (RFC 6455 7.4)"
-        )
-    reason = message.get("reason")
-    reason = "" if reason is None else reason
-    if not isinstance(reason, str):
-        raise InvalidMessage(f"websocket.close: 'reason' must be a str, got {_shown(reason)}")
-    try:
-        size = len(reason.encode())
-    except UnicodeEncodeError:
-        raise InvalidMessage("websocket.close: 'reason' holds a lone surrogate, which UTF-8 cannot encode") from None
-    if size > MAX_REASON_BYTES:
-        raise InvalidMessage(f"websocket.close: 'reason' takes {size} bytes in UTF-8; at most {MAX_REASON_BYTES} fit")
-    return Close(int(code), reason)
+    code, reason = message.get("code"), message.get("reason")
+    return as_close(
+        CloseCode.NORMAL_CLOSURE if code is None else code, "" if reason is None else reason, "websocket.close"
+    )
 
 
 def read_response_start(message: Mapping[str, Any]) -> ResponseStart:
@@ -227,18 +204,18 @@ def read_response_start(message: Mapping[str, Any]) -> ResponseStart:
     status = message.get("status")
     if not isinstance(status, int) or isinstance(status, bool) or not 200 <= status <= 599:
         raise InvalidMessage(
-            f"websocket.http.response.start: 'status' must be an int from 200 to 599, got {_shown(status)}; to open "
+            f"websocket.http.response.start: 'status' must be an int from 200 to 599, got {shown(status)}; to open "
             "the connection send websocket.accept"
         )
     headers = _headers(message, "websocket.http.response.start")
     lengths = {value for name, value in headers if name == b"content-length"}
     if len(lengths) > 1 or not all(map(_LENGTH.fullmatch, lengths)):
         raise InvalidMessage(
-            f"websocket.http.response.start: content-length {_shown(sorted(lengths))} is not one number"
+            f"websocket.http.response.start: content-length {shown(sorted(lengths))} is not one number"
         )
     length = int(lengths.pop()) if lengths else None
     # How the body is delimited, and what becomes of the connection, is the server's affair (RFC 9112 6.1).
-    own = [(name, value) for name, value in headers if name not in _RESERVED]
+    own = [(name, value) for name, value in headers if name not in CONNECTION_HEADERS]
     return ResponseStart(int(status), own, length)
 
 
@@ -246,7 +223,7 @@ def read_body(message: Mapping[str, Any]) -> Body:
     """Read a `websocket.http.response.body`; its keys are optional. Raises InvalidMessage."""
     data = message.get("body")
     return Body(
-        b"" if data is None else _bytes(data, "websocket.http.response.body: 'body'"), bool(message.get("more_body"))
+        b"" if data is None else as_bytes(data, "websocket.http.response.body: 'body'"), bool(message.get("more_body"))
     )
 
 
@@ -257,32 +234,18 @@ def _headers(message: Mapping[str, Any], where: str) -> Headers:
     try:
         pairs: list[Any] = list(given)
     except TypeError:
-        raise InvalidMessage(f"{where}: 'headers' must be pairs of bytes, got {_shown(given)}") from None
+        raise InvalidMessage(f"{where}: 'headers' must be pairs of bytes, got {shown(given)}") from None
     headers: Headers = []
     for pair in pairs:
         try:
             name, value = pair
         except (TypeError, ValueError):
-            raise InvalidMessage(f"{where}: a header must be a pair of bytes, got {_shown(pair)}") from None
-        name = _bytes(name, f"{where}: a header's name").lower()
-        value = _bytes(value, f"{where}: the value of header {_shown(name)}")
-        if not _TOKEN.fullmatch(name):  # pseudo headers (":status") among them
-            raise InvalidMessage(f"{where}: {_shown(name)} is no header name")
-        if not _VALUE.fullmatch(value):
-            raise InvalidMessage(f"{where}: the value of header {_shown(name)} holds CR, LF, NUL or another control")
+            raise InvalidMessage(f"{where}: a header must be a pair of bytes, got {shown(pair)}") from None
+        name = as_bytes(name, f"{where}: a header's name").lower()
+        value = as_bytes(value, f"{where}: the value of header {shown(name)}")
+        if not is_token(name):  # pseudo headers (":status") among them
+            raise InvalidMessage(f"{where}: {shown(name)} is no header name")
+        if not is_field_value(value):
+            raise InvalidMessage(f"{where}: the value of header {shown(name)} holds CR, LF, NUL or another control")
         headers.append((name, value))
     return headers
-
-
-def _bytes(value: Any, what: str) -> bytes:
-    if isinstance(value, bytes):
-        return value
-    if isinstance(value, bytearray | memoryview):
-        return bytes(value)  # pyright: ignore[reportUnknownArgumentType]  # a memoryview of anything
-    raise InvalidMessage(f"{what} must be bytes, got {_shown(value)}")
-
-
-def _shown(value: object) -> str:
-    """Show an application's value in an error, cut short: it may be a megabyte."""
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."

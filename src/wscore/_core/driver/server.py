@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from ..access import AccessRecord
 from ..asgi.failures import LogEntry, failure_log_entry, is_interrupt
 from ..asgi.messages import Application, ReceivedMessage, Scope
+from ..close import CloseCode
 from ..prepared_message import PreparedMessage, send_nowait_extension
 from ..server import ServerConnection
 from .base import Driver
@@ -50,8 +52,8 @@ class ServerDriver(Driver[ServerConnection]):
     def over(self) -> None:
         """Take note that the connection is over: the socket is closed, and the application has ended."""
 
-    def log_access(self, line: str) -> None:
-        """Write a line into the access log, where there is one."""
+    def log_access(self, record: AccessRecord) -> None:
+        """Write a record into the access log, if there is one."""
 
     def log_notice(self, text: str) -> None:
         """Write into the log what is nobody's mistake."""
@@ -62,9 +64,9 @@ class ServerDriver(Driver[ServerConnection]):
 
     # -- inputs
 
-    def begin_shutdown(self) -> None:
-        """Ask the connection to end, because the server stops."""
-        self.core.begin_shutdown(now=self.time())
+    def begin_shutdown(self, code: int = CloseCode.SERVICE_RESTART) -> None:
+        """Ask the connection to end, because the server stops; `code` is for the close frame."""
+        self.core.begin_shutdown(now=self.time(), code=code)
         self.sync()
 
     def application_returned(self) -> None:
@@ -169,10 +171,10 @@ class ServerDriver(Driver[ServerConnection]):
             self._application_over = False
             core.scope["extensions"].update(send_nowait_extension(self.send_nowait, self.send))
             self.start_application(core.scope)
-        if core.access_lines:
-            lines, core.access_lines = core.access_lines, []
-            for line in lines:
-                self.log_access(line)
+        if core.access_records:
+            records, core.access_records = core.access_records, []
+            for record in records:
+                self.log_access(record)
 
     def secured(self, channel: Channel) -> None:
         """Let the core know what TLS has agreed."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from typing import Final
 
-from ..close import INVALID_PAYLOAD, PROTOCOL_ERROR, TOO_BIG
+from ..close import CloseCode
 from ..config import Config
 from .deflate import CorruptDeflate, DeflateParameters, Deflater, Inflater, TooLarge
 
@@ -95,14 +95,14 @@ class MessageAssembler:
         It may be called again for the same frame: an engine may not have the whole header yet.
         """
         if continues is (self._fragments == 0):  # RFC 6455 5.4
-            raise ViolationError(PROTOCOL_ERROR)
+            raise ViolationError(CloseCode.PROTOCOL_ERROR)
         if not continues:
             self.compressed = rsv1 and self._inflater is not None
         self._frame_size = size
         # Incompressible data grows a little; what it inflates to is what counts.
         limit = self._limit + self._limit // 8 + 1024 if self.compressed else self._limit
         if self._wire_size + size > limit or self._fragments >= self._max_fragments:
-            raise ViolationError(TOO_BIG)
+            raise ViolationError(CloseCode.MESSAGE_TOO_BIG)
         return self.compressed and not continues
 
     def content(self, piece: bytes) -> bytes:
@@ -139,9 +139,9 @@ class MessageAssembler:
                 self._inflater.end_message(room) if piece is None else self._inflater.inflate(piece, room, enough)
             )
         except TooLarge:
-            raise ViolationError(TOO_BIG) from None
+            raise ViolationError(CloseCode.MESSAGE_TOO_BIG) from None
         except CorruptDeflate:
-            raise ViolationError(INVALID_PAYLOAD) from None
+            raise ViolationError(CloseCode.INVALID_DATA) from None
         size = len(inflated)
         self._size += size
         self.work_left -= (size if piece is None else max(size, len(piece))) >> _UNIT

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple, Protocol
 
-from ..close import INVALID_PAYLOAD, PROTOCOL_ERROR, TOO_BIG, Close
+from ..close import Close, CloseCode
 
 __all__ = ["MORE", "REASONS", "ClientFrameCodec", "Event", "FrameCodec", "More", "Ping", "Pong", "ProtocolViolation"]
 
@@ -40,7 +40,11 @@ class ProtocolViolation(NamedTuple):
         return REASONS[self.code]
 
 
-REASONS = {PROTOCOL_ERROR: "protocol error", INVALID_PAYLOAD: "invalid payload", TOO_BIG: "message too big"}
+REASONS: Final[dict[int, str]] = {
+    CloseCode.PROTOCOL_ERROR: "protocol error",
+    CloseCode.INVALID_DATA: "invalid payload",
+    CloseCode.MESSAGE_TOO_BIG: "message too big",
+}
 
 
 class More(NamedTuple):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ..config import Config
+from ..grammar import TOKEN
 
 __all__ = [
     "CorruptDeflate",
@@ -212,10 +213,9 @@ _ANSWERED: Final[Mapping[bytes, Mapping[bytes | None, int]]] = {
 
 
 # RFC 6455 9.1. Possessive throughout: no character can belong to two neighbours, so nothing is ever tried twice.
-_TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _QUOTED: Final = rb'"((?:[\t !#-\[\]-~]|\\[\t -~])*+)"'
-_NAME: Final = re.compile(rb"[ \t,]*+(%b)[ \t]*+" % _TOKEN)  # elements of a list may be empty (RFC 7230 7)
-_PARAMETER: Final = re.compile(rb";[ \t]*+(%b)[ \t]*+(?:=[ \t]*+(?:(%b)|%b)[ \t]*+)?+" % (_TOKEN, _TOKEN, _QUOTED))
+_NAME: Final = re.compile(rb"[ \t,]*+(%b)[ \t]*+" % TOKEN)  # elements of a list may be empty (RFC 7230 7)
+_PARAMETER: Final = re.compile(rb";[ \t]*+(%b)[ \t]*+(?:=[ \t]*+(?:(%b)|%b)[ \t]*+)?+" % (TOKEN, TOKEN, _QUOTED))
 _ESCAPE: Final = re.compile(rb"\\(.)")
 
 

@@ -17,30 +17,19 @@ from collections.abc import Callable
 from io import BytesIO
 from typing import ClassVar, Final
 
-from ..close import INVALID_PAYLOAD, PROTOCOL_ERROR, Close, MalformedClose, close_payload, read_close_payload
+from ..close import Close, CloseCode, MalformedClose, close_payload, read_close_payload
 from ..config import Config
 from .assembler import MessageAssembler, ViolationError
 from .codec import MORE, Event, Ping, Pong, ProtocolViolation
 from .deflate import DeflateParameters
 from .mask import ACCELERATED, mask, unmask
+from .opcodes import CLOSE, CONTINUATION, FIN, FINAL_BINARY, FINAL_TEXT, MASKED, PING, PONG, RSV, RSV1, TEXT, Opcode
 from .scan import Scan, scan, scan_unmasked
 from .write import frame
 
 __all__ = ["NativeCodec"]
 
-_CONTINUATION: Final = 0x0
-_TEXT: Final = 0x1
-_BINARY: Final = 0x2
-_CLOSE: Final = 0x8
-_PING: Final = 0x9
-_PONG: Final = 0xA
-_OPCODES: Final = frozenset({_CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG})
-_FIN: Final = 0x80
-_RSV1: Final = 0x40
-_RSV: Final = 0x70
-_MASKED: Final = 0x80
-_WHOLE_TEXT: Final = _FIN | _TEXT
-_WHOLE_BINARY: Final = _FIN | _BINARY
+_OPCODES: Final = frozenset(map(int, Opcode))
 
 # C reads from where the bytes are; Python's ways need a `bytes`.
 _VIEW: Final[Callable[[bytes | memoryview], bytes | memoryview]] = memoryview if ACCELERATED else bytes
@@ -178,10 +167,10 @@ class NativeCodec:
         first, second = buffer[at], buffer[at + 1]
         opcode, size, header = first & 0x0F, second & 0x7F, 2
         if opcode not in _OPCODES:
-            raise ViolationError(PROTOCOL_ERROR)
-        control = opcode >= _CLOSE
-        if control and (not first & _FIN or size > 125):  # RFC 6455 5.5
-            raise ViolationError(PROTOCOL_ERROR)
+            raise ViolationError(CloseCode.PROTOCOL_ERROR)
+        control = opcode >= CLOSE
+        if control and (not first & FIN or size > 125):  # RFC 6455 5.5
+            raise ViolationError(CloseCode.PROTOCOL_ERROR)
         if size > 125:
             header = 4 if size == 126 else 10
             if here < header:
@@ -189,16 +178,16 @@ class NativeCodec:
             shortest = 126 if size == 126 else 1 << 16
             size = int.from_bytes(buffer[at + 2 : at + header])
             if size < shortest or size >> 63:  # RFC 6455 5.2: the shortest form, and the top bit clear
-                raise ViolationError(PROTOCOL_ERROR)
+                raise ViolationError(CloseCode.PROTOCOL_ERROR)
         allowed = 0
         if not control and self._messages.open_frame(
-            continues=opcode == _CONTINUATION, rsv1=bool(first & _RSV1), size=size
+            continues=opcode == CONTINUATION, rsv1=bool(first & RSV1), size=size
         ):
-            allowed = _RSV1
-        if first & _RSV & ~allowed:
-            raise ViolationError(PROTOCOL_ERROR)
-        if second & _MASKED != self._EXPECTED:  # RFC 6455 5.1
-            raise ViolationError(PROTOCOL_ERROR)
+            allowed = RSV1
+        if first & RSV & ~allowed:
+            raise ViolationError(CloseCode.PROTOCOL_ERROR)
+        if second & MASKED != self._EXPECTED:  # RFC 6455 5.1
+            raise ViolationError(CloseCode.PROTOCOL_ERROR)
         start = at + header + self._KEY_SIZE
         if control:
             if len(buffer) < start + size:
@@ -208,16 +197,16 @@ class NativeCodec:
         if len(buffer) < start:
             return None
         self._at = start
-        self._key, self._left, self._final = self._key_before(start), size, bool(first & _FIN)
-        if opcode != _CONTINUATION:
+        self._key, self._left, self._final = self._key_before(start), size, bool(first & FIN)
+        if opcode != CONTINUATION:
             self._between = False
-            self._is_text = opcode == _TEXT
+            self._is_text = opcode == TEXT
         return None
 
     def _control(self, opcode: int, payload: bytes) -> Event:
-        if opcode == _PING:
+        if opcode == PING:
             return Ping(payload)
-        if opcode == _PONG:
+        if opcode == PONG:
             return Pong(payload)
         try:
             close = read_close_payload(payload)
@@ -229,7 +218,7 @@ class NativeCodec:
 
     # -- masks: a client masks, a server does not, and no other is listened to (RFC 6455 5.1)
 
-    _EXPECTED: ClassVar[int] = _MASKED
+    _EXPECTED: ClassVar[int] = MASKED
     _KEY_SIZE: ClassVar[int] = 4
 
     def _whole(self, start: int, end: int) -> bytes:
@@ -270,7 +259,7 @@ class NativeCodec:
             try:
                 _, read = codecs.utf_8_decode(piece, "strict", last)
             except UnicodeDecodeError:
-                raise ViolationError(INVALID_PAYLOAD) from None
+                raise ViolationError(CloseCode.INVALID_DATA) from None
             self._tail = piece[read:]
 
     def _end_message(self, rest: bytes) -> str | bytes:
@@ -283,24 +272,24 @@ class NativeCodec:
 
     def text(self, text: str) -> bytes:
         """Write a text message."""
-        return self._data(_WHOLE_TEXT, text.encode()) if self._compresses else frame(_WHOLE_TEXT, text)
+        return self._data(FINAL_TEXT, text.encode()) if self._compresses else frame(FINAL_TEXT, text)
 
     def binary(self, data: bytes) -> bytes:
         """Write a binary message."""
-        return self._data(_WHOLE_BINARY, data) if self._compresses else frame(_WHOLE_BINARY, data)
+        return self._data(FINAL_BINARY, data) if self._compresses else frame(FINAL_BINARY, data)
 
     def _data(self, first: int, payload: bytes) -> bytes:
         compressed, payload = self._messages.payload(payload)
-        return frame(first | _RSV1 if compressed else first, payload)
+        return frame(first | RSV1 if compressed else first, payload)
 
     def ping(self, payload: bytes) -> bytes:
         """Write a ping."""
-        return frame(_FIN | _PING, payload)
+        return frame(FIN | PING, payload)
 
     def pong(self, payload: bytes) -> bytes:
         """Write a pong."""
-        return frame(_FIN | _PONG, payload)
+        return frame(FIN | PONG, payload)
 
     def close(self, close: Close) -> bytes:
         """Write a close frame."""
-        return frame(_FIN | _CLOSE, close_payload(close))
+        return frame(FIN | CLOSE, close_payload(close))

@@ -9,20 +9,11 @@ from ..close import Close, close_payload
 from ..config import Config
 from .deflate import DeflateParameters
 from .native import NativeCodec
+from .opcodes import BINARY, CLOSE, CONTINUATION, FIN, FINAL_BINARY, FINAL_TEXT, PING, PONG, RSV1, TEXT
 from .write import masked_frame
 
 __all__ = ["NativeClientCodec"]
 
-_CONTINUATION: Final = 0x0
-_TEXT: Final = 0x1
-_BINARY: Final = 0x2
-_FIN: Final = 0x80
-_RSV1: Final = 0x40
-_WHOLE_TEXT: Final = 0x81
-_WHOLE_BINARY: Final = 0x82
-_CLOSE: Final = 0x88
-_PING: Final = 0x89
-_PONG: Final = 0x8A
 
 _IN_A_FRAME: Final = b"\0\0\0\0"  # the key of a frame that is not masked
 
@@ -57,34 +48,34 @@ class NativeClientCodec(NativeCodec):
     def text(self, text: str) -> bytes:
         """Write a text message."""
         if self._compresses:
-            return self._data(_WHOLE_TEXT, text.encode())
-        return masked_frame(_WHOLE_TEXT, text, self._key_source())
+            return self._data(FINAL_TEXT, text.encode())
+        return masked_frame(FINAL_TEXT, text, self._key_source())
 
     def binary(self, data: bytes) -> bytes:
         """Write a binary message."""
         if self._compresses:
-            return self._data(_WHOLE_BINARY, data)
-        return masked_frame(_WHOLE_BINARY, data, self._key_source())
+            return self._data(FINAL_BINARY, data)
+        return masked_frame(FINAL_BINARY, data, self._key_source())
 
     def _data(self, first: int, payload: bytes) -> bytes:
         compressed, payload = self._messages.payload(payload)
-        return masked_frame(first | _RSV1 if compressed else first, payload, self._key_source())
+        return masked_frame(first | RSV1 if compressed else first, payload, self._key_source())
 
     def fragment(self, fragment: str | bytes, *, first: bool, final: bool) -> bytes:
         """Write a piece of a message."""
-        opcode, payload = (_TEXT, fragment.encode()) if isinstance(fragment, str) else (_BINARY, fragment)
+        opcode, payload = (TEXT, fragment.encode()) if isinstance(fragment, str) else (BINARY, fragment)
         compressed, payload = self._messages.fragment(payload, first=first, final=final)
-        opening = (opcode if first else _CONTINUATION) | compressed * _RSV1 | final * _FIN
+        opening = (opcode if first else CONTINUATION) | compressed * RSV1 | final * FIN
         return masked_frame(opening, payload, self._key_source())
 
     def ping(self, payload: bytes) -> bytes:
         """Write a ping."""
-        return masked_frame(_PING, payload, self._key_source())
+        return masked_frame(FIN | PING, payload, self._key_source())
 
     def pong(self, payload: bytes) -> bytes:
         """Write a pong."""
-        return masked_frame(_PONG, payload, self._key_source())
+        return masked_frame(FIN | PONG, payload, self._key_source())
 
     def close(self, close: Close) -> bytes:
         """Write a close frame."""
-        return masked_frame(_CLOSE, close_payload(close), self._key_source())
+        return masked_frame(FIN | CLOSE, close_payload(close), self._key_source())

@@ -11,9 +11,10 @@ They are C where that was built, and else Python, and both do the same; C takes 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from .mask import ACCELERATED, CUT, REPEAT, python_unmask
+from .opcodes import FINAL_BINARY, FINAL_TEXT, MASKED
 
 __all__ = ["Scan", "python_scan", "python_scan_unmasked", "scan", "scan_unmasked"]
 
@@ -21,9 +22,6 @@ Scan = Callable[[Any, int, int, int, int], tuple[list[str | bytes], int, int]]
 """`(buffer, at, limit, count, size) -> (messages, at, size)`: from `at` on, take at most `count` messages of at most
 `limit` bytes each, and none more once they are `size` bytes together. Give them, where they end, and their bytes."""
 
-_TEXT: Final = 0x81
-_BINARY: Final = 0x82
-_MASKED: Final = 0x80
 
 _to_int = int.from_bytes
 
@@ -34,7 +32,7 @@ def python_scan(buffer: bytes, at: int, limit: int, count: int, size: int) -> tu
     here = len(buffer)
     left = size
     while count and left > 0 and at + 6 <= here:
-        first, length = buffer[at], buffer[at + 1] ^ _MASKED
+        first, length = buffer[at], buffer[at + 1] ^ MASKED
         if length < 126:
             end = at + 6 + length
             if end > here or length > limit:
@@ -52,12 +50,12 @@ def python_scan(buffer: bytes, at: int, limit: int, count: int, size: int) -> tu
             if end > here or not shortest <= length <= limit:
                 break
             payload = python_unmask(buffer, start, end)
-        if first == _TEXT:
+        if first == FINAL_TEXT:
             try:
                 messages.append(payload.decode())
             except UnicodeDecodeError:
                 break
-        elif first == _BINARY:
+        elif first == FINAL_BINARY:
             messages.append(payload)
         else:
             break
@@ -84,12 +82,12 @@ def python_scan_unmasked(
         end = start + length
         if end > here or not shortest <= length <= limit:
             break
-        if first == _TEXT:
+        if first == FINAL_TEXT:
             try:
                 messages.append(buffer[start:end].decode())
             except UnicodeDecodeError:
                 break
-        elif first == _BINARY:
+        elif first == FINAL_BINARY:
             messages.append(buffer[start:end])
         else:
             break

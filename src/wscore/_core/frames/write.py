@@ -11,10 +11,9 @@ from collections.abc import Callable
 from typing import Final
 
 from .mask import ACCELERATED, python_mask
+from .opcodes import BINARY, CLOSE, FIN, MASKED, PING, PONG, RSV1, TEXT
 
 __all__ = ["frame", "masked_frame", "python_frame", "python_masked_frame"]
-
-_MASKED: Final = 0x80
 
 
 def python_frame(first: int, payload: str | bytes) -> bytes:
@@ -36,17 +35,17 @@ def python_masked_frame(first: int, payload: str | bytes, key: bytes) -> bytes:
     data = payload.encode() if isinstance(payload, str) else payload
     size = len(data)
     if size < 126:
-        return b"%c%c%b%b" % (first, _MASKED | size, key, python_mask(data, key))
+        return b"%c%c%b%b" % (first, MASKED | size, key, python_mask(data, key))
     if size < 1 << 16:
-        return _MEDIUM.pack(first, _MASKED | 126, size) + key + python_mask(data, key)
-    return _LONG.pack(first, _MASKED | 127, size) + key + python_mask(data, key)
+        return _MEDIUM.pack(first, MASKED | 126, size) + key + python_mask(data, key)
+    return _LONG.pack(first, MASKED | 127, size) + key + python_mask(data, key)
 
 
 # The headers that most frames have are made once; none holds anything of a connection.
 _SHORT: Final = {
     final | opcode: [bytes((final | opcode, size)) for size in range(126)]
-    for final in (0x80, 0xC0)
-    for opcode in (0x1, 0x2, 0x8, 0x9, 0xA)
+    for final in (FIN, FIN | RSV1)
+    for opcode in (TEXT, BINARY, CLOSE, PING, PONG)
 }
 _MEDIUM: Final = struct.Struct("!BBH")
 _LONG: Final = struct.Struct("!BBQ")

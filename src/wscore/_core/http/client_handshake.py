@@ -6,7 +6,6 @@ h11 reads the response's head and a refusal's body; what it lets through is chec
 from __future__ import annotations
 
 import base64
-import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -17,16 +16,14 @@ from ..asgi.messages import Headers
 from ..config import Config
 from ..errors import InvalidMessage
 from ..frames.deflate import DeflateParameters, MalformedExtensionResponse, accept_response, offer
+from ..grammar import CONNECTION_HEADERS, END_OF_HEAD, is_field_value, is_token
+from .accept_key import accept_key
 from .server_handshake import Response
 from .uri import URI
 
 __all__ = ["AcceptedHandshake", "BadResponse", "ClientHandshake"]
 
-_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 1.3
-_END_OF_HEAD: Final = re.compile(rb"\n\r?\n")
-_TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_VALUE: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
-_RESERVED: Final = frozenset({b"connection", b"upgrade", b"content-length", b"transfer-encoding", b"host"})
+_RESERVED: Final = CONNECTION_HEADERS | {b"host"}
 _START: Final = re.compile(rb"HTTP/1\.[0-9] [0-9]{3}[ \r\n]")
 
 
@@ -104,7 +101,7 @@ class ClientHandshake:
         self._buffer += data
         while True:
             limit = self._config.max_head_size - self._seen  # for all heads together: 100s come without end otherwise
-            end = _END_OF_HEAD.search(self._buffer, self._scanned)
+            end = END_OF_HEAD.search(self._buffer, self._scanned)
             if not self._may_be_http(whole=end is not None):
                 return BadResponse("the answer is not HTTP/1.1")
             if (end.end() if end else len(self._buffer)) > limit:
@@ -165,7 +162,7 @@ class ClientHandshake:
             return BadResponse("expected Upgrade: websocket", response)
         if b"upgrade" not in tokens(b"connection"):
             return BadResponse("expected Connection: Upgrade", response)
-        digest = base64.b64encode(hashlib.sha1(self._key + _GUID, usedforsecurity=False).digest())
+        digest = accept_key(self._key)
         if values.get(b"sec-websocket-accept") != [digest]:
             return BadResponse("Sec-WebSocket-Accept does not answer our key", response)
         # A body here would be read as HTTP by one end and as frames by the other.
@@ -214,7 +211,7 @@ def _read_subprotocols(subprotocols: Sequence[str]) -> list[str]:
         raise InvalidMessage(f"subprotocols={subprotocols!r}: expected a list of names")
     names = list(subprotocols)
     for name in names:
-        if not name.isascii() or not _TOKEN.fullmatch(name.encode()):
+        if not name.isascii() or not is_token(name.encode()):
             raise InvalidMessage(f"subprotocol {name!r} is not a token (RFC 6455 4.1)")
     if len(set(names)) < len(names):
         raise InvalidMessage(f"subprotocols={names!r}: each may be offered once (RFC 6455 4.1)")
@@ -234,9 +231,9 @@ def _read_headers(headers: Any, origin: str | None) -> Headers:
             raise InvalidMessage(f"header {pair[0]!r}: a name is ASCII, a value Latin-1") from None
         except (TypeError, ValueError, AttributeError):
             raise InvalidMessage(f"headers are pairs of str, not {pair!r}") from None
-        if not _TOKEN.fullmatch(raw):
+        if not is_token(raw):
             raise InvalidMessage(f"{name!r} is no header name")
-        if not _VALUE.fullmatch(content):
+        if not is_field_value(content):
             raise InvalidMessage(f"the value of header {name!r} holds CR, LF, NUL or another control")
         if raw.lower() in _RESERVED or raw.lower().startswith(b"sec-websocket-"):
             raise InvalidMessage(f"header {name!r} belongs to the handshake")

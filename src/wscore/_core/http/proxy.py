@@ -13,12 +13,12 @@ import h11
 
 from ..config import Config
 from ..errors import HandshakeFailed, InvalidURI, ProxyRefused
+from ..grammar import END_OF_HEAD
 from .uri import URI, parse_uri
 
 __all__ = ["Proxy", "ProxyHandshake", "parse_proxy"]
 
 _SCHEMES: Final = {"http": "ws", "https": "wss"}
-_END_OF_HEAD: Final = re.compile(rb"\n\r?\n")
 _NOT_SHOWN: Final = re.compile(r"[^\x20-\x7e\xa1-\xff]")  # controls would reach a terminal with the error
 
 
@@ -96,7 +96,7 @@ class ProxyHandshake:
 
     def _next_answer(self) -> h11.Response | h11.InformationalResponse | None:
         """Read one whole head; None while it has not come. The limit is for all of them together."""
-        end = _END_OF_HEAD.search(self._head)
+        end = END_OF_HEAD.search(self._head)
         if self._read + (end.end() if end else len(self._head)) > self._limit:
             raise self._failed(f"the head of its answer is larger than {self._limit} bytes")
         if end is None:

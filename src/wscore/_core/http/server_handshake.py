@@ -8,8 +8,6 @@ HTTP versions, requests with a body (E3, E16-E22).
 
 from __future__ import annotations
 
-import binascii
-import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Mapping
@@ -23,6 +21,8 @@ from ..asgi.messages import Accept, Body, Headers, Peer, ResponseStart, Scope
 from ..config import Config
 from ..errors import InvalidMessage
 from ..frames.deflate import DeflateParameters, MalformedExtensions, negotiate
+from ..grammar import END_OF_HEAD, TOKEN, is_token
+from .accept_key import accept_key
 
 __all__ = [
     "Denial",
@@ -35,10 +35,8 @@ __all__ = [
     "validate_request",
 ]
 
-_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 1.3
-_END_OF_HEAD: Final = re.compile(rb"\n\r?\n")
+_starts_with_token: Final = re.compile(TOKEN).match
 _REQUEST_LINE: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [\x21-\x7e]+ HTTP/[0-9]\.[0-9]\r?\n")
-_TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _ABSOLUTE_FORM: Final = re.compile(rb"(?i:https?|wss?)://[^/?#]+")
 _VERSION: Final = re.compile(r"[0-9](?:\.[0-9])?")
 _KEY: Final = re.compile(rb"[A-Za-z0-9+/]{22}==")  # base64 of 16 bytes
@@ -183,7 +181,7 @@ class HeadReader:
         buffer = self._buffer
         if not self._line_read and (bad := self._judge_request_line(buffer)):
             return bad
-        end = _END_OF_HEAD.search(buffer, self._scanned)
+        end = END_OF_HEAD.search(buffer, self._scanned)
         size = end.end() if end else len(buffer)
         if size > self._config.max_head_size:
             return error_response(431, f"the request head is larger than {self._config.max_head_size} bytes")
@@ -207,9 +205,22 @@ class HeadReader:
         fields = (event.method, event.target, list(event.headers), event.http_version.decode())
         return Request._make(fields), rest
 
+    @property
+    def begun(self) -> bool:
+        """Some byte has come."""
+        return self._buffer is not None
+
+    def request_line(self) -> tuple[bytes, bytes] | None:
+        """Return method and path of a head that was not read to its end, if its first line is one of HTTP's."""
+        line = None if self._buffer is None else _REQUEST_LINE.match(self._buffer)
+        if line is None:
+            return None
+        method, target, *_ = line[0].split(b" ")
+        return method, target.partition(b"?")[0]
+
     def _judge_request_line(self, buffer: bytearray) -> Response | None:
         """Refuse what is no HTTP as soon as that shows: after a TLS hello no blank line may ever come (T11)."""
-        if not _TOKEN.match(buffer):
+        if not _starts_with_token(buffer):
             return error_response(400, "not an HTTP request")
         # A line that ends beyond the limit is too large, whatever it says, as it would be if it came in pieces (I1).
         if buffer.find(b"\n", 0, self._config.max_head_size) < 0:
@@ -226,7 +237,7 @@ class OpeningHandshake(NamedTuple):
     deflate: DeflateParameters | None
     key: bytes  # empty over HTTP/2
 
-    def scope(self, peer: Peer, config: Config, state: Mapping[str, Any]) -> Scope:
+    def scope(self, peer: Peer, root_path: str, state: Mapping[str, Any]) -> Scope:
         """Build the ASGI scope; `state` is copied, as ASGI asks (lifespan 2.0)."""
         request = self.request
         target = request.target
@@ -243,10 +254,10 @@ class OpeningHandshake(NamedTuple):
             "asgi": {"version": "3.0", "spec_version": "2.5"},
             "http_version": request.http_version,
             "scheme": "ws" if peer.tls is None else "wss",
-            "path": config.root_path + path,
-            "raw_path": config.root_path.encode() + raw_path,
+            "path": root_path + path,
+            "raw_path": root_path.encode() + raw_path,
             "query_string": query,
-            "root_path": config.root_path,
+            "root_path": root_path,
             "headers": list(request.headers),
             "client": peer.client,
             "server": peer.server,
@@ -259,8 +270,7 @@ class OpeningHandshake(NamedTuple):
         """Make the answer that opens the connection: 101, or 200 over HTTP/2 (RFC 8441 5)."""
         headers: Headers = []
         if self.key:
-            digest = hashlib.sha1(self.key + _GUID, usedforsecurity=False).digest()
-            headers += [*_UPGRADE_FIELDS, (b"sec-websocket-accept", binascii.b2a_base64(digest, newline=False))]
+            headers += [*_UPGRADE_FIELDS, (b"sec-websocket-accept", accept_key(self.key))]
         if accept.subprotocol is not None:
             headers.append((b"sec-websocket-protocol", accept.subprotocol.encode()))
         if self.deflate is not None:
@@ -311,7 +321,7 @@ def validate_request(request: Request, config: Config) -> OpeningHandshake | Res
             return _upgrade_required("expected Sec-WebSocket-Version: 13", ours)
         return error_response(400, "expected Sec-WebSocket-Version: 13", ours)
     subprotocols = _tokens(values[b"sec-websocket-protocol"])
-    if subprotocols and not all(map(_TOKEN.fullmatch, subprotocols)):
+    if subprotocols and not all(map(is_token, subprotocols)):
         return error_response(400, "Sec-WebSocket-Protocol: not a list of tokens")
     try:
         deflate = negotiate(values[b"sec-websocket-extensions"], config)

@@ -10,7 +10,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Final, Self
 
-from wscore import ClientConnection, Config, ConnectionClosed, HandshakeFailed, InvalidMessage, LocalProtocolError
+from wscore import (
+    ClientConnection,
+    CloseCode,
+    Config,
+    ConnectionClosed,
+    HandshakeFailed,
+    InvalidMessage,
+    LocalProtocolError,
+)
 from wscore.transport.connecting import Destination
 
 from ._case import log
@@ -20,8 +28,6 @@ __all__ = ["WebSocketClient"]
 
 # A test ends often, and a server that has not answered a close in that time is not going to.
 _CONFIG: Final = Config(close_timeout=2.0)
-_NORMAL_CLOSURE: Final = 1000  # RFC 6455 7.4.1
-_INTERNAL_ERROR: Final = 1011  # what it met kept it from going on
 
 
 class WebSocketClient(threading.Thread):
@@ -125,7 +131,7 @@ class WebSocketClient(threading.Thread):
             self.error = error
             self.on_error(error)
 
-    def stop(self, code: int = _NORMAL_CLOSURE, reason: str = "") -> None:
+    def stop(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
         """Close the connection, open or not yet; does nothing before `start` and after the end.
 
         The thread then ends within `config.close_timeout`, whatever the server does. Raises InvalidMessage for a code
@@ -228,7 +234,7 @@ class WebSocketClient(threading.Thread):
         except Exception as error:  # a hook's
             self.error = error
             self.on_error(error)
-            self.stop(_INTERNAL_ERROR)
+            self.stop(CloseCode.INTERNAL_ERROR)
             for _ in self._received(connection):
                 pass
         info = connection.core.close_info

@@ -1,10 +1,9 @@
-"""Loggers that go on when an application sets up logging, as it may do long after they were made.
+"""Loggers that keep working when an application configures logging after they were created.
 
-`logging.config.dictConfig` disables all loggers that exist and are not named in it, unless told otherwise, which few
-people know: a server's tracebacks are gone from then on. Levels, handlers and filters are the application's all the
-same.
+`logging.config.dictConfig` by default disables every existing logger that it does not name, which few people know: the
+server's tracebacks would vanish. Levels, handlers and filters remain under the application's control.
 
-Not part of the core, which logs nothing, and not loaded by `import wscore`.
+Not part of the core, which logs nothing; `import wscore` does not load it.
 """
 
 from __future__ import annotations
@@ -19,15 +18,15 @@ class Logger(logging.LoggerAdapter[logging.Logger]):
     """A logger that cannot be disabled."""
 
     def isEnabledFor(self, level: int) -> bool:
-        """Tell whether a call with this level would log; each call asks."""
+        """Return whether this level is logged. Every log call checks this, so the logger is re-enabled here."""
         self.logger.disabled = False
         return super().isEnabledFor(level)
 
     def process(self, msg: Any, kwargs: Any) -> tuple[Any, Any]:
-        """Leave a call as it is."""
+        """Return the call's arguments unchanged."""
         return msg, kwargs
 
 
 def logger(name: str) -> Logger:
-    """Give the logger of that name. To silence it, set its level."""
+    """Return the logger of that name. To silence it, set its level."""
     return Logger(logging.getLogger(name), {})

@@ -1,4 +1,4 @@
-"""A client on asyncio: connecting, and what a connection's tasks wait for."""
+"""The asyncio client: `connect`, and the driver of a client's connection."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ class WebSocket(ClientWebSocket):
 
 
 class ClientSocketDriver(SocketDriver[ClientConnection], AsyncClientDriver, asyncio.Protocol):
-    """A client's connection: what a task says goes out at once, or in one piece where a message woke it."""
+    """A client's connection.
+
+    Output is written immediately; what a task sends right after a message woke it goes out in a single write.
+    """
 
     __slots__ = ("_change",)
 
@@ -32,10 +35,10 @@ class ClientSocketDriver(SocketDriver[ClientConnection], AsyncClientDriver, asyn
         loop = asyncio.get_running_loop()
         super().__init__(core, loop.time, channel)
         self.prepare(loop)
-        self._change: asyncio.Event | None = None  # made by who waits for what is seldom waited for
+        self._change: asyncio.Event | None = None  # created lazily: rarely awaited
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes from the server."""
+        """Pass the server's bytes to the core."""
         self.receive_data(data)
 
     def tell(self) -> None:
@@ -45,30 +48,57 @@ class ClientSocketDriver(SocketDriver[ClientConnection], AsyncClientDriver, asyn
             self._change = None
 
     async def wait_for_change(self) -> None:
-        """As in `ClientSocketDriver`."""
+        """As in `AsyncClientDriver`."""
         if self._change is None:
             self._change = asyncio.Event()
         await self._change.wait()
 
 
 class connect(ConnectOptions):
-    """Connect: `async with connect("ws://127.0.0.1:8000/chat") as ws: await ws.send("hello")`.
+    """Connect to a WebSocket server: `async with connect("ws://127.0.0.1:8000/chat") as ws: await ws.send("hello")`.
 
-    `wscore.transport.connecting.ConnectOptions` says what it takes. Entered, it raises HandshakeRefused,
-    HandshakeTimeout, ProxyRefused, HandshakeFailed, and InvalidMessage for what cannot stand in the request. Leaving
-    the context closes with 1000.
-    Cancelled on entering, it leaves no socket and no task.
+    Entering the context connects and returns a `WebSocket`. If that fails or is cancelled, no socket and no task is
+    left behind. Leaving the context closes with 1000 and waits until the socket is closed, at most
+    `config.close_timeout` seconds; cancelling that wait cuts the connection.
 
-    `async for ws in connect(...)` connects, and again each time that the loop comes round, after pauses that `backoff`
-    says. It raises what is not `temporary`.
+    `async for ws in connect(...)` reconnects: each iteration closes the previous connection, pauses as `backoff` says,
+    and connects again. A HandshakeFailed that is `temporary` is logged and followed by another attempt; any other
+    error is raised.
+
+    Args:
+        uri: A `ws://` or `wss://` URI. User information becomes an Authorization header (Basic, RFC 7617).
+        subprotocols: Subprotocols to offer, preferred first.
+        headers: Headers to add to the request: a mapping, or pairs of name and value.
+        origin: The Origin header; None sends none.
+        config: Limits and timeouts; None means `Config()`. `handshake_timeout` (seconds) covers everything until the
+            connection is open: name resolution, TCP, proxy, TLS and the handshake.
+        ssl: TLS context for `wss://`; None means `ssl.create_default_context()`.
+        server_hostname: The name expected in the server's certificate; None means the URI's host.
+        sock: A connected socket to use instead of the URI's host and port. The connection owns and closes it.
+        unix_path: Path of a Unix socket to use instead of the URI's host and port.
+        proxy: URL of an HTTP proxy (`http://` or `https://`). True: the proxy that the environment names, as the
+            standard library reads it, plus `all_proxy`; none for loopback addresses, `sock` and `unix_path`. None or
+            False: no proxy.
+        proxy_ssl: TLS context for an `https://` proxy; None means `ssl.create_default_context()`.
+        backoff: Pauses between the connections of `async for`; None means exponential backoff from 1 s to 60 s.
+
+    Raises:
+        InvalidURI: On the call: `uri` or the proxy's URL (the environment's included) is not usable.
+        ValueError: On the call: the arguments contradict each other. On `async for` with `sock`: it connects once.
+        InvalidMessage: On entering: a header, a subprotocol or the origin cannot be sent.
+        HandshakeRefused: On entering: the server answered with something other than a 101.
+        ProxyRefused: On entering: the proxy answered with something other than a 2xx.
+        HandshakeTimeout: On entering: `handshake_timeout` is over.
+        HandshakeFailed: On entering: any other failure, of name resolution, TCP, the proxy, TLS or the handshake. The
+            three above are subclasses.
     """
 
     def __aiter__(self) -> Reconnector[WebSocket]:
-        """Connect again and again. Raises ValueError with `sock`."""
+        """Return an iterator that connects on each step. Raises ValueError with `sock`, which connects only once."""
         return Reconnector(self, RetryPolicy(self._destination, self._backoff))
 
     async def __aenter__(self) -> WebSocket:
-        """Connect, and wait for the handshake."""
+        """Connect and wait for the handshake."""
         loop, to = asyncio.get_running_loop(), self._destination
         sock, link = to.sock, None
         try:
@@ -86,7 +116,7 @@ class connect(ConnectOptions):
             elif sock is not None:
                 sock.close()
             if isinstance(error, OSError | UnicodeError) and not isinstance(error, HandshakeFailed):
-                raise to.failed(error) from error  # a UnicodeError for a host that is no name
+                raise to.failed(error) from error  # UnicodeError: the host is not a valid name
             raise
         self._link = link
         return WebSocket(link)
@@ -94,17 +124,17 @@ class connect(ConnectOptions):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close; cancelled meanwhile, cut the connection."""
+        """Close with 1000; cut the connection if cancelled."""
         try:
             await WebSocket(self._link).close()
         finally:
             self._link.abort()
 
     def begin_closing(self) -> None:
-        """Send the close frame, if that can be done at once."""
+        """Send the close frame without waiting."""
         self._link.core.close(now=self._link.time())
         self._link.sync()
 
     def cut(self) -> None:
-        """Close the socket at once, if it is not closed yet."""
+        """Close the socket immediately. Idempotent."""
         self._link.abort()

@@ -1,4 +1,4 @@
-"""A server's connection on asyncio: a `BufferedProtocol`, and the task of its application."""
+"""A server's connection on asyncio: a `BufferedProtocol` and the application's task."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ __all__ = ["Connection", "ServerContext"]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ServerContext:
-    """What all connections of a server share."""
+    """State shared by all connections of a server."""
 
     app: Application
     config: ServerConfig
     state: dict[str, Any]
     log_access: bool
     buffer: memoryview
-    """Where every read ends up, until the core has taken it, which is before anybody else can read."""
+    """Receives every read of every connection: the core consumes the bytes before the next read can begin."""
     connections: set[Connection]
     ended: Callable[[socket.socket], None]
-    """To be called when a connection of this socket is over."""
+    """Called when the connection on this socket is over."""
 
 
 class Connection(SocketDriver[ServerConnection], LoggedServerDriver, asyncio.BufferedProtocol):
-    """A connection and the task of its application.
+    """A connection and its application's task.
 
-    What an application does when it is woken by a message is written in one piece as soon as it waits again; what it
-    does at other times gathers during a turn of the loop. `receive` with a message waiting and `send` with room do not
-    touch the loop.
+    What the application sends after a message woke it is written in one piece once it waits again; what it sends at
+    other times is collected until the event loop's next iteration. `receive` with a message queued and `send` below
+    the high-water mark do not involve the event loop.
     """
 
     __slots__ = ("__weakref__", "_service", "_sock", "_task")
@@ -72,11 +72,11 @@ class Connection(SocketDriver[ServerConnection], LoggedServerDriver, asyncio.Buf
         service.connections.add(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Say where to read to."""
+        """Return the server's shared buffer."""
         return self._service.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Take bytes from the peer."""
+        """Pass the peer's bytes to the core."""
         self.receive_data(self._service.buffer[:nbytes])
 
     def plan_flush(self) -> None:
@@ -85,23 +85,23 @@ class Connection(SocketDriver[ServerConnection], LoggedServerDriver, asyncio.Buf
         self._loop.call_soon(self.flush)
 
     def cancel(self) -> None:
-        """Cancel the application, if it still runs."""
+        """Cancel the application if it is still running."""
         if self._task is not None and not self._application_over:
             self._task.cancel()
 
     def cut(self) -> None:
-        """Close the socket at once, and cancel the application."""
+        """Close the socket immediately and cancel the application."""
         self.abort()
         self.cancel()
 
     # -- the application
 
     def start_application(self, scope: Scope) -> None:
-        """As in `ServerDriver`. An eager task may be over before it is known."""
+        """As in `ServerDriver`. An eager task may finish before `_task` is assigned."""
         self._task = self._loop.create_task(self.run_application(self._service.app, scope))
 
     def cancelled(self) -> type[BaseException] | None:
-        """As in `ServerDriver`: one that awaits another task that was cancelled was asked nothing."""
+        """As in `ServerDriver`. A CancelledError from another task it awaited does not count as its cancellation."""
         task = asyncio.current_task()
         return asyncio.CancelledError if task is not None and task.cancelling() > 0 else None
 

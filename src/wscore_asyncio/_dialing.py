@@ -1,6 +1,7 @@
-"""Making a client's socket on asyncio: every address of a name, one soon after the other (RFC 8305).
+"""Connecting a client's socket on asyncio: Happy Eyeballs over all addresses of a name (RFC 8305).
 
-asyncio has that too, but uvloop does not know its option, and neither does it close what connects at the same moment.
+asyncio's own implementation is not usable: uvloop does not support its option, and asyncio leaks the socket of an
+attempt that connects at the same moment as the winner.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ __all__ = ["dial"]
 
 
 async def dial(to: Destination) -> socket.socket:
-    """Give a socket that is connected. Raises OSError, the first address' own where no address answers."""
+    """Return a connected socket. Raises OSError: if no address answers, the first address's error."""
     loop = asyncio.get_running_loop()
     if to.unix_path is not None:
         return await _connected(socket.AF_UNIX, to.unix_path)
@@ -38,7 +39,7 @@ async def dial(to: Destination) -> socket.socket:
         for attempt in attempts:
             if attempt is not winner:
                 attempt.cancel()
-                attempt.add_done_callback(_close)  # which may have connected at the same moment
+                attempt.add_done_callback(_close)  # it may have connected at the same moment
     return (winner or attempts[0]).result()
 
 

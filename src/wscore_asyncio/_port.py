@@ -1,4 +1,4 @@
-"""What asyncio gives a driver: a transport's buffer, a timer, and ways to wait."""
+"""The primitives of a driver on asyncio: a transport's buffer, a timer, and ways to wait."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Core = TypeVar("Core", ServerConnection, ClientConnection)
 
 
 class SocketDriver(Driver[Core], asyncio.BaseProtocol):
-    """The primitives of a driver over an `asyncio.Transport`; `prepare` is to be called first."""
+    """The primitives of a driver over an `asyncio.Transport`. Call `prepare` first."""
 
     __slots__ = ("_loop", "_room", "_timer", "_transport", "wait_for_message", "wake", "write")
 
@@ -30,39 +30,40 @@ class SocketDriver(Driver[Core], asyncio.BaseProtocol):
     _timer: asyncio.TimerHandle | None
 
     def prepare(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Set up what stands beside the driver's own."""
+        """Initialize this class's attributes."""
         self._loop = loop
         self._transport = None
         message = Wakeup(loop)
-        self.wake, self.wait_for_message = message.wake, message.wait  # without a call between, since each message pays
-        self._room = None  # made by who waits for room, which is seldom
+        self.wake, self.wait_for_message = message.wake, message.wait  # a wrapper would add a call per message
+        self._room = None  # created lazily: rarely awaited
         self._timer = None
 
-    # -- what the loop calls
+    # -- called by the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
+        """Attach the transport and start the driver."""
         self._transport = cast("asyncio.Transport", transport)
         self.write = self._transport.write
-        # What is left below a low-water mark would be lost where closing takes too long, and who has sent it not told.
+        # With a low-water mark above 0, a `send` that waits would return with bytes still buffered: if closing took too
+        # long, they would be lost without an error.
         self._transport.set_write_buffer_limits(high=self._limit, low=0)
         self.start()
 
     def eof_received(self) -> bool:
-        """Take the end of the peer's stream; our side stays open."""
+        """Report EOF to the core; True keeps our side open."""
         self.receive_eof()
         return True
 
     def pause_writing(self) -> None:
-        """Take note that the transport holds much."""
+        """Record that the transport's buffer is above the high-water mark."""
         self.writable = False
 
     def resume_writing(self) -> None:
-        """Take note that it holds little."""
+        """Resume senders: the transport's buffer is empty."""
         self.output_drained()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Take the news that the socket is closed, by whomever."""
+        """Report to the core that the socket is closed, whichever side closed it."""
         if exc is not None:
             self._read_rest()
         self.lost(exc)
@@ -92,7 +93,7 @@ class SocketDriver(Driver[Core], asyncio.BaseProtocol):
     def shut_down_writing(self) -> None:
         """As in `Driver`."""
         assert self._transport is not None
-        with contextlib.suppress(OSError):  # reset meanwhile: `connection_lost` is on its way
+        with contextlib.suppress(OSError):  # reset meanwhile: `connection_lost` follows
             self._transport.write_eof()
 
     def close(self) -> None:
@@ -112,10 +113,10 @@ class SocketDriver(Driver[Core], asyncio.BaseProtocol):
             self._room = None
 
     def _read_rest(self) -> None:
-        """Take what had come before a loss that was found out by writing: a close frame perhaps, or an alert of TLS."""
+        """Read what arrived before a write failed: it may hold a close frame or a TLS alert."""
         assert self._transport is not None
         sock = self._transport.get_extra_info("socket")
-        with contextlib.suppress(OSError):  # there is no more
+        with contextlib.suppress(OSError):  # nothing more to read
             while not self.gone and not self._eof and self.core.wants_read and (data := os.read(sock.fileno(), 2**16)):
                 self.receive_data(data)
 
@@ -126,11 +127,11 @@ class SocketDriver(Driver[Core], asyncio.BaseProtocol):
     # -- waiting
 
     async def yield_control(self) -> None:
-        """As in `ServerDriver` and `ClientSocketDriver`."""
+        """As in `ServerDriver` and `AsyncClientDriver`."""
         await asyncio.sleep(0)
 
     async def wait_for_room(self) -> None:
-        """As in `ServerDriver` and `ClientSocketDriver`."""
+        """As in `ServerDriver` and `AsyncClientDriver`."""
         if self._room is None:
             self._room = asyncio.Event()
         await self._room.wait()

@@ -1,4 +1,4 @@
-"""One connection after another, on asyncio."""
+"""Reconnecting on asyncio: `async for ws in connect(...)`."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ _W_co = TypeVar("_W_co", covariant=True)
 
 
 class Connect(Protocol[_W_co]):
-    """What opens and closes a connection."""
+    """The part of `connect` that a `Reconnector` uses."""
 
     async def __aenter__(self) -> _W_co: ...
     async def __aexit__(self, kind: None, error: None, trace: None, /) -> None: ...
 
     def begin_closing(self) -> None:
-        """Send the close frame, if that can be done at once."""
+        """Send the close frame without waiting."""
         ...
 
     def cut(self) -> None:
-        """Close the socket at once, if it is not closed yet."""
+        """Close the socket immediately. Idempotent."""
         ...
 
 
 class Reconnector(BaseReconnector[_W]):
-    """Connections that `connect` gives, each time that it is entered."""
+    """Iterates over connections, entering `connect` for each."""
 
     def __init__(self, connect: Connect[_W], pauses: RetryPolicy) -> None:
         super().__init__(pauses, Loop())
@@ -46,14 +46,14 @@ class Reconnector(BaseReconnector[_W]):
         await self._connect.__aexit__(None, None, None)
 
     def _leave(self) -> None:
-        with contextlib.suppress(RuntimeError):  # no loop runs in this thread
+        with contextlib.suppress(RuntimeError):  # no event loop runs in this thread
             if asyncio.get_running_loop() is self._loop:
-                self._connect.begin_closing()  # leaving may have been the last that the loop is there for
-        with contextlib.suppress(RuntimeError):  # the loop is closed, and with it everything else
+                self._connect.begin_closing()  # the loop may stop right after this
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and its sockets with it
             self._loop.call_soon_threadsafe(_exit, self._connect)
 
 
-_leaving: set[asyncio.Task[None]] = set()  # a loop itself holds no task that waits
+_leaving: set[asyncio.Task[None]] = set()  # the event loop holds only weak references to tasks
 
 
 def _exit(connect: Connect[object]) -> None:
@@ -63,4 +63,4 @@ def _exit(connect: Connect[object]) -> None:
     task = asyncio.ensure_future(leave())
     _leaving.add(task)
     task.add_done_callback(_leaving.discard)
-    task.add_done_callback(lambda _: connect.cut())  # it may have been cancelled before its first step
+    task.add_done_callback(lambda _: connect.cut())  # a task cancelled before its first step closes nothing itself

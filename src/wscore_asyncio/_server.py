@@ -1,4 +1,4 @@
-"""A server on asyncio: listeners, connections, and the graceful end."""
+"""The asyncio server: listeners, connections and graceful shutdown."""
 
 from __future__ import annotations
 
@@ -38,17 +38,38 @@ def serve(
 ) -> Server:
     """Serve `app`: `async with serve(app, "127.0.0.1", 8000) as server: await server.serve_forever()`.
 
-    It listens on `host` and `port` (None: all interfaces; 0: a free port), or on the unix socket `uds`, or on `sock`,
-    one or several that are bound already. `ssl` makes it wss. Entering raises OSError where that cannot be listened on,
-    and StartupFailed with the application's own words where its lifespan fails. No signal handler is touched.
+    Entering the context binds, runs the application's lifespan startup, and accepts connections. Leaving it shuts down
+    gracefully, as `Server.close` does. Cancelled while entering or leaving, the server aborts: it closes every socket
+    and cancels every application. No signal handler is installed.
 
-    Raises TypeError for what is no application, and ValueError for options that contradict themselves.
+    Args:
+        app: An ASGI 3 application, or an ASGI 2 one, which is wrapped.
+        host: Name or address to listen on; None means all interfaces.
+        port: TCP port; 0 picks a free one, see `Server.port`.
+        uds: Path of a Unix socket to listen on instead of `host` and `port`. A socket that a killed server left there
+            is replaced.
+        sock: One or several bound sockets to listen on instead of `host` and `port`. The server owns and closes them.
+        ssl: TLS context of a server; None serves without TLS.
+        config: Limits and timeouts; None means `Config()`.
+        lifespan: "auto": an application that raises or returns without answering `lifespan.startup` is served without
+            a lifespan. "on": one that raises has failed to start. "off": the application's lifespan is not run.
+        access_log: Log each handshake's answer and each connection's end to the logger `wscore.access`, level INFO.
+            Failures go to `wscore.error` in any case.
+
+    Returns:
+        The server, not started: enter it as an async context manager.
+
+    Raises:
+        TypeError: On the call: `app` is not an application.
+        ValueError: On the call: `lifespan` is unknown, or both `uds` and `sock` are given.
+        OSError: On entering: it cannot listen; the text names the address.
+        StartupFailed: On entering: the lifespan startup failed; the text is the application's own message.
     """
     return Server(ServerOptions(app, host, port, uds, sock, ssl, config, lifespan, access_log))
 
 
 class Server(BaseServer[Connection]):
-    """A running server; made by `serve`, and an async context manager that ends gracefully."""
+    """A server, made by `serve`. An async context manager: entering starts it, leaving shuts it down gracefully."""
 
     def __init__(self, options: ServerOptions) -> None:
         super().__init__(options, Loop())
@@ -62,12 +83,12 @@ class Server(BaseServer[Connection]):
             self._connections,
             self._forget,
         )
-        self._living: asyncio.Task[None] | None = None  # the lifespan
-        self._tasks: set[asyncio.Task[None]] = set()  # sockets on their way to a connection
+        self._living: asyncio.Task[None] | None = None  # the lifespan's
+        self._tasks: set[asyncio.Task[None]] = set()  # each turns an accepted socket into a connection
         self._retries: dict[socket.socket, asyncio.TimerHandle] = {}
 
     async def __aenter__(self) -> Self:
-        """Listen, start the application, and accept connections."""
+        """Bind, run the lifespan startup, and accept connections. Raises OSError and StartupFailed."""
         self._listeners = await self._options.listen(asyncio.get_running_loop().getaddrinfo)
         try:
             await self._start(self._spawn)
@@ -81,15 +102,18 @@ class Server(BaseServer[Connection]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End gracefully."""
+        """Shut down gracefully, as `close`."""
         await self.close()
 
     async def serve_forever(self) -> None:
-        """Wait until the server was closed."""
+        """Wait until the server has been closed or aborted. Cancelling this does not stop the server."""
         await self._until_over()
 
     def stop_accepting(self) -> None:
-        """Accept no more connections. Those that are there go on, handshakes included, until `close`."""
+        """Stop accepting; existing connections, handshakes included, continue until `close`.
+
+        For a server whose sockets another process serves as well.
+        """
         for retry in self._retries.values():
             retry.cancel()
         for sock in self.sockets:
@@ -98,9 +122,12 @@ class Server(BaseServer[Connection]):
         self._listeners.close()
 
     async def close(self) -> None:
-        """End gracefully: stop accepting, ask every connection to end, give the applications their grace, then abort.
+        """Shut down gracefully, and wait until that is done. A second call waits for the first.
 
-        Cancelled in the middle, it aborts at once.
+        The server stops accepting and closes every connection with `config.shutdown_code`; after
+        `config.shutdown_grace` seconds it cancels the applications still running, after `config.close_timeout` more it
+        cuts the remaining connections. The lifespan shutdown has the rest of that time, at least 1 s. Cancelled, it
+        aborts.
         """
         if self._shutdown.begun:
             await self._until_over()
@@ -111,13 +138,13 @@ class Server(BaseServer[Connection]):
             self.abort()
 
     def abort(self) -> None:
-        """End at once: close every socket, cancel every application."""
+        """Stop immediately: close every socket and cancel every application."""
         self._abort()
 
     # -- connections
 
     def _watch(self, listener: socket.socket) -> None:
-        """Accept by hand: a cancelled `loop.sock_accept` may drop the socket that it had just accepted."""
+        """Accept without `loop.sock_accept`, which may lose a socket it just accepted when it is cancelled."""
         asyncio.get_running_loop().add_reader(listener, self._accept, listener)
 
     def _accept(self, listener: socket.socket) -> None:
@@ -139,17 +166,17 @@ class Server(BaseServer[Connection]):
 
     def _connection_started(self, sock: socket.socket, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if task.cancelled():  # perhaps before its first step, so it cannot see to that itself
+        if task.cancelled():  # perhaps before its first step, so the task cannot clean up itself
             sock.close()
             self._forget(sock)
 
     async def _start_connection(self, sock: socket.socket, accepted_at: float, *, reject: bool) -> None:
-        """Make a socket a connection."""
+        """Turn an accepted socket into a connection."""
         channel = None if self._ssl is None else TLS(self._ssl, server_side=True)
         make = partial(Connection, self._service, sock, peer_of(sock), channel, accepted_at=accepted_at, reject=reject)
         await asyncio.get_running_loop().connect_accepted_socket(make, sock)
 
-    # -- the end
+    # -- shutdown
 
     def _ask(self) -> None:
         self._stop_accepting()

@@ -1,4 +1,4 @@
-"""How asyncio waits: what is written once for several event loops is given this."""
+"""asyncio's implementation of `wscore.transport.waiting.EventLoop`."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ __all__ = ["Loop"]
 
 
 class Loop:
-    """The running loop."""
+    """The running event loop."""
 
     event = asyncio.Event
 
     def now(self) -> float:
-        """Give the loop's time."""
+        """Return the event loop's time, in seconds."""
         return asyncio.get_running_loop().time()
 
     async def wait(self, event: Any, until: float | None) -> None:
-        """Wait until `event` is set, or until a time."""
+        """Wait until `event` is set, or until the time `until`; None: no limit."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(until):
                 await event.wait()
 
     async def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Sleep; 0 yields once."""
         await asyncio.sleep(seconds)
 
     def cancelled(self) -> bool:
-        """Tell whether this task was cancelled, and not merely something that it awaits."""
+        """Return whether the running task itself was cancelled, not merely something it awaits."""
         try:
             task = asyncio.current_task()
-        except RuntimeError:  # the loop has ended, and a forgotten task is being taken apart
+        except RuntimeError:  # the loop has ended, and a leftover coroutine is being finalized
             return True
         return task is None or task.cancelling() > 0

@@ -1,11 +1,11 @@
-"""Letting a task wait, and go on at once when it is woken.
+"""A reusable future whose waiter resumes immediately when it is woken.
 
-asyncio's future asks the loop to run the waiting task later. For a message that has just been read that is a handle,
-another turn of the loop and another look at all sockets, which together cost more than everything this package does
-with the message. `Wakeup` does as a future does, but `wake` takes the step itself, as the loop would.
+An asyncio future schedules the waiting task with the event loop. For a message that was just read, that costs a handle,
+another iteration of the loop and another poll of all sockets: together more than everything else this package does with
+the message. `Wakeup` implements the same protocol, but `wake` runs the task's step itself, as the loop would.
 
-It may do so only where no other task is in the middle of a step: in a callback of the loop. Elsewhere it asks the loop,
-like everybody else.
+That is only allowed while no other task is in the middle of a step, that is, in a callback of the event loop. Anywhere
+else `wake` schedules the step, as a future does.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ __all__ = ["Wakeup"]
 
 
 class Wakeup:
-    """What a task waits for, any number of times: `await wakeup.wait()`. Others may wait beside it.
+    """Something tasks can wait for repeatedly: `await wakeup.wait()`. Several tasks may wait concurrently.
 
-    A task knows a future by `_asyncio_future_blocking` (the protocol of asyncio's own futures, which third parties may
-    implement); it leaves how to wake it with `add_done_callback`, and asks for `result` when woken. Cancelling the task
-    ends the waiting, and what it waited for is still there.
+    A task recognizes a future by `_asyncio_future_blocking` (the protocol of asyncio's own futures, open to third
+    parties). It passes its wake-up callback to `add_done_callback`, and calls `result` when it resumes. Cancelling the
+    task ends only its wait; nothing that it waited for is lost.
 
-    One task has it until it has gone on, woken or cancelled, for what it is told then stands here; who begins to wait
-    before that waits beside it.
+    One task occupies this object from the start of its wait until it has resumed, woken or cancelled, because the
+    outcome of its wait is stored here. A task that starts to wait in the meantime gets a `Wakeup` from `_beside`.
     """
 
     __slots__ = ("_asyncio_future_blocking", "_beside", "_cancelled", "_context", "_loop", "_resume", "_taken")
@@ -34,19 +34,19 @@ class Wakeup:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._asyncio_future_blocking = False
         self._loop = loop
-        self._taken = False  # by a task that has not gone on yet
-        self._resume: Callable[[Wakeup], object] | None = None  # takes the step of the task that waits
+        self._taken = False  # by a task that has not resumed yet
+        self._resume: Callable[[Wakeup], object] | None = None  # runs the next step of the waiting task
         self._context: Context | None = None
         self._cancelled: asyncio.CancelledError | None = None
-        self._beside: dict[Wakeup, None] | None = None  # of further tasks, in their order, which is seldom
+        self._beside: dict[Wakeup, None] | None = None  # of further waiting tasks, in order; created lazily: rare
 
     @property
     def awaited(self) -> bool:
-        """A task waits, and nobody has woken it."""
+        """Whether a task is waiting that has not been woken."""
         return self._resume is not None
 
     def wait(self) -> Awaitable[None]:
-        """Wait until woken: to be awaited at once."""
+        """Return an awaitable that ends with the next `wake`. Await it immediately."""
         return self._wait_beside() if self._taken else self
 
     async def _wait_beside(self) -> None:
@@ -60,12 +60,12 @@ class Wakeup:
             beside.pop(wakeup, None)
 
     def wake(self) -> None:
-        """Let all who wait go on: now, or from within another task soon. A second time is nothing new."""
+        """Resume all waiting tasks: immediately, or soon if called from within a task. Idempotent."""
         resume = self._resume
         if resume is not None:
             self._resume = None
             if asyncio.current_task(self._loop) is None:
-                assert self._context is not None  # it came with the way to wake the task
+                assert self._context is not None  # set together with `_resume`
                 self._context.run(resume, self)
             else:
                 self._loop.call_soon(resume, self, context=self._context)
@@ -78,23 +78,23 @@ class Wakeup:
         self._asyncio_future_blocking = self._taken = True
         yield self
 
-    # -- what the task asks of a future
+    # -- the future protocol, called by the task
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
-        """Tell whose it is."""
+        """Return the event loop."""
         return self._loop
 
     def done(self) -> bool:
-        """Tell whether it was woken: anyio asks, looking for tasks that wait."""
+        """Return whether the task has been woken. anyio calls this to find tasks that wait."""
         return self._resume is None
 
     def add_done_callback(self, callback: Callable[[Wakeup], object], *, context: Context) -> None:
-        """Take note of how to wake the task."""
+        """Store the callback that wakes the task."""
         self._resume = callback
         self._context = context
 
     def cancel(self, msg: Any = None) -> bool:
-        """End the waiting; False where the task was woken already, and is to be cancelled when it goes on."""
+        """End the wait. Return False if the task was already woken: it is then cancelled when it resumes."""
         resume = self._resume
         if resume is None:
             return False
@@ -104,11 +104,11 @@ class Wakeup:
         return True
 
     def result(self) -> None:
-        """Say why it goes on: raises CancelledError where it was cancelled."""
+        """End the task's wait. Raises CancelledError if it was cancelled."""
         self._taken = False
         if self._cancelled is not None:
             cancelled, self._cancelled = self._cancelled, None
             try:
                 raise cancelled
             finally:
-                del cancelled  # whose traceback holds this frame: a circle, for every poll that was in vain
+                del cancelled  # its traceback refers to this frame: a reference cycle for every poll that timed out

@@ -1,4 +1,4 @@
-"""wscore over trio: `serve` runs an ASGI websocket application on sockets, `connect` is a client."""
+"""wscore on trio: `serve` runs an ASGI WebSocket application, `connect` is a WebSocket client."""
 
 from ._client import WebSocket, connect
 from ._server import Server, serve

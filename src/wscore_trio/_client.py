@@ -1,4 +1,4 @@
-"""A client on trio: connecting, and what a connection's tasks wait for."""
+"""The trio client: `connect`, and the driver of a client's connection."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class WebSocket(ClientWebSocket):
 
 
 class ClientSocketDriver(SocketDriver[ClientConnection], AsyncClientDriver):
-    """A client's connection; `run` is its task."""
+    """A client's connection; `run` is the task that serves it."""
 
     __slots__ = ("_scope",)
 
@@ -36,16 +36,17 @@ class ClientSocketDriver(SocketDriver[ClientConnection], AsyncClientDriver):
     ) -> None:
         super().__init__(core, trio.current_time, channel)
         self.prepare(sock, spawn)
-        # Cancelling whoever has entered `connect` must not cut the connection before its close frame is out.
+        # Shielded: cancelling the task that entered `connect` must not cut the connection before its close frame is
+        # sent.
         self._scope = trio.CancelScope(shield=True)
 
     async def run(self) -> None:
-        """Read and keep the time until the socket is closed."""
+        """Read and handle deadlines until the socket is closed."""
         with self._scope:
             await self.watch()
 
     def cut(self) -> None:
-        """Close the socket at once, if it is not closed yet."""
+        """Close the socket immediately. Idempotent."""
         self.lost()
         self._scope.cancel()
 
@@ -59,32 +60,59 @@ class ClientSocketDriver(SocketDriver[ClientConnection], AsyncClientDriver):
         self._watcher.unpark_all()
 
     async def wait_for_message(self) -> None:
-        """As in `ClientSocketDriver`."""
+        """As in `AsyncClientDriver`."""
         await self.wait_for_room()
 
     async def wait_for_change(self) -> None:
-        """As in `ClientSocketDriver`."""
+        """As in `AsyncClientDriver`."""
         await self.wait_for_room()
 
 
 class connect(ConnectOptions):
-    """Connect: `async with connect("ws://127.0.0.1:8000/chat") as ws: await ws.send("hello")`.
+    """Connect to a WebSocket server: `async with connect("ws://127.0.0.1:8000/chat") as ws: await ws.send("hello")`.
 
-    `wscore.transport.connecting.ConnectOptions` says what it takes. Entered, it raises HandshakeRefused,
-    HandshakeTimeout, ProxyRefused, HandshakeFailed, and InvalidMessage for what cannot stand in the request. Leaving
-    the context closes with 1000.
-    Cancelled on entering, it leaves no socket and no task.
+    Entering the context connects and returns a `WebSocket`. If that fails or is cancelled, no socket and no task is
+    left behind. Leaving the context closes with 1000 and waits until the socket is closed, at most
+    `config.close_timeout` seconds; cancelling that wait cuts the connection.
 
-    `async for ws in connect(...)` connects, and again each time that the loop comes round, after pauses that `backoff`
-    says. It raises what is not `temporary`.
+    `async for ws in connect(...)` reconnects: each iteration closes the previous connection, pauses as `backoff` says,
+    and connects again. A HandshakeFailed that is `temporary` is logged and followed by another attempt; any other
+    error is raised.
+
+    Args:
+        uri: A `ws://` or `wss://` URI. User information becomes an Authorization header (Basic, RFC 7617).
+        subprotocols: Subprotocols to offer, preferred first.
+        headers: Headers to add to the request: a mapping, or pairs of name and value.
+        origin: The Origin header; None sends none.
+        config: Limits and timeouts; None means `Config()`. `handshake_timeout` (seconds) covers everything until the
+            connection is open: name resolution, TCP, proxy, TLS and the handshake.
+        ssl: TLS context for `wss://`; None means `ssl.create_default_context()`.
+        server_hostname: The name expected in the server's certificate; None means the URI's host.
+        sock: A connected socket to use instead of the URI's host and port. The connection owns and closes it.
+        unix_path: Path of a Unix socket to use instead of the URI's host and port.
+        proxy: URL of an HTTP proxy (`http://` or `https://`). True: the proxy that the environment names, as the
+            standard library reads it, plus `all_proxy`; none for loopback addresses, `sock` and `unix_path`. None or
+            False: no proxy.
+        proxy_ssl: TLS context for an `https://` proxy; None means `ssl.create_default_context()`.
+        backoff: Pauses between the connections of `async for`; None means exponential backoff from 1 s to 60 s.
+
+    Raises:
+        InvalidURI: On the call: `uri` or the proxy's URL (the environment's included) is not usable.
+        ValueError: On the call: the arguments contradict each other. On `async for` with `sock`: it connects once.
+        InvalidMessage: On entering: a header, a subprotocol or the origin cannot be sent.
+        HandshakeRefused: On entering: the server answered with something other than a 101.
+        ProxyRefused: On entering: the proxy answered with something other than a 2xx.
+        HandshakeTimeout: On entering: `handshake_timeout` is over.
+        HandshakeFailed: On entering: any other failure, of name resolution, TCP, the proxy, TLS or the handshake. The
+            three above are subclasses.
     """
 
     def __aiter__(self) -> Reconnector[WebSocket]:
-        """Connect again and again. Raises ValueError with `sock`."""
+        """Return an iterator that connects on each step. Raises ValueError with `sock`, which connects only once."""
         return Reconnector(self, RetryPolicy(self._destination, self._backoff))
 
     async def __aenter__(self) -> WebSocket:
-        """Connect, and wait for the handshake."""
+        """Connect and wait for the handshake."""
         to = self._destination
         sock = to.sock
         try:
@@ -113,20 +141,20 @@ class connect(ConnectOptions):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close; cancelled meanwhile, cut the connection."""
+        """Close with 1000; cut the connection if cancelled."""
         try:
             await WebSocket(self._link).close()
         finally:
             await self._end()
 
     async def _end(self) -> None:
-        """Close the socket, if it is not closed yet, and wait for the tasks. The nursery hears of no exception."""
+        """Close the socket and wait for the tasks. No exception is passed to the nursery, which would wrap it."""
         self._link.cut()
         await self._tasks.__aexit__(None, None, None)
 
 
 async def _dial(to: Destination, deadline: float | None) -> socket.socket:
-    """Give a socket that is connected, in time. Raises HandshakeFailed."""
+    """Return a connected socket, by `deadline` at the latest. Raises HandshakeFailed."""
     try:
         with trio.fail_at(math.inf if deadline is None else deadline):
             if to.unix_path is not None:
@@ -135,6 +163,6 @@ async def _dial(to: Destination, deadline: float | None) -> socket.socket:
                 stream = await trio.open_tcp_stream(to.host, to.port)
     except trio.TooSlowError:
         raise to.failed(TimeoutError()) from None
-    except (OSError, UnicodeError) as error:  # a UnicodeError for a host that is no name
+    except (OSError, UnicodeError) as error:  # UnicodeError: the host is not a valid name
         raise to.failed(error) from error
     return socket.socket(fileno=stream.socket.detach())

@@ -1,7 +1,15 @@
-"""A server's connection on trio: the application's task and a watcher.
+"""A server's connection on trio: the application's task and a watcher task.
 
-The application reads for itself: waiting in `receive`, it waits for the socket, so that a message costs one wake-up.
-While it is away, the watcher has the socket, soon enough for pings, closes and losses; it keeps the time as well.
+Either task can read the socket, one at a time:
+
+- While the application waits for a message, its own task waits for the socket and reads it. A message then costs one
+  wake-up instead of two.
+- When the application stops waiting, nobody reads at first. If it is still busy after `config.read_poll_interval`
+  seconds, the watcher reads in its place, in time for pings, closes and losses.
+- The watcher keeps reading until a message it has read wakes the application; then the application's task reads again.
+- Before the application starts, after it has returned, and once the connection is ending, only the watcher reads.
+
+The watcher also handles all deadlines.
 """
 
 from __future__ import annotations
@@ -24,7 +32,7 @@ __all__ = ["Connection"]
 
 
 class Connection(SocketDriver[ServerConnection], LoggedServerDriver):
-    """A connection and its application; `run` serves it to its end."""
+    """A connection and its application's task; `run` is the watcher task."""
 
     __slots__ = ("_app", "_application", "_application_reads", "_read_poll_interval")
 
@@ -62,11 +70,11 @@ class Connection(SocketDriver[ServerConnection], LoggedServerDriver):
     async def run(self) -> None:
         """Serve the connection until the socket is closed and the application has ended."""
         await self.watch()
-        while not self._application_over:  # it may still have messages to take
+        while not self._application_over:  # it may still have queued messages to receive
             await self._watcher.park()
 
     def cancel(self) -> None:
-        """Cancel the application, if it still runs."""
+        """Cancel the application if it is still running."""
         self._application.cancel()
 
     # -- the application
@@ -81,11 +89,11 @@ class Connection(SocketDriver[ServerConnection], LoggedServerDriver):
             await self.run_application(self._app, scope)
 
     def cancelled(self) -> type[BaseException] | None:
-        """As in `ServerDriver`: a Cancelled that comes where nothing is cancelled was kept from elsewhere."""
+        """As in `ServerDriver`. A Cancelled outside a cancelled scope does not count: it was kept from elsewhere."""
         return trio.Cancelled if trio.current_effective_deadline() == -math.inf else None
 
     def plan_flush(self) -> None:
-        """As in `Driver`: where there is more to answer, that may go out in one piece."""
+        """As in `Driver`. With more messages queued, defer the flush: their answers may share one write."""
         if self.core.has_message and self._watcher:
             self._flush_planned = True
             self._watcher.unpark()
@@ -99,11 +107,14 @@ class Connection(SocketDriver[ServerConnection], LoggedServerDriver):
     # -- who reads
 
     async def wait_for_message(self) -> None:
-        """As in `ServerDriver`: read, where nobody else does; what was read is in the core before a cancellation."""
+        """As in `ServerDriver`. Read the socket in this task, unless another task reads or there is nothing to read.
+
+        Bytes that were read are in the core before the task can be cancelled again, so none are lost.
+        """
         if self._flush_planned:
             self.flush()
             if self.gone:
-                return  # found out by writing: the last message waits
+                return  # the write failed: the last message is queued
         if self._reading_for_application or self._application_reads or not self._reading or self._eof:
             await self._waiting.park()
             return
@@ -113,7 +124,7 @@ class Connection(SocketDriver[ServerConnection], LoggedServerDriver):
         finally:
             self._application_reads = False
             if self._waiting:
-                self._waiting.unpark_all()  # one of the others may have to read
+                self._waiting.unpark_all()  # another task in `receive` may have to take over reading
             if self._poll_at == math.inf and not self._reading_for_application:
                 self._poll_later()
         self.read_now()
@@ -128,7 +139,7 @@ class Connection(SocketDriver[ServerConnection], LoggedServerDriver):
                 self._poll_later()
 
     def changed(self) -> None:
-        """As in `Driver`; the watcher reads where the application will not any more."""
+        """As in `Driver`. Once the application will not read any more, let the watcher read."""
         super().changed()
         if self.core.close_info is not None or self._application_over:
             self._take_over_reading()
@@ -137,18 +148,18 @@ class Connection(SocketDriver[ServerConnection], LoggedServerDriver):
         self._waiting.unpark_all()
 
     def check(self) -> None:
-        """See whether the application is away."""
+        """Let the watcher read if the application is busy when the poll interval is over."""
         if not self._application_reads:
             self._take_over_reading()
 
     def _take_over_reading(self) -> None:
-        """Let the watcher read."""
+        """Let the watcher read from now on."""
         self._reading_for_application = True
         self._poll_at = math.inf
         self._watcher.unpark_all()
 
     def _poll_later(self) -> None:
-        """Let the application read; if it is not there to do it, the watcher will, a while from now."""
+        """Let the application's task read, and call `check` in `read_poll_interval` seconds."""
         self._reading_for_application = False
         self._poll_at = self.time() + self._read_poll_interval
         self.poll_by(self._poll_at)

@@ -1,8 +1,11 @@
-"""What trio gives a driver: a socket, a task that reads and keeps the time, and ways to wait.
+"""The primitives of a driver on trio: a socket, a watcher task that reads and handles deadlines, and ways to wait.
 
-The socket is read and written without a stream around it, since a stream's checkpoints cost as much as the system
-calls. What is said is written at once by who says it, as far as the system takes it; the rest has a task of its own, so
-that cancelling whoever speaks leaves no half of a frame on the wire.
+The socket is used without a trio stream, because a stream's checkpoints cost as much as the system calls. The sending
+task writes as much as the kernel accepts immediately; a separate task writes the rest, so that cancelling the sender
+leaves no partial frame on the wire.
+
+Who reads: the watcher task (`watch`) while `_reading_for_application` is set. A client's watcher always reads. On a
+server the application's task reads its own socket while it waits for a message; see `_connection`.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ _MESSAGES_A_LOOK: Final = 16
 
 
 class SocketDriver(Driver[Core]):
-    """The primitives of a driver over a non-blocking socket; `prepare` comes first, and `watch` is its task."""
+    """The primitives of a driver over a non-blocking socket. Call `prepare` first; `watch` is the watcher task."""
 
     __slots__ = (
         "_broken",
@@ -43,23 +46,23 @@ class SocketDriver(Driver[Core]):
 
     _socket: socket.socket
     _spawn: Callable[..., None]
-    """Starts a task: one nursery for all connections costs less than one for each."""
+    """Starts a task in a nursery shared by all connections, which costs less than one nursery per connection."""
     _waiting: trio.lowlevel.ParkingLot
-    """Tasks that wait for a message, for room, for anything."""
+    """Tasks that wait for a message, for room, or for any other change."""
     _watcher: trio.lowlevel.ParkingLot
     _wait_scope: trio.CancelScope
-    """Around what the watcher waits for."""
+    """Surrounds the watcher's waits; its deadline is the next time to look at the clock."""
     _reading_for_application: bool
-    """The watcher reads."""
+    """The watcher reads, in place of the application's task."""
     _poll_at: float
     """When to call `check`."""
     _unwritten: memoryview
-    """What the writing task holds."""
+    """Bytes that the kernel has not accepted; the writing task sends them."""
     _broken: bool
-    """Writing has failed; what has come is still read."""
+    """A write has failed; bytes already received are still read."""
 
     def prepare(self, sock: socket.socket, spawn: Callable[..., None]) -> None:
-        """Set up what stands beside the driver's own."""
+        """Initialize this class's attributes."""
         self._fresh_credit = self._credit = 0
         self._socket = sock
         self._spawn = spawn
@@ -74,14 +77,14 @@ class SocketDriver(Driver[Core]):
     # -- the tasks
 
     async def watch(self) -> None:
-        """Read, where nobody else does, and keep the time, until the socket is closed."""
+        """Read while `_reading_for_application` is set, and handle deadlines, until the socket is closed."""
         try:
             self.start()
             if self.core.wants_read:
-                self.read_now()  # what a peer says first has mostly come with its connection
+                self.read_now()  # the peer's first bytes have usually arrived already
             while not self.gone:
                 with trio.CancelScope(deadline=self._next_poll()) as self._wait_scope:
-                    while not self.gone:  # one scope for many waits: `set_deadline` moves its deadline
+                    while not self.gone:  # one scope for many waits: `poll_by` moves its deadline
                         if self._reading_for_application and self.core.wants_read:
                             await self.wait_for_bytes()
                             self.read_now()
@@ -95,8 +98,8 @@ class SocketDriver(Driver[Core]):
             self.lost()
 
     async def _write_rest(self) -> None:
-        while self._unwritten and not self.gone:  # which it may be since before this task began
-            with contextlib.suppress(trio.ClosedResourceError):  # somebody was interrupted, or the socket is closed
+        while self._unwritten and not self.gone:  # the socket may be gone since before this task began
+            with contextlib.suppress(trio.ClosedResourceError):  # woken by `interrupt`, or the socket is closed
                 await trio.lowlevel.wait_writable(self._socket)
             if self.gone:
                 break
@@ -111,8 +114,8 @@ class SocketDriver(Driver[Core]):
         self.output_drained()
 
     async def _fail(self, error: OSError) -> None:
-        """Having failed to write, take what had come before: a close frame perhaps, or an alert of TLS."""
-        with contextlib.suppress(OSError):  # there is no more
+        """After a failed write, read what arrived before: it may hold a close frame or a TLS alert."""
+        with contextlib.suppress(OSError):  # nothing more to read
             while not self.gone and not self._eof and self.core.wants_read and (data := self._socket.recv(_READ_SIZE)):
                 self.receive_data(data)
         self.lost(error)
@@ -120,20 +123,20 @@ class SocketDriver(Driver[Core]):
     # -- reading
 
     async def wait_for_bytes(self) -> None:
-        """Wait until `read_now` may find some; for one task at a time. `interrupt` ends it early."""
+        """Wait until the socket is readable, or until `interrupt`. For one task at a time."""
         try:
             await trio.lowlevel.wait_readable(self._socket)
         except trio.ClosedResourceError:
             return
 
     def read_now(self) -> None:
-        """Take what has come already."""
+        """Read once without waiting, and pass the bytes, EOF or the error to the core."""
         if self.gone:
             return
         try:
             data = self._socket.recv(_READ_SIZE)
         except BlockingIOError:
-            return  # somebody else has taken it, or the system was wrong (select(2)): who waited looks again
+            return  # read by another task meanwhile, or a spurious wake-up (select(2)): the caller retries
         except OSError as error:
             self.lost(error)
             return
@@ -143,19 +146,19 @@ class SocketDriver(Driver[Core]):
             self.receive_eof()
 
     def interrupt(self) -> None:
-        """Let who waits in `wait_for_bytes` look again."""
-        trio.lowlevel.notify_closing(self._socket)  # which is for sockets about to be closed, but wakes as well without
+        """Wake the task in `wait_for_bytes`."""
+        trio.lowlevel.notify_closing(self._socket)  # meant for closing sockets, but all it does is wake the waiters
 
-    # -- the time
+    # -- deadlines
 
     def check(self) -> None:
-        """Do what `_poll_at` was set for."""
+        """Called when `_poll_at` is reached."""
 
     def _poll(self) -> None:
         now = self.time()
         if self._armed is not None and now >= self._armed:
             if self.core.wants_read:
-                self.read_now()  # nobody may have looked for a while, and a pong that has come is in time
+                self.read_now()  # nobody may have read for a while; a pong that has arrived is in time
             self.timed_out()
         if now >= self._poll_at:
             self._poll_at = math.inf
@@ -165,8 +168,8 @@ class SocketDriver(Driver[Core]):
         return self._poll_at if self._armed is None else min(self._armed, self._poll_at)
 
     def poll_by(self, at: float) -> None:
-        """Look at the time again at `at`, or sooner."""
-        if at < self._wait_scope.deadline:  # noqa: PLR1730 - setting it costs, even to what it is
+        """Let the watcher look at the clock at the time `at` or earlier."""
+        if at < self._wait_scope.deadline:  # noqa: PLR1730 - assigning is expensive, even the same value
             self._wait_scope.deadline = at
 
     # -- primitives
@@ -175,7 +178,7 @@ class SocketDriver(Driver[Core]):
         """As in `Driver`."""
         if self._broken:
             return
-        if self._unwritten:  # TLS has a word of its own to say
+        if self._unwritten:  # although `writable` is False: TLS writes on its own account, such as an alert
             self._unwritten = memoryview(bytes(self._unwritten) + data)
             return
         try:
@@ -184,7 +187,7 @@ class SocketDriver(Driver[Core]):
             sent = 0
         except OSError as error:
             self._broken = True
-            self._spawn(self._fail, error)  # not now: this may be in the middle of what came before
+            self._spawn(self._fail, error)  # in a task: the caller may be in the middle of handling received data
             return
         if sent < len(data):
             self.writable = False
@@ -201,17 +204,17 @@ class SocketDriver(Driver[Core]):
             self.poll_by(at)
 
     def set_reading(self, on: bool) -> None:
-        """As in `Driver`: who reads asks before each time."""
+        """As in `Driver`. The readers check `wants_read` before each read, so off needs no action."""
         if on:
             self._watcher.unpark_all()
 
     def shut_down_writing(self) -> None:
         """As in `Driver`."""
-        with contextlib.suppress(OSError):  # reset meanwhile: the next read will say so
+        with contextlib.suppress(OSError):  # reset meanwhile: the next read reports it
             self._socket.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
-        """As in `Driver`: everything is written."""
+        """As in `Driver`. Everything has been written by now."""
         self.lost()
 
     def abort(self) -> None:
@@ -223,7 +226,7 @@ class SocketDriver(Driver[Core]):
         self._waiting.unpark_all()
 
     def lost(self, error: Exception | None = None) -> None:
-        """As in `Driver`; close the socket, and let who waits for it hear of that."""
+        """As in `Driver`. Close the socket and wake every task that waits for it."""
         super().lost(error)
         if self._socket.fileno() >= 0:
             trio.lowlevel.notify_closing(self._socket)
@@ -233,7 +236,7 @@ class SocketDriver(Driver[Core]):
     # -- waiting
 
     async def checkpoint(self) -> None:
-        """As in `Driver`; without credit, so that every step comes here, and heeds a cancellation."""
+        """As in `Driver`. Runs on every step, because the credit is 0: each step is a cancellation point."""
         if not self._credit % _MESSAGES_A_LOOK and self.turn_is_over():
             await trio.lowlevel.checkpoint()
             self.begin_turn()
@@ -241,9 +244,9 @@ class SocketDriver(Driver[Core]):
             await trio.lowlevel.checkpoint_if_cancelled()
 
     async def yield_control(self) -> None:
-        """As in `ServerDriver` and `ClientSocketDriver`."""
+        """As in `ServerDriver` and `AsyncClientDriver`."""
         await trio.lowlevel.checkpoint()
 
     async def wait_for_room(self) -> None:
-        """Wait for `wake_senders`, or for anything."""
+        """Wait for `wake_senders`, or for any other change."""
         await self._waiting.park()

@@ -1,7 +1,7 @@
-"""One connection after another, on trio.
+"""Reconnecting on trio: `async for ws in connect(...)`.
 
-Between two steps of a loop no nursery may be open that the loop's task would have to close: the loop may be left. So
-each connection lives in a system task, which opens and closes it.
+No nursery of the iterating task may stay open between two iterations, because the loop may be left at any of them.
+So each connection lives in a system task, which enters and leaves `connect`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _W = TypeVar("_W")
 
 
 class Reconnector(BaseReconnector[_W]):
-    """Connections that `connect` gives, each time that it is entered."""
+    """Iterates over connections, entering `connect` for each."""
 
     def __init__(self, connect: AbstractAsyncContextManager[_W], pauses: RetryPolicy) -> None:
         super().__init__(pauses, Loop())
@@ -46,12 +46,12 @@ class Reconnector(BaseReconnector[_W]):
             raise
 
     def _leave(self) -> None:
-        with contextlib.suppress(trio.RunFinishedError):  # and with that everything else
+        with contextlib.suppress(trio.RunFinishedError):  # the run is over, and its sockets with it
             self._token.run_sync_soon(self._home.leave.set)
 
 
 class _Home(Generic[_W]):
-    """Where a connection lives: a system task that enters `connect`, and leaves it when told to."""
+    """A system task that enters `connect`, and leaves it when `leave` is set."""
 
     def __init__(self) -> None:
         self.scope = trio.CancelScope()
@@ -62,7 +62,7 @@ class _Home(Generic[_W]):
         self._error: Exception | None = None
 
     async def connected(self, connect: AbstractAsyncContextManager[_W]) -> _W:
-        """Start the task, and wait until the connection is open. Raises what entering `connect` does."""
+        """Start the task and wait until the connection is open. Raises whatever entering `connect` raises."""
         trio.lowlevel.spawn_system_task(self._live, connect)
         try:
             await self._opened.wait()
@@ -76,7 +76,7 @@ class _Home(Generic[_W]):
         try:
             raise error
         finally:
-            del error  # whose traceback holds this frame: a circle would keep the loop's iterator alive
+            del error  # its traceback refers to this frame: the cycle would keep the loop's iterator alive
 
     async def _live(self, connect: AbstractAsyncContextManager[_W]) -> None:
         try:

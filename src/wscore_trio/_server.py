@@ -1,4 +1,4 @@
-"""A server on trio: listeners, connections, and the graceful end."""
+"""The trio server: listeners, connections and graceful shutdown."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ._waiting import Loop
 __all__ = ["Server", "serve"]
 
 
-_ACCEPTS_A_TURN: Final = 16  # connections taken without giving way to those that are there
+_ACCEPTS_A_TURN: Final = 16  # connections accepted before existing ones get their turn
 
 
 async def serve(
@@ -39,19 +39,37 @@ async def serve(
 ) -> None:
     """Serve `app`: `server = await nursery.start(partial(serve, app, "127.0.0.1", 8000))`.
 
-    It listens on `host` and `port` (None: all interfaces; 0: a free port), or on the unix socket `uds`, or on `sock`,
-    one or several that are bound already. `ssl` makes it wss. It raises OSError where that cannot be listened on, and
-    StartupFailed with the application's own words where its lifespan fails. `Server.close` ends it gracefully;
-    cancelling aborts.
+    Binds, runs the application's lifespan startup, accepts connections, and returns once the server has shut down.
+    `Server.close` begins a graceful shutdown. Cancelling aborts: every socket is closed and every application is
+    cancelled. No signal handler is installed.
 
-    Raises TypeError for what is no application, and ValueError for options that contradict themselves.
+    Args:
+        app: An ASGI 3 application, or an ASGI 2 one, which is wrapped.
+        host: Name or address to listen on; None means all interfaces.
+        port: TCP port; 0 picks a free one, see `Server.port`.
+        uds: Path of a Unix socket to listen on instead of `host` and `port`. A socket that a killed server left there
+            is replaced.
+        sock: One or several bound sockets to listen on instead of `host` and `port`. The server owns and closes them.
+        ssl: TLS context of a server; None serves without TLS.
+        config: Limits and timeouts; None means `Config()`.
+        lifespan: "auto": an application that raises or returns without answering `lifespan.startup` is served without
+            a lifespan. "on": one that raises has failed to start. "off": the application's lifespan is not run.
+        access_log: Log each handshake's answer and each connection's end to the logger `wscore.access`, level INFO.
+            Failures go to `wscore.error` in any case.
+        task_status: Set by `nursery.start`, which returns the `Server` once connections are accepted.
+
+    Raises:
+        TypeError: `app` is not an application.
+        ValueError: `lifespan` is unknown, or both `uds` and `sock` are given.
+        OSError: It cannot listen; the text names the address.
+        StartupFailed: The lifespan startup failed; the text is the application's own message.
     """
     server = Server(ServerOptions(app, host, port, uds, sock, ssl, config, lifespan, access_log))
     await server._run(task_status)  # pyright: ignore[reportPrivateUsage]
 
 
 class Server(BaseServer[Connection]):
-    """A running server: what `nursery.start` gives."""
+    """A running server, returned by `nursery.start(partial(serve, ...))`."""
 
     def __init__(self, options: ServerOptions) -> None:
         super().__init__(options, Loop())
@@ -64,20 +82,25 @@ class Server(BaseServer[Connection]):
         self._all_connections = trio.CancelScope()
 
     def stop_accepting(self) -> None:
-        """Accept no more connections. Those that are there go on, handshakes included, until `close`."""
+        """Stop accepting; existing connections, handshakes included, continue until `close`.
+
+        For a server whose sockets another process serves as well.
+        """
         self._accepting.cancel()
 
     def close(self) -> None:
-        """Begin the graceful end: stop accepting, ask every connection to end, give the applications their grace.
+        """Begin a graceful shutdown, without waiting: `serve` returns when it is done. Idempotent.
 
-        `serve` returns when it is over.
+        The server stops accepting and closes every connection with `config.shutdown_code`; after
+        `config.shutdown_grace` seconds it cancels the applications still running, after `config.close_timeout` more it
+        cuts the remaining connections. The lifespan shutdown has the rest of that time, at least 1 s.
         """
         self.stop_accepting()
         self._close.set()
 
     async def _run(self, started: trio.TaskStatus[Server]) -> None:
         self._listeners = await self._options.listen(trio.socket.getaddrinfo)
-        failure: Exception | None = None  # kept from the nursery, which would wrap it
+        failure: Exception | None = None  # not raised through the nursery, which would wrap it
         try:
             with self._everything:
                 async with trio.open_nursery() as nursery:
@@ -95,9 +118,9 @@ class Server(BaseServer[Connection]):
             raise failure
 
     async def _accept_until_closed(self, nursery: trio.Nursery, started: trio.TaskStatus[Server]) -> None:
-        # In a task of its own: what does not end when it is cancelled must not keep the lifespan from its shutdown.
+        # In a separate task: an application that ignores its cancellation must not delay the lifespan shutdown.
         connections: trio.Nursery = await nursery.start(self._hold_connections)
-        isolated: Any = _isolated  # whose arguments are those of the task
+        isolated: Any = _isolated  # Any: its further arguments are the task's
         with self._accepting:
             async with trio.open_nursery() as accepting:
                 for sock in self.sockets:
@@ -158,7 +181,7 @@ class Server(BaseServer[Connection]):
 
 
 async def _isolated(task: Callable[..., Awaitable[None]], *args: Any) -> None:
-    """Run a task of one connection; whatever happens in it, the others hear nothing of it."""
+    """Run a task of one connection, and log its failure instead of cancelling all other connections."""
     try:
         await task(*args)
     except Exception as error:

@@ -1,4 +1,4 @@
-"""How trio waits: what is written once for several event loops is given this."""
+"""trio's implementation of `wscore.transport.waiting.EventLoop`."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ __all__ = ["Loop"]
 
 
 class Loop:
-    """The running loop."""
+    """The running trio event loop."""
 
     event = trio.Event
 
     def now(self) -> float:
-        """Give the loop's time."""
+        """Return trio's time, in seconds."""
         return trio.current_time()
 
     async def wait(self, event: Any, until: float | None) -> None:
-        """Wait until `event` is set, or until a time."""
+        """Wait until `event` is set, or until the time `until`; None: no limit."""
         with trio.move_on_at(math.inf if until is None else until):
             await event.wait()
 
     async def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Sleep; 0 yields once."""
         await trio.sleep(seconds)
 
     def cancelled(self) -> bool:
-        """Tell whether this task was cancelled, and not merely handed another's cancellation."""
+        """Return whether the running task itself is cancelled, not merely handling a Cancelled from elsewhere."""
         try:
             return trio.current_effective_deadline() == -math.inf
-        except RuntimeError:  # the loop has ended, and a forgotten task is being taken apart
+        except RuntimeError:  # the loop has ended, and a leftover coroutine is being finalized
             return True

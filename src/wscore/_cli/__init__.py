@@ -1,1 +1,1 @@
-"""The parts of the `wscore` command, one concern each: load, listen, serve, supervise, and the last resort."""
+"""The `wscore` command."""

@@ -1,7 +1,7 @@
-"""Clients for tests of ASGI websocket applications, in memory: `TestClient` blocks, `AsyncTestClient` awaits.
+"""In-memory clients for testing ASGI WebSocket applications: `TestClient` blocks, `AsyncTestClient` is awaited.
 
-Both ends are wscore's own: a test's client speaks through a `ClientConnection` with a `ServerConnection`, in bytes.
-`wscore.testing.fixtures` has fixtures for pytest, and alone imports it.
+Both ends are wscore's: a `ClientConnection` and a `ServerConnection` exchange real bytes. `wscore.testing.fixtures` has
+fixtures for pytest; nothing else here imports pytest.
 """
 
 from wscore.app import WebSocketDisconnect, WrongFrameType

@@ -1,4 +1,4 @@
-"""A client for tests that await: of any ASGI application, in the test's own event loop."""
+"""A test client for any ASGI application, in the test's own event loop."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ __all__ = ["AsyncTestClient", "HeaderItems"]
 HeaderItems = Mapping[str, str] | Iterable[tuple[str, str]]
 
 _SCHEMES: Final = {"http": "ws", "https": "wss"}
-_A_DAY: Final = 86_400.0  # the client's own limit for its handshake: the session's comes first
+_A_DAY: Final = 86_400.0  # the core's handshake limit, never reached: the session's own timeout comes first
 _WHOLE: Final = re.compile(r"\w+://")
-_TLS: Final = {  # ASGI's tls extension 0.2, of a connection on which nobody showed a certificate
+_TLS: Final = {  # ASGI's tls extension 0.2, for a connection without certificates
     "server_cert": None,
     "client_cert_chain": (),
     "client_cert_name": None,
@@ -35,15 +35,26 @@ _TLS: Final = {  # ASGI's tls extension 0.2, of a connection on which nobody sho
 
 
 class AsyncTestClient:
-    """A client of `app`, in memory, through the real core on both ends, on whichever loop the test runs.
+    """An in-memory client of `app`, with wscore's core on both ends, on asyncio or trio.
 
-    `async with AsyncTestClient(app) as client` runs the application's lifespan; without it there is none. `timeout`
-    seconds bound every wait: a test hangs only with an application that blocks the loop or refuses to be cancelled.
-    `config` holds for both ends; `client` is the address that the application sees. With `raise_server_exceptions`
-    what the application raises is raised in the test; without, the test sees what a client on a network would.
+    `async with AsyncTestClient(app) as client` runs the application's lifespan; used without it, there is none. Every
+    wait has a timeout: a test can only hang if the application blocks the event loop or ignores its cancellation.
+
+    Args:
+        app: The ASGI 3 application under test.
+        base_url: Prefix of the paths given to `websocket_connect`: `ws://`, `wss://`, `http://` or `https://`.
+        headers: Headers of every request: a mapping, or pairs of name and value.
+        client: The client's address, (host, port), as the application sees it.
+        config: Limits and timeouts of both ends; None means `Config()`.
+        timeout: Default limit of every wait, in seconds.
+        raise_server_exceptions: Raise in the test what the application raises. False: the test sees what a client on
+            a network would see.
+
+    Raises:
+        InvalidURI: `base_url` is not usable.
     """
 
-    __test__ = False  # no test case, whatever its name
+    __test__ = False  # not a test case: pytest must not collect it
 
     def __init__(
         self,
@@ -69,7 +80,7 @@ class AsyncTestClient:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        """Run the application's startup. Raises what it raises, StartupFailed, TimeoutError."""
+        """Run the lifespan startup. Raises what the application raises, StartupFailed, or TimeoutError."""
         if self._state is not None:
             raise RuntimeError("the client is entered already")
         self._state = await self._stack.enter_async_context(lifespan_manager(self.app, self.timeout))
@@ -78,7 +89,7 @@ class AsyncTestClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
-        """Run the application's shutdown. Raises as the startup does."""
+        """Run the lifespan shutdown. Raises what the application raises, RuntimeError, or TimeoutError."""
         self._state = None
         return await self._stack.__aexit__(kind, error, trace)
 
@@ -91,11 +102,27 @@ class AsyncTestClient:
         origin: str | None = None,
         timeout: float | None = None,
     ) -> AsyncWebSocketTestSession:
-        """Connect: `async with client.websocket_connect("/ws") as ws`. `url` is a path, or a whole ws or wss URL.
+        """Connect: `async with client.websocket_connect("/ws") as ws`.
 
-        Raises InvalidURI or InvalidMessage for what cannot be asked. Entering raises WebSocketDenialResponse where the
-        application does not accept, TimeoutError after `timeout` seconds. Leaving closes with 1000 where the
-        connection is open, waits until the application has returned, and raises what that raised.
+        Leaving the context closes an open connection with 1000, waits until the application has returned, and raises
+        what the application raised. Cancelling a wait loses no message; cancelling the test inside the context cancels
+        the application too.
+
+        Args:
+            url: A path below `base_url`, or a complete `ws://` or `wss://` URL.
+            subprotocols: Subprotocols to offer, preferred first.
+            headers: Headers to add to the client's own.
+            origin: The Origin header; None sends none.
+            timeout: Seconds that the application may take to accept; None means the client's `timeout`.
+
+        Returns:
+            The session, not connected yet: enter it.
+
+        Raises:
+            InvalidURI: On the call: `url` is not usable.
+            InvalidMessage: On the call: a header, a subprotocol or the origin cannot be sent.
+            WebSocketDenialResponse: On entering: the application did not accept.
+            TimeoutError: On entering: the application did not answer in time. On leaving: it did not return in time.
         """
         uri = parse_uri(url if _WHOLE.match(url) else f"{self._base_url}/{url.removeprefix('/')}")
         now = anyio.current_time()

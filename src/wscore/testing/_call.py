@@ -1,6 +1,6 @@
-"""One call of an application, with the server's end of a connection in memory: how it goes, and how it ends.
+"""Runs the application of one in-memory connection and records how it ended.
 
-An application that fails is not logged, as a server would: `failure` keeps what it raised, for the test.
+A failure is not logged, as a server would do, but kept in `failure` for the test.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class AppRunner:
 
     def __init__(self, app: Application, wire: MemoryLink) -> None:
         self.failure: BaseException | None = None
-        """What the application raised, the news that its client left excepted."""
+        """What the application raised, unless that was only the consequence of the client's disconnect."""
         self.over = anyio.Event()
         self._app = app
         self._wire = wire
@@ -29,13 +29,13 @@ class AppRunner:
 
     @property
     def doing(self) -> str:
-        """What the application does, in words."""
+        """What the application is doing, for error messages."""
         if self.over.is_set():
             return "has returned" if self.failure is None else f"has raised {type(self.failure).__name__}"
         return self._wire.server_end.doing if self._runs else "has not been called"
 
     async def run(self) -> None:
-        """Call the application, and tell its end."""
+        """Call the application, and report its end to the server's core."""
         end = self._wire.server_end
         raised: BaseException | None = None
         self._runs = True
@@ -60,9 +60,9 @@ class AppRunner:
 
 
 def _says_disconnect(error: BaseException) -> bool:
-    """Tell whether an application failed merely because its client left.
+    """Return whether an application failed only because its client disconnected.
 
-    Frameworks have a `WebSocketDisconnect` each, of no common class, which many applications let out.
+    Each framework has its own `WebSocketDisconnect`, without a common base class, and many applications let it escape.
     """
     group: Any = error
     if isinstance(error, BaseExceptionGroup):

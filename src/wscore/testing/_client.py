@@ -1,4 +1,4 @@
-"""A blocking client for tests of any ASGI application: `AsyncTestClient`, from a thread beside its event loop."""
+"""A blocking test client for any ASGI application: `AsyncTestClient` in an event loop in another thread."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ __all__ = ["TestClient", "WebSocketTestSession"]
 
 
 class WebSocketTestSession:
-    """A connection to an application, with Starlette's names; made by `TestClient.websocket_connect`.
+    """A connection to an application, made by `TestClient.websocket_connect`. The names are Starlette's.
 
-    `timeout` is in seconds, and the client's own where None; what it runs out in raises TimeoutError, with what the
-    application does at that time. An application that raised raises in the test instead of WebSocketDisconnect.
+    The `timeout` of each method is in seconds; None means the client's. When it is over, TimeoutError is raised, whose
+    text says what the application is doing. If the application raised, its exception is raised in the test in place of
+    WebSocketDisconnect, unless `raise_server_exceptions` is False.
     """
 
     def __init__(self, loop: LoopThread, session: AsyncWebSocketTestSession, timeout: float) -> None:
@@ -31,61 +32,88 @@ class WebSocketTestSession:
 
     @property
     def accepted_subprotocol(self) -> str | None:
-        """What the application chose from those offered."""
+        """The subprotocol that the application chose; None if it chose none."""
         return self._session.accepted_subprotocol
 
     @property
     def response(self) -> Response | None:
-        """The handshake's whole answer."""
+        """The complete response to the handshake."""
         return self._session.response
 
     @property
     def extra_headers(self) -> Headers:
-        """The headers that the application gave its accept, as pairs of bytes."""
+        """The headers that the application added when it accepted, as pairs of bytes."""
         return self._session.extra_headers
 
     @property
     def close_info(self) -> CloseInfo | None:
-        """How the connection ended, seen from the client; None while it has not."""
+        """How the connection ended, as the client sees it; None while it is open."""
         return self._session.close_info
 
     def send_text(self, data: str, *, timeout: float | None = None) -> None:
-        """Send a text message. Raises WebSocketDisconnect once the connection has ended."""
+        """Send a text message.
+
+        Raises:
+            WebSocketDisconnect: The connection has ended.
+            TimeoutError: The application does not read, and there is no room.
+        """
         self._call(self._session.send_text, data, timeout=timeout)
 
     def send_bytes(self, data: bytes, *, timeout: float | None = None) -> None:
-        """Send a binary message. Raises WebSocketDisconnect once the connection has ended."""
+        """Send a binary message. Raises as `send_text`."""
         self._call(self._session.send_bytes, data, timeout=timeout)
 
     def send_json(self, data: Any, mode: Literal["text", "binary"] = "text", *, timeout: float | None = None) -> None:
-        """Send `data` as compact JSON, in a text message or (`mode="binary"`) a binary one."""
+        """Send `data` as compact JSON, in a text message or, with `mode="binary"`, a binary one.
+
+        Raises as `send_text`, and as `json.dumps` for data that is not JSON.
+        """
         self._call(self._session.send_json, data, mode, timeout=timeout)
 
     def receive_text(self, *, timeout: float | None = None) -> str:
-        """Wait for a text message. WebSocketDisconnect once the connection has ended, WrongFrameType for binary."""
+        """Wait for a text message.
+
+        Raises:
+            WebSocketDisconnect: The connection has ended, and every message was received.
+            WrongFrameType: The next message is binary; it is consumed.
+            TimeoutError: No message came in time.
+        """
         text: str = self._call(self._session.receive_text, timeout=timeout)
         return text
 
     def receive_bytes(self, *, timeout: float | None = None) -> bytes:
-        """Wait for a binary message. WebSocketDisconnect once the connection has ended, WrongFrameType for text."""
+        """Wait for a binary message. Raises as `receive_text`; WrongFrameType if the next message is text."""
         data: bytes = self._call(self._session.receive_bytes, timeout=timeout)
         return data
 
     def receive_json(self, mode: Literal["text", "binary"] = "text", *, timeout: float | None = None) -> Any:
-        """Wait for a message of the kind `mode`, and read it as JSON."""
+        """Wait for a message of the kind `mode`, and parse it as JSON.
+
+        Raises as `receive_text`, and json.JSONDecodeError if the message is not JSON.
+        """
         return self._call(self._session.receive_json, mode, timeout=timeout)
 
     def send(self, message: Mapping[str, Any], *, timeout: float | None = None) -> None:
-        """Send "websocket.receive", or close with "websocket.disconnect": ASGI's messages, as in Starlette."""
+        """Send the message of a "websocket.receive" event, or close with a "websocket.disconnect" one, as in Starlette.
+
+        Raises as `send_text`, and InvalidMessage for any other event.
+        """
         self._call(self._session.send, message, timeout=timeout)
 
     def receive(self, *, timeout: float | None = None) -> dict[str, Any]:
-        """Wait for a "websocket.send", or once the connection has ended its "websocket.close", as in Starlette."""
+        """Wait for a "websocket.send" event; once the connection has ended, return "websocket.close", as in Starlette.
+
+        Raises TimeoutError if neither comes in time.
+        """
         message: dict[str, Any] = self._call(self._session.receive, timeout=timeout)
         return message
 
     def close(self, code: int = 1000, reason: str | None = None) -> None:
-        """Close the connection, and wait for nothing; only what had arrived by then can still be received."""
+        """Close the connection without waiting. Only messages that had arrived by then can still be received.
+
+        Raises:
+            InvalidMessage: No close frame can carry this code or reason.
+        """
         self._loop.call(self._timeout, self._session.close, code, reason)
 
     def _call(self, function: Callable[..., Any], *args: Any, timeout: float | None) -> Any:
@@ -94,14 +122,30 @@ class WebSocketTestSession:
 
 
 class TestClient:
-    """A blocking client of `app`, in memory, through the real core on both ends, on asyncio or trio.
+    """A blocking in-memory client of `app`, with wscore's core on both ends, on asyncio or trio.
 
-    `with TestClient(app) as client` runs the application's lifespan, and all connections in one event loop; without it
-    there is no lifespan, and each connection has a loop of its own. `backend_options` are anyio's; all else is as with
-    `AsyncTestClient`.
+    `with TestClient(app) as client` runs the application's lifespan, and all connections share one event loop. Used
+    without it, there is no lifespan, and each connection gets a separate event loop.
+
+    Args:
+        app: The ASGI 3 application under test.
+        backend: The event loop's library.
+        backend_options: Options that `anyio.run` passes to the backend.
+        base_url: Prefix of the paths given to `websocket_connect`: `ws://`, `wss://`, `http://` or `https://`.
+        headers: Headers of every request: a mapping, or pairs of name and value.
+        client: The client's address, (host, port), as the application sees it.
+        config: Limits and timeouts of both ends; None means `Config()`.
+        timeout: Default limit of every wait, in seconds.
+        raise_server_exceptions: Raise in the test what the application raises. False: the test sees what a client on
+            a network would see.
+
+    Raises:
+        InvalidURI: `base_url` is not usable.
+        ValueError: `backend` is neither asyncio nor trio.
+        ImportError: The backend is not installed.
     """
 
-    __test__ = False  # no test case, whatever its name
+    __test__ = False  # not a test case: pytest must not collect it
 
     def __init__(
         self,
@@ -126,7 +170,7 @@ class TestClient:
             raise_server_exceptions=raise_server_exceptions,
         )
         self._new_loop = partial(LoopThread, backend, backend_options or {})
-        self._new_loop()  # to refuse a wrong backend here
+        self._new_loop()  # so that an unusable backend raises here
         self._loop: LoopThread | None = None
         self._stack = ExitStack()
 
@@ -137,11 +181,11 @@ class TestClient:
 
     @property
     def timeout(self) -> float:
-        """How many seconds bound a wait."""
+        """Default limit of every wait, in seconds."""
         return self._client.timeout
 
     def __enter__(self) -> Self:
-        """Run the application's startup. Raises what it raises, StartupFailed, TimeoutError."""
+        """Run the lifespan startup. Raises what the application raises, StartupFailed, or TimeoutError."""
         with ExitStack() as stack:
             loop = stack.enter_context(self._new_loop())
             stack.enter_context(loop.entered(2 * self.timeout, lambda: self._client))
@@ -152,7 +196,7 @@ class TestClient:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
-        """Run the application's shutdown. Raises as the startup does."""
+        """Run the lifespan shutdown. Raises what the application raises, RuntimeError, or TimeoutError."""
         self._loop = None
         return self._stack.__exit__(kind, error, trace)
 
@@ -166,16 +210,28 @@ class TestClient:
         origin: str | None = None,
         timeout: float | None = None,
     ) -> Generator[WebSocketTestSession, None, None]:
-        """Connect: `with client.websocket_connect("/ws") as ws`. `url` is a path, or a whole ws or wss URL.
+        """Connect: `with client.websocket_connect("/ws") as ws`.
 
-        Entering raises WebSocketDenialResponse where the application does not accept, TimeoutError after `timeout`
-        seconds, and InvalidURI or InvalidMessage for what cannot be asked. Leaving closes with 1000 where the
-        connection is open, waits until the application has returned, and raises what that raised.
+        Leaving the context closes an open connection with 1000, waits until the application has returned, and raises
+        what the application raised.
+
+        Args:
+            url: A path below `base_url`, or a complete `ws://` or `wss://` URL.
+            subprotocols: Subprotocols to offer, preferred first.
+            headers: Headers to add to the client's own.
+            origin: The Origin header; None sends none.
+            timeout: Seconds that the application may take to accept; None means the client's `timeout`.
+
+        Raises:
+            InvalidURI: On entering: `url` is not usable.
+            InvalidMessage: On entering: a header, a subprotocol or the origin cannot be sent.
+            WebSocketDenialResponse: On entering: the application did not accept.
+            TimeoutError: On entering: the application did not answer in time. On leaving: it did not return in time.
         """
         connect = partial(
             self._client.websocket_connect, url, subprotocols, headers=headers, origin=origin, timeout=timeout
         )
-        seconds = self.timeout + (self.timeout if timeout is None else timeout)  # to be accepted, to return
+        seconds = self.timeout + (self.timeout if timeout is None else timeout)  # to accept, and to return
         with ExitStack() as stack:
             loop = self._loop or stack.enter_context(self._new_loop())
             session = stack.enter_context(loop.entered(seconds, connect))

@@ -1,4 +1,4 @@
-"""A connection that was refused, as a test sees it."""
+"""The exception for a connection that the application refused."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["WebSocketDenialResponse"]
 
 
 class WebSocketDenialResponse(HandshakeRefused, WebSocketDisconnect):
-    """The application did not accept; this is its HTTP response, and a `WebSocketDisconnect` as in Starlette.
+    """The application did not accept. Holds its HTTP response; as in Starlette, also a `WebSocketDisconnect`.
 
-    `status`, `headers` (pairs of bytes) and `body` are the response's; `code` is 1006, and `reason` says what the
-    application did.
+    `status`, `headers` (pairs of bytes), `body` and `location` are the response's; `code` is 1006, and `reason` says
+    what the application did.
     """
 
     def __init__(self, refused: HandshakeRefused, address: str, reason: str) -> None:
@@ -35,19 +35,19 @@ class WebSocketDenialResponse(HandshakeRefused, WebSocketDisconnect):
 
     @derived
     def status_code(self) -> int:
-        """The response's status, under Starlette's name."""
+        """The response's status, by Starlette's name."""
         return self.status
 
     @property
     def content(self) -> bytes:
-        """The response's body, under Starlette's name."""
+        """The response's body, by Starlette's name."""
         return self.body
 
     @property
     def text(self) -> str:
-        """The body as text in UTF-8, with U+FFFD for what is not."""
+        """The body decoded as UTF-8, with U+FFFD for invalid bytes."""
         return self.body.decode(errors="replace")
 
     def json(self) -> Any:
-        """Read the body as JSON."""
+        """Parse the body as JSON. Raises json.JSONDecodeError if it is not."""
         return json.loads(self.body)

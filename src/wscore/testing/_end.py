@@ -1,6 +1,6 @@
-"""One end of a connection in memory: what a socket, its buffers and a timer are to a driver, as attributes.
+"""One end of an in-memory connection: attributes in place of a socket, its buffers and a timer.
 
-Nothing moves by itself. Whoever joins two ends calls `take_bytes` and `take_end`, and `timed_out` when `due` has come.
+Nothing moves by itself. The code that joins two ends calls `take_bytes` and `take_end`, and `time_out` at `due`.
 """
 
 from __future__ import annotations
@@ -15,30 +15,30 @@ Core = TypeVar("Core", ServerConnection, ClientConnection)
 
 
 class MemoryEnd(Driver[Core]):
-    """The primitives of a driver, but those that wake somebody; `join` is to be called first."""
+    """The primitives of a driver, except those that wake tasks. Call `join` first."""
 
     other: MemoryEnd[Any]
     """The end that reads what this one writes."""
     on_way: bytearray
-    """What was written, and the other has not read."""
+    """Bytes written that the other end has not read."""
     reading: bool
     write_ended: bool
     read_ended: bool
     due: float | None
-    """When to call `timed_out`."""
+    """When to call `time_out`."""
 
     def join(self, other: MemoryEnd[Any]) -> None:
-        """Begin, with `other` at the other end of the wire, which begins for itself."""
+        """Connect this end to `other`, which has to join this one too."""
         self.other = other
         self.on_way = bytearray()
         self.reading = True
         self.write_ended = self.read_ended = False
         self.due = None
 
-    # -- what the wire does
+    # -- called by the link
 
     def take_bytes(self, most: int | None = None) -> bool:
-        """Read what is on its way to this end, `most` bytes of it. False: there is nothing, or it does not read."""
+        """Read the bytes sent to this end, at most `most`. Return False if there are none, or reading is paused."""
         other = self.other
         if self.gone or not self.reading or not other.on_way:
             return False
@@ -50,7 +50,7 @@ class MemoryEnd(Driver[Core]):
         return True
 
     def take_end(self) -> bool:
-        """Read the end of the other's stream, if all before it was read. False: it has not come, or was read before."""
+        """Read the other end's EOF once all bytes before it are read. Return False if there is nothing to read."""
         other = self.other
         if self.gone or self.read_ended or not self.reading or other.on_way or not other.write_ended:
             return False
@@ -59,7 +59,7 @@ class MemoryEnd(Driver[Core]):
         return True
 
     def hear_of_reset(self) -> bool:
-        """Learn, having written to an end that is gone, what the system says then. False: there is nothing to learn."""
+        """Fail with a broken pipe if bytes were written to an end that is gone. Return whether that happened."""
         if self.gone or not self.other.gone or not self.on_way:
             return False
         self.lost(BrokenPipeError("the other end has closed"))
@@ -82,7 +82,7 @@ class MemoryEnd(Driver[Core]):
         self.due = at
 
     def time_out(self) -> None:
-        """Let the deadline come."""
+        """Clear the deadline and report that it is over."""
         self.due = None
         self.timed_out()
 
@@ -105,13 +105,13 @@ class MemoryEnd(Driver[Core]):
         self.close()
 
     def lost(self, error: Exception | None = None) -> None:
-        """As in `Driver`; what was read by nobody is gone as well."""
+        """As in `Driver`. The other end then reads EOF."""
         self.write_ended = True
         super().lost(error)
 
 
 class MemoryClientEnd(MemoryEnd[ClientConnection], ClientDriver):
-    """A client's end, which wakes nobody."""
+    """A client's end that wakes no task."""
 
     def wake(self) -> None:
         """As in `Driver`."""

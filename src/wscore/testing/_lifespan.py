@@ -1,4 +1,4 @@
-"""The lifespan of an application under test."""
+"""Runs the lifespan of an application under test."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ __all__ = ["lifespan_manager"]
 
 @asynccontextmanager
 async def lifespan_manager(app: Application, timeout: float) -> AsyncGenerator[dict[str, Any], None]:
-    """Let the application start, give its state, and let it shut down.
+    """Run the lifespan startup, yield the state, and run the shutdown. An application without lifespan is accepted.
 
-    Startup and shutdown may take `timeout` seconds each, or TimeoutError. What the application raises there is raised;
-    one that merely says that it failed raises StartupFailed, or RuntimeError. One without lifespan is none the worse.
+    Raises what the application raises; StartupFailed or RuntimeError if it only reports that startup or shutdown
+    failed; TimeoutError if either takes longer than `timeout` seconds.
     """
     task = _Task(app)
     error: BaseException | None = None
@@ -31,7 +31,7 @@ async def lifespan_manager(app: Application, timeout: float) -> AsyncGenerator[d
             yield task.lifespan.state
         except anyio.get_cancelled_exc_class():
             raise
-        except BaseException as raised:  # kept from the task group, which would wrap it
+        except BaseException as raised:  # not raised through the task group, which would wrap it
             error = raised
         try:
             task.lifespan.begin_shutdown()
@@ -47,13 +47,13 @@ async def lifespan_manager(app: Application, timeout: float) -> AsyncGenerator[d
 
 
 class _Task:
-    """The one call of the application that lasts as long as the client."""
+    """The lifespan's call of the application, which lasts as long as the client."""
 
     def __init__(self, app: Application) -> None:
         self.lifespan = Lifespan("auto")
         self._app = app
         self._raised: BaseException | None = None
-        self._over = False  # or waits for what never comes
+        self._over = False  # or waits for a message that never comes
         self._news = anyio.Event()
 
     async def run(self) -> None:
@@ -71,7 +71,7 @@ class _Task:
             self.tell()
 
     def tell(self) -> None:
-        """Wake who waits for a change."""
+        """Wake the tasks that wait for a change."""
         self._news.set()
         self._news = anyio.Event()
 
@@ -83,7 +83,7 @@ class _Task:
         raise TimeoutError(f"the application's {name} took longer than {timeout:g} s")
 
     async def check(self, kind: type[Exception], timeout: float) -> None:
-        """Raise where the application failed: what it raised, which may come after its own words about it."""
+        """Raise if the application failed: preferably what it raised, which may follow its failure message."""
         if self.lifespan.failure or not isinstance(self._raised, Exception | None):
             with anyio.move_on_after(timeout):
                 while not self._over:

@@ -1,4 +1,4 @@
-"""One connection of a test to its application, from the handshake to the application's return."""
+"""A test's connection to its application, from the handshake to the application's return."""
 
 from __future__ import annotations
 
@@ -39,10 +39,11 @@ _OF_THE_HANDSHAKE: Final = frozenset(
 
 
 class AsyncWebSocketTestSession:
-    """A connection to an application, with Starlette's names; made by `AsyncTestClient.websocket_connect`.
+    """A connection to an application, made by `AsyncTestClient.websocket_connect`. The names are Starlette's.
 
-    `timeout` is in seconds, and the client's own where None; what it runs out in raises TimeoutError, with what the
-    application does at that time. An application that raised raises in the test instead of WebSocketDisconnect.
+    The `timeout` of each method is in seconds; None means the client's. When it is over, TimeoutError is raised, whose
+    text says what the application is doing. If the application raised, its exception is raised in the test in place of
+    WebSocketDisconnect, unless `raise_server_exceptions` is False. Cancelling a method loses no message.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class AsyncWebSocketTestSession:
         self._context = self._connected(open_timeout)
 
     async def __aenter__(self) -> Self:
-        """Run the application, and wait until it has accepted."""
+        """Start the application and wait until it has accepted."""
         await self._context.__aenter__()
         return self
 
@@ -75,44 +76,52 @@ class AsyncWebSocketTestSession:
 
     @property
     def accepted_subprotocol(self) -> str | None:
-        """What the application chose from those offered."""
+        """The subprotocol that the application chose; None if it chose none."""
         return self._wire.client.subprotocol
 
     @property
     def response(self) -> Response | None:
-        """The handshake's whole answer."""
+        """The complete response to the handshake."""
         return self._wire.client.response
 
     @property
     def extra_headers(self) -> Headers:
-        """The headers that the application gave its accept, as pairs of bytes."""
+        """The headers that the application added when it accepted, as pairs of bytes."""
         response = self._wire.client.response
         return [] if response is None else [pair for pair in response.headers if pair[0] not in _OF_THE_HANDSHAKE]
 
     @property
     def close_info(self) -> CloseInfo | None:
-        """How the connection ended, seen from the client; None while it has not."""
+        """How the connection ended, as the client sees it; None while it is open."""
         return self._wire.client.close_info
 
-    # -- messages out
+    # -- sending
 
     async def send_text(self, data: str, *, timeout: float | None = None) -> None:
-        """Send a text message. Raises WebSocketDisconnect once the connection has ended."""
+        """Send a text message.
+
+        Raises:
+            WebSocketDisconnect: The connection has ended.
+            TimeoutError: The application does not read, and there is no room.
+        """
         await self._send("send_text", data, timeout)
 
     async def send_bytes(self, data: bytes, *, timeout: float | None = None) -> None:
-        """Send a binary message. Raises WebSocketDisconnect once the connection has ended."""
+        """Send a binary message. Raises as `send_text`."""
         await self._send("send_bytes", bytes(data), timeout)
 
     async def send_json(self, data: Any, mode: Mode = "text", *, timeout: float | None = None) -> None:
-        """Send `data` as compact JSON, in a text message or (`mode="binary"`) a binary one."""
+        """Send `data` as compact JSON, in a text message or, with `mode="binary"`, a binary one.
+
+        Raises as `send_text`, and as `json.dumps` for data that is not JSON.
+        """
         text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
         await self._send("send_json", text if mode == "text" else text.encode(), timeout)
 
     async def send(self, message: Mapping[str, Any], *, timeout: float | None = None) -> None:
-        """Send "websocket.receive", or close with "websocket.disconnect": ASGI's messages, as in Starlette.
+        """Send the message of a "websocket.receive" event, or close with a "websocket.disconnect" one, as in Starlette.
 
-        Raises InvalidMessage for any other.
+        Raises as `send_text`, and InvalidMessage for any other event.
         """
         match dict(message):
             case {"type": "websocket.receive", "text": str(data)} | {"type": "websocket.receive", "bytes": bytes(data)}:
@@ -124,23 +133,35 @@ class AsyncWebSocketTestSession:
                     f"{message!r}: expected websocket.receive with text or bytes, or websocket.disconnect"
                 )
 
-    # -- messages in
+    # -- receiving
 
     async def receive_text(self, *, timeout: float | None = None) -> str:
-        """Wait for a text message. WebSocketDisconnect once the connection has ended, WrongFrameType for binary."""
+        """Wait for a text message.
+
+        Raises:
+            WebSocketDisconnect: The connection has ended, and every message was received.
+            WrongFrameType: The next message is binary; it is consumed.
+            TimeoutError: No message came in time.
+        """
         return _as(str, await self._receive("receive_text", timeout))
 
     async def receive_bytes(self, *, timeout: float | None = None) -> bytes:
-        """Wait for a binary message. WebSocketDisconnect once the connection has ended, WrongFrameType for text."""
+        """Wait for a binary message. Raises as `receive_text`; WrongFrameType if the next message is text."""
         return _as(bytes, await self._receive("receive_bytes", timeout))
 
     async def receive_json(self, mode: Mode = "text", *, timeout: float | None = None) -> Any:
-        """Wait for a message of the kind `mode`, and read it as JSON."""
+        """Wait for a message of the kind `mode`, and parse it as JSON.
+
+        Raises as `receive_text`, and json.JSONDecodeError if the message is not JSON.
+        """
         message = await self._receive("receive_json", timeout)
         return json.loads(_as(str, message) if mode == "text" else _as(bytes, message))
 
     async def receive(self, *, timeout: float | None = None) -> dict[str, Any]:
-        """Wait for a "websocket.send", or once the connection has ended its "websocket.close", as in Starlette."""
+        """Wait for a "websocket.send" event; once the connection has ended, return "websocket.close", as in Starlette.
+
+        Raises TimeoutError if neither comes in time.
+        """
         try:
             message = await self._receive("receive", timeout)
         except WebSocketDisconnect as end:
@@ -152,12 +173,17 @@ class AsyncWebSocketTestSession:
     # -- the end
 
     async def close(self, code: int = 1000, reason: str | None = None) -> None:
-        """Close the connection, and wait for nothing; only what had arrived by then can still be received."""
+        """Close the connection without waiting. Only messages that had arrived by then can still be received.
+
+        Raises:
+            InvalidMessage: No close frame can carry this code or reason.
+        """
         await anyio.lowlevel.checkpoint()
         self._wire.client.close(code, reason or "", now=anyio.current_time())
         self._wire.carry()
 
-    # -- how it is done. Nothing is raised in an `except`: what the application raised keeps its own cause and context
+    # -- implementation. Nothing is raised inside an `except`, so that the application's exception keeps its own cause
+    # and context
 
     async def _send(self, name: str, data: str | bytes, timeout: float | None) -> None:
         await anyio.lowlevel.checkpoint()
@@ -181,7 +207,7 @@ class AsyncWebSocketTestSession:
         except ConnectionClosed as error:
             closed = error
         finally:
-            self._wire.carry()  # there is room for another, or an end to answer
+            self._wire.carry()  # there may be room for another message, or a close to answer
         raise self._end(closed)
 
     @asynccontextmanager
@@ -192,7 +218,7 @@ class AsyncWebSocketTestSession:
             wire.carry()
             tasks.start_soon(wire.keep_time)
             if wire.server.scope is None:
-                call.over.set()  # a request that the server itself refused
+                call.over.set()  # the server refused the request itself
             else:
                 tasks.start_soon(call.run)
             try:
@@ -200,9 +226,9 @@ class AsyncWebSocketTestSession:
                 yield
             except anyio.get_cancelled_exc_class():
                 raise
-            except BaseException as raised:  # kept from the task group, which would wrap it
+            except BaseException as raised:  # not raised through the task group, which would wrap it
                 error = raised
-            if not isinstance(error, TimeoutError):  # who waited in vain once does not wait again
+            if not isinstance(error, TimeoutError):  # after one timeout do not wait for another
                 try:
                     await self._leave()
                 except TimeoutError as overdue:
@@ -230,7 +256,7 @@ class AsyncWebSocketTestSession:
         raise WebSocketDenialResponse(refused, str(client.uri), reason) from self._call.failure
 
     async def _leave(self) -> None:
-        """Close, and wait until the application has returned. TimeoutError where it does not."""
+        """Close and wait until the application has returned. Raises TimeoutError if it does not."""
         self._wire.client.close(now=anyio.current_time())
         self._wire.carry()
         with anyio.move_on_after(self._timeout):
@@ -241,7 +267,7 @@ class AsyncWebSocketTestSession:
         )
 
     def _failure(self) -> BaseException | None:
-        """Give what the application raised, where that is to be raised in the test and was not yet."""
+        """Return what the application raised, if the test should raise it and has not yet."""
         if self._raised or not self._raise_server_exceptions or self._call.failure is None:
             return None
         self._raised = True

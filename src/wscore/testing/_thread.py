@@ -1,7 +1,7 @@
-"""An event loop in a thread of its own, for tests that block. No wait here is without end.
+"""An event loop in a separate thread, for tests that block. Every wait here has a limit.
 
-anyio's blocking portal waits for the loop however long that takes, to begin a task as to end; an application that
-blocks its event loop would so hang the test. This one gives up, and says where the application is.
+anyio's blocking portal waits for the event loop without a limit, to start a task as well as to stop: an application
+that blocks its event loop would hang the test. This one gives up, and reports where the application is.
 """
 
 from __future__ import annotations
@@ -27,10 +27,17 @@ T = TypeVar("T")
 
 
 class LoopThread:
-    """A context manager; inside, `call` and `entered` do in the loop what they are given.
+    """A context manager that runs an event loop; inside it, `call` and `entered` run code in that loop.
 
-    `patience` is how many seconds the loop may take longer than what it was asked to do; once it was in vain, nothing
-    waits again. Raises ValueError for another backend than asyncio and trio, ImportError for one that is not installed.
+    Args:
+        backend: "asyncio" or "trio".
+        options: Options that `anyio.run` passes to the backend.
+        patience: Seconds that the loop may take in addition to each call's own limit. Once that is exceeded, later
+            calls do not wait any more.
+
+    Raises:
+        ValueError: Another backend.
+        ImportError: The backend is not installed.
     """
 
     def __init__(self, backend: str, options: dict[str, Any], patience: float = 5.0) -> None:
@@ -40,7 +47,7 @@ class LoopThread:
             importlib.import_module(backend)
         except ImportError as error:
             raise ImportError(f"backend={backend!r} needs {backend}: pip install 'wscore[{backend}]'") from error
-        self._started: Future[Callable[..., object]] = Future()  # what calls a function in the loop, soon
+        self._started: Future[Callable[..., object]] = Future()  # schedules a function in the loop
         self._patience = patience
         self._given_up = False
         self._thread = threading.Thread(
@@ -48,7 +55,7 @@ class LoopThread:
         )
 
     def __enter__(self) -> Self:
-        """Start the loop. Raises what the backend does where it cannot run."""
+        """Start the loop. Raises whatever the backend raises if it cannot run."""
         self._thread.start()
         self._started.result()
         return self
@@ -56,14 +63,14 @@ class LoopThread:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop the loop and cancel what still runs. TimeoutError where it is blocked, unless that was said before."""
+        """Stop the loop and cancel its tasks. Raises TimeoutError if it is blocked and the block raised nothing."""
         self._soon(self._end.set)
         self._thread.join(0 if self._given_up else self._patience)
         if self._thread.is_alive() and error is None:
             raise self._blocked()
 
     def call(self, seconds: float, function: Callable[..., Awaitable[T]], *args: object) -> T:
-        """Do what takes so many seconds at most, by itself. TimeoutError where the loop is blocked meanwhile."""
+        """Run `function`, which limits itself to `seconds`. Raises TimeoutError if the loop is blocked."""
         future = self._begin(function, *args)
         self._await(seconds, future)
         return future.result()
@@ -72,7 +79,7 @@ class LoopThread:
     def entered(
         self, seconds: float, manager: Callable[[], AbstractAsyncContextManager[T]]
     ) -> Generator[T, None, None]:
-        """Make an async context manager, enter and leave it, in one task; each takes so many seconds at most."""
+        """Create, enter and leave an async context manager in one task. Entering and leaving have `seconds` each."""
         entered: Future[tuple[T, anyio.Event]] = Future()
         error: BaseException | None = None
 
@@ -81,7 +88,7 @@ class LoopThread:
                 leave = anyio.Event()
                 entered.set_result((value, leave))
                 await leave.wait()
-                if isinstance(error, Exception):  # a GeneratorExit cannot be thrown into what still has to wait
+                if isinstance(error, Exception):  # not a GeneratorExit: leaving still has to wait
                     raise error
 
         hosted = self._begin(host)
@@ -104,7 +111,7 @@ class LoopThread:
             raise error
 
     def _begin(self, function: Callable[..., Awaitable[T]], *args: object) -> Future[T]:
-        """Begin something in the loop. What it raises is the future's, even where that would end the loop."""
+        """Start `function` in the loop. Whatever it raises goes to the future, even if it would end the loop."""
         if not self._thread.is_alive():
             raise RuntimeError("the client was left: its event loop has ended")
         future: Future[T] = Future()
@@ -129,7 +136,7 @@ class LoopThread:
             self._started.set_exception(error)
 
     async def _main(self) -> None:
-        # Not through anyio, whose way into a loop waits until it was let in.
+        # Not anyio's way of calling into a loop, which waits without a limit until the loop responds.
         loop: Any = anyio.lowlevel.current_token().native_token
         soon = getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon
         self._end = anyio.Event()

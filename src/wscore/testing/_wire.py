@@ -1,6 +1,6 @@
 """Both ends of one connection, joined in memory: real bytes, no socket.
 
-It passes on what an end has written, as far as the other reads, and keeps the time. It waits for nobody but the clock.
+`MemoryLink` passes the bytes that one end has written to the other while that reads, and handles deadlines.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["MemoryLink"]
 
 
 class Client(MemoryClientEnd):
-    """A client's end; who waits for anything waits for the wire's `change`."""
+    """A client's end. All waiting is for the link's `change`."""
 
     def __init__(self, core: ClientConnection, wire: MemoryLink) -> None:
         super().__init__(core, anyio.current_time)
@@ -52,10 +52,10 @@ class Client(MemoryClientEnd):
 
 
 class Server(MemoryEnd[ServerConnection], ServerDriver):
-    """A server's end. Who has made the wire calls the application, with `receive` and `send`."""
+    """A server's end. The code that created the link calls the application, with `receive` and `send`."""
 
     doing = "is at work"
-    """What the application does, in words."""
+    """What the application is doing, for error messages."""
 
     def __init__(self, core: ServerConnection, wire: MemoryLink) -> None:
         super().__init__(core, anyio.current_time)
@@ -75,7 +75,7 @@ class Server(MemoryEnd[ServerConnection], ServerDriver):
         self._wire.changed()
 
     def start_application(self, scope: Scope) -> None:
-        """As in `ServerDriver`: whoever has made the wire looks for the scope."""
+        """As in `ServerDriver`. Does nothing: the code that created the link checks `scope`."""
 
     async def receive(self) -> ReceivedMessage:
         """As in `ServerDriver`."""
@@ -103,7 +103,7 @@ class Server(MemoryEnd[ServerConnection], ServerDriver):
             await self._change("waits in send(), until the test receives")
 
     async def yield_control(self) -> None:
-        """As in `ServerDriver`: every call does."""
+        """As in `ServerDriver`. No need to yield here: `receive` and `send` always do."""
         self.begin_turn()
 
     def send_nowait(self, message: PreparedMessage) -> bool:
@@ -113,16 +113,16 @@ class Server(MemoryEnd[ServerConnection], ServerDriver):
         return posted
 
     def over(self) -> None:
-        """As in `ServerDriver`: nobody waits for it."""
+        """As in `ServerDriver`. Nothing waits for it."""
 
     def log_access(self, record: AccessRecord) -> None:
-        """As in `ServerDriver`: a test has no log."""
+        """As in `ServerDriver`. Not logged in a test."""
 
     def log_notice(self, text: str) -> None:
-        """As in `ServerDriver`: a test has no log."""
+        """As in `ServerDriver`. Not logged in a test."""
 
     def log_failure(self, text: str, error: BaseException | None) -> None:
-        """As in `ServerDriver`: the test is told."""
+        """As in `ServerDriver`. Not logged: `AppRunner.failure` has it."""
 
     async def _change(self, doing: str) -> None:
         self.doing = doing
@@ -133,7 +133,7 @@ class Server(MemoryEnd[ServerConnection], ServerDriver):
 
 
 class MemoryLink:
-    """A client and a server. After any input to either core call `carry`; to wait for anything at all, `change`."""
+    """A client and a server. Call `carry` after any input to either core, and `change` to wait for anything."""
 
     def __init__(self, client: ClientConnection, server: ServerConnection) -> None:
         self.client = client
@@ -149,7 +149,7 @@ class MemoryLink:
             end.start()
 
     def carry(self) -> None:
-        """Let arrive whatever is on its way."""
+        """Deliver everything that is in transit."""
         moved = True
         while moved:
             for end in self._ends:
@@ -159,16 +159,16 @@ class MemoryLink:
                 moved |= end.take_bytes() or end.take_end() or end.hear_of_reset()
 
     async def change(self) -> None:
-        """Wait until something has changed at either end."""
+        """Wait until something changes at either end."""
         await self._change.wait()
 
     def changed(self) -> None:
-        """Wake who waits for a change."""
+        """Wake the tasks that wait for a change."""
         self._change.set()
         self._change = anyio.Event()
 
     async def keep_time(self) -> None:
-        """Do what is due at either end, until cancelled."""
+        """Handle the deadlines of both ends, until cancelled."""
         while True:
             with anyio.CancelScope() as self._patience:
                 self.look_by(min((end.due for end in self._ends if end.due is not None), default=None))
@@ -179,6 +179,6 @@ class MemoryLink:
             self.carry()
 
     def look_by(self, at: float | None) -> None:
-        """Let `keep_time` look at `at`, or sooner."""
+        """Let `keep_time` look at the clock at the time `at` or earlier."""
         if self._patience is not None and at is not None:
             self._patience.deadline = min(self._patience.deadline, at)

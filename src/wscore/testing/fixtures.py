@@ -1,6 +1,6 @@
-"""Fixtures for pytest: `from wscore.testing.fixtures import *` in a conftest.py, or `pytest_plugins` with this name.
+"""Fixtures for pytest: put `pytest_plugins = ["wscore.testing.fixtures"]` into a conftest.py, or import them there.
 
-Not an entry point: those are loaded in every run of pytest where wscore is installed, whether or not anybody asked.
+Not an entry point, because pytest would load it in every run in an environment that has wscore installed.
 """
 
 from __future__ import annotations
@@ -20,13 +20,16 @@ __all__ = ["websocket_backend", "websocket_client"]
 
 @pytest.fixture
 def websocket_backend() -> Literal["asyncio", "trio"]:
-    """The backend of `websocket_client`. Define a fixture of this name to have another, or both, by its `params`."""
+    """The backend of `websocket_client`, "asyncio". Override this fixture for another, or with `params` for both."""
     return "asyncio"
 
 
 @pytest.fixture
 def websocket_client(websocket_backend: Literal["asyncio", "trio"]) -> Iterator[Callable[..., TestClient]]:
-    """A function that makes clients, `websocket_client(app, **options)`; their lifespans last until the test ends."""
+    """Return a function that makes entered clients: `websocket_client(app, **options) -> TestClient`.
+
+    `options` are those of `TestClient`. The applications' lifespans last until the test ends.
+    """
     with ExitStack() as stack:
 
         def make(app: Application, **options: Any) -> TestClient:

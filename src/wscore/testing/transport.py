@@ -1,14 +1,11 @@
-"""Whether a transport does what the core asks of it: it is started, raw bytes are played against it, and what does not
-hold is reported by name.
+"""Checks that a transport does what the core requires: starts it, exchanges raw bytes with it, and reports by name each
+obligation that does not hold.
 
     assert unmet(start) == {}
 
-`start(app, config)` is a context manager: it serves the ASGI application `app` with `config`, in a thread or however
-it likes, and gives the TCP address, (host, port). The applications given to it wait for nothing but `receive` and
-`send`, so that transports which block can serve them; they have no lifespan.
-
-Nothing here knows how a transport is made. Durations have the defaults' proportions, at a twentieth; what fails is
-played again, alone and three times as slow, before it is reported, so that a machine that is busy is not blamed.
+The checks are independent of how a transport is built. Durations are a twentieth of the defaults, in the same
+proportions. A check that fails is repeated alone and three times as slowly before it is reported, because the machine
+may just have been busy.
 """
 
 from __future__ import annotations
@@ -34,7 +31,7 @@ Start = Callable[[Application, Config], AbstractContextManager[Address]]
 
 _SCALE: Final = 0.05
 _TEXT, _CLOSE, _PING, _PONG = 0x1, 0x8, 0x9, 0xA
-_MUCH: Final = 40_000_000  # bytes: more than two systems' buffers take, each of which may grow to several million
+_MUCH: Final = 40_000_000  # bytes: more than both ends' kernel buffers hold, each of which may grow to several million
 _HEAD: Final = (
     b"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -42,14 +39,25 @@ _HEAD: Final = (
 
 
 def unmet(start: Start, names: Sequence[str] = ()) -> dict[str, str]:
-    """Give the obligations that do not hold, of all or of those named: what was seen, by name.
+    """Check a server transport against raw TCP clients.
 
-    Raises KeyError for a name that is not in `OBLIGATIONS`, and whatever `start` raises.
+    Args:
+        start: `start(app, config)` returns a context manager that serves the ASGI application `app` with `config`, for
+            example in a thread, and yields the TCP address, (host, port). The applications only wait in `receive` and
+            `send`, so that blocking transports can serve them, and have no lifespan.
+        names: The obligations to check; none means all of `OBLIGATIONS`.
+
+    Returns:
+        What was observed for each obligation that does not hold, by name; {} if all hold.
+
+    Raises:
+        KeyError: A name is not in `OBLIGATIONS`.
+        Exception: Whatever `start` raises.
     """
     chosen = list(names or OBLIGATIONS)
     for name in chosen:
         OBLIGATIONS[name]
-    with ThreadPoolExecutor(len(chosen)) as threads:  # each of which mostly waits
+    with ThreadPoolExecutor(len(chosen)) as threads:  # which mostly wait
         found = list(threads.map(_played, repeat(start), chosen, repeat(_SCALE)))
     again = [name for name, seen in zip(chosen, found, strict=True) if seen is not None]
     slowly = {name: _played(start, name, 3 * _SCALE) for name in again}
@@ -57,7 +65,7 @@ def unmet(start: Start, names: Sequence[str] = ()) -> dict[str, str]:
 
 
 class _Unmet(Exception):
-    """What was seen."""
+    """An obligation does not hold; the text says what was observed."""
 
 
 def _played(start: Start, name: str, scale: float) -> str | None:
@@ -71,11 +79,11 @@ def _played(start: Start, name: str, scale: float) -> str | None:
     return None
 
 
-# -- the other end
+# -- the client's end
 
 
 def _frame(opcode: int, payload: bytes = b"") -> bytes:
-    """Write a frame, masked with zeros (RFC 6455 5.2)."""
+    """Encode a frame, masked with a zero key (RFC 6455 5.2)."""
     length = len(payload)
     if length < 126:
         return bytes([0x80 | opcode, 0x80 | length]) + bytes(4) + payload
@@ -83,7 +91,7 @@ def _frame(opcode: int, payload: bytes = b"") -> bytes:
 
 
 class _Client:
-    """A socket, and what was read from it and not looked at. `prompt` is how long what needs no deadline may take."""
+    """A socket and its unparsed bytes. `prompt` is the time, in seconds, for anything that waits for no deadline."""
 
     def __init__(self, address: Address, prompt: float, *, small: bool = False) -> None:
         self.prompt = prompt
@@ -105,7 +113,7 @@ class _Client:
         self.sock.sendall(b"".join(data))
 
     def opens(self, *data: bytes) -> None:
-        """Have an opening handshake; `data` follows at once."""
+        """Do the opening handshake; `data` is sent directly behind the request."""
         self.says(_HEAD, *data)
         self.reads_head(b"HTTP/1.1 101 ")
 
@@ -114,7 +122,7 @@ class _Client:
         self.sock.close()
 
     def reads(self, seconds: float) -> bool:
-        """Read once. False: nothing came in time, or nothing will."""
+        """Read once. Return False at EOF, or if nothing came in time."""
         if self.ended or not select.select([self.sock], [], [], max(0.0, seconds))[0]:
             return False
         data = self.sock.recv(1 << 16)
@@ -132,7 +140,7 @@ class _Client:
             raise _Unmet(f"{head[:40]!r}, where {begin!r} was expected")
 
     def frame(self, seconds: float | None = None) -> tuple[int, bytes] | None:
-        """Read a frame, `prompt` seconds by default. None: none came in time."""
+        """Read a frame within `seconds`, by default `prompt`. Return None if none came in time."""
         until = time.monotonic() + (self.prompt if seconds is None else seconds)
         while True:
             if len(self._unread) >= 2:
@@ -149,13 +157,13 @@ class _Client:
                 return None
 
     def expects(self, opcode: int, payload: bytes, otherwise: str, seconds: float | None = None) -> None:
-        """Read a frame, which has to be this one, or a close that begins so."""
+        """Read a frame, which must have this opcode and a payload that starts with `payload`."""
         frame = self.frame(seconds)
         if frame is None or frame[0] != opcode or not frame[1].startswith(payload):
             raise _Unmet(f"{otherwise}; what came is {frame}")
 
     def sees_end(self, seconds: float | None = None) -> bool:
-        """Read until the end of the stream."""
+        """Read until EOF. Return False if it does not come in time."""
         until = time.monotonic() + (self.prompt if seconds is None else seconds)
         while not self.ended:
             if not self.reads(until - time.monotonic()):
@@ -163,7 +171,7 @@ class _Client:
         return True
 
     def is_heard(self) -> bool:
-        """Tell whether anybody reads at the other end: a system answers what comes to a closed socket with a reset."""
+        """Return whether the other end's socket is open: bytes sent to a closed one are answered with a reset."""
         try:
             for _ in range(3):
                 self.sock.send(b"x")
@@ -174,7 +182,7 @@ class _Client:
 
 
 class _Stage:
-    """How a play begins: with durations, and an application that is served."""
+    """The setup of one check: its durations, and a server that runs its application."""
 
     def __init__(self, start: Start, scale: float) -> None:
         self._start = start
@@ -191,7 +199,7 @@ class _Stage:
 
     @contextlib.contextmanager
     def client(self, app: Application, *, small: bool = False, **config: Any) -> Generator[_Client]:
-        failure: Exception | None = None  # which is not for `start` to hear of: a task group would wrap it
+        failure: Exception | None = None  # not raised through `start`, whose task group would wrap it
         with self._start(app, Config(**{**self.config, **config})) as address:
             try:
                 with _Client(address, self.prompt, small=small) as client:
@@ -206,7 +214,7 @@ class _Stage:
 
 
 def _app(conversation: Callable[[Any, Any], Any], *, accept: bool = True) -> Application:
-    """Make an application that accepts, and then goes on."""
+    """Make an application that accepts and then runs `conversation`."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "websocket":
@@ -216,7 +224,7 @@ def _app(conversation: Callable[[Any, Any], Any], *, accept: bool = True) -> App
             await send({"type": "websocket.accept"})
         try:
             await conversation(receive, send)
-        except Exception as error:  # of the plays' own, none may be logged
+        except Exception as error:  # the checks' own disconnects must not be logged
             if not caused_by_disconnect(error):
                 raise
 
@@ -242,7 +250,7 @@ async def _deny(receive: Any, send: Any) -> None:
 
 
 class _Listener:
-    """An application that takes all messages; `heard` has them, `over` is set behind the disconnect."""
+    """An application that receives everything into `heard`; `over` is set after the disconnect."""
 
     def __init__(self) -> None:
         self.heard: list[Any] = []
@@ -256,11 +264,11 @@ class _Listener:
         self.over.set()
 
 
-# -- the plays
+# -- the checks
 
 
 def _handle_timeout(stage: _Stage) -> None:
-    # No other deadline comes before the ping's, so that a transport that only forgets to look afterwards is told apart.
+    # No deadline precedes the ping's, to distinguish a transport that only fails to re-arm its timer afterwards.
     with stage.client(_app(_echo), handshake_timeout=60.0, accept_timeout=None) as client:
         client.opens()
         time.sleep(1.4 * stage.config["ping_interval"])
@@ -362,7 +370,7 @@ def _wants_read(stage: _Stage) -> None:
         client.sock.setblocking(False)
         sent = 0
         while sent < _MUCH and select.select([], [client.sock], [], 4 * stage.prompt)[1]:
-            # a frame cut short is nobody's concern: nothing of it is read
+            # a partial frame does no harm: none of it is parsed
             sent += client.sock.send(chunk)
         if sent >= _MUCH:
             raise _Unmet(f"{sent} bytes were read for an application that takes no message")
@@ -385,7 +393,7 @@ def _room(stage: _Stage) -> None:
         client.opens()
         if over.wait(4 * stage.prompt):
             raise _Unmet(f"{count} messages of 50,000 bytes were taken, though nobody has read them")
-        last = time.monotonic() + 20 * stage.prompt  # a busy machine pauses in between
+        last = time.monotonic() + 20 * stage.prompt  # the machine may be busy
         while not over.is_set() and time.monotonic() < last:
             if select.select([client.sock], [], [], stage.prompt)[0]:
                 client.sock.recv(1 << 20)
@@ -479,4 +487,4 @@ OBLIGATIONS: Final[dict[str, tuple[str, Callable[[_Stage], None]]]] = {
     "end behind messages": ("and behind what came before it", _end_behind_messages),
     "connection_lost": ("a reset is told", _connection_lost),
 }
-"""What has to hold, by name: in a sentence, and the play that shows it."""
+"""The obligations by name: each with a sentence, and the function that checks it."""

@@ -1,1 +1,1 @@
-"""What transports of every event loop share: sockets, TLS, listening, connecting. No event loop."""
+"""Code shared by the transports of all event loops: sockets, TLS, listening, connecting. No event loop here."""

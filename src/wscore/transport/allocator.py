@@ -1,9 +1,9 @@
-"""What a server asks of the C library's allocator. Not part of the core, and not loaded by `import wscore`.
+"""Tunes the C library's allocator for a server. Not part of the core; `import wscore` does not load it.
 
-glibc gives freed memory at the end of the heap back to the system, from 128 KiB on, and the kernel hands out each page
-anew, filled with zeros. A server whose messages are large so pays several times what unmasking and writing them take:
-800 us for 1 MiB where 180 do. glibc raises that limit by itself, to twice the largest block that it took from the
-system and was given back; so one is.
+glibc returns freed memory at the end of the heap to the system once it exceeds 128 KiB, and the kernel zero-fills each
+page that it hands out again. With large messages that costs a server several times as much as unmasking and writing
+them: 800 us instead of 180 us for 1 MiB. glibc raises the threshold by itself, to twice the size of the largest block
+that it has mapped and that was freed; so this module allocates and frees one.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ _LARGEST: Final = 2**22
 
 
 def keep_freed_memory() -> None:
-    """Let the process keep up to 8 MiB that were freed, to use them again. Elsewhere than on glibc nothing changes.
+    """Let the process keep up to 8 MiB of freed memory for reuse. No effect with other C libraries than glibc.
 
-    It costs nothing: the block is address space, none of which is touched.
+    Free of cost: the block is address space that is never touched.
     """
     bytes(_LARGEST)

@@ -1,9 +1,9 @@
-"""A claim on a unix socket's path, while its server starts: by it that server is told from one that was killed.
+"""A lock beside a Unix socket's path, held while its server starts: tells that server from one that was killed.
 
-Both have a socket at their path to which nobody listens, and connecting to it says the same of both. So whoever has
-bound a path holds a lock on a file beside it until it listens. The system takes the lock back from a process that dies.
+In both cases there is a socket at the path that does not listen, and connecting fails with the same error. So a server
+holds a lock on a file beside the path from bind to listen. The system releases the lock when the process dies.
 
-Not part of the core, which knows no file, and not loaded by `import wscore`.
+Not part of the core, which uses no files; `import wscore` does not load it.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import contextlib
 import os
 import sys
 
-if sys.platform != "win32":  # which has no such locks, and whose Python has no unix sockets
+if sys.platform != "win32":  # Windows has no flock, and its Python no Unix sockets
     import fcntl
 
 __all__ = ["BindLock", "is_bind_locked"]
 
 
 def is_bind_locked(path: str) -> bool:
-    """Tell whether a server that starts has bound the path. OSError where that cannot be known."""
+    """Return whether a starting server has bound `path`. Raises OSError if that cannot be determined."""
     try:
         file = os.open(_beside(path), os.O_RDONLY)
     except FileNotFoundError:
@@ -31,24 +31,24 @@ def is_bind_locked(path: str) -> bool:
 
 
 class BindLock:
-    """A claim on a path that this process has bound. Raises OSError where no file can be beside it."""
+    """A lock on a path that this process has bound. Raises OSError if the lock file cannot be created."""
 
     def __init__(self, path: str) -> None:
         self._beside = _beside(path)
         while True:
-            # To be read by everybody: who asks whether it is locked need not be of our user.
+            # World-readable: the process that checks the lock may run as another user.
             self._file = os.open(self._beside, os.O_RDONLY | os.O_CREAT, 0o644)
             locked = _lock(self._file)
             if locked and self._is_there():
                 return
             os.close(self._file)
-            if not locked:  # of a server whose path somebody has removed: it has nothing left to claim
+            if not locked:  # held by a server whose socket was removed: its lock is meaningless
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(self._beside)
 
     def release(self) -> None:
-        """Give it up, and remove its file."""
-        with contextlib.suppress(OSError):  # somebody has cleared the folder
+        """Release the lock and remove its file."""
+        with contextlib.suppress(OSError):  # the directory may have been removed
             if self._is_there():
                 os.unlink(self._beside)
         os.close(self._file)

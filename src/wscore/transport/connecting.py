@@ -1,7 +1,7 @@
-"""Where a client connects to, and what both transports' clients tell of themselves.
+"""A client's options, destination and reconnection policy, shared by both transports.
 
-Not part of the core, which knows no socket, and not loaded by `import wscore`: it is what both transports settle before
-their event loops come in. Nothing here blocks, but that a default TLS context reads the system's certificates.
+Not part of the core, which uses no sockets; `import wscore` does not load it. Nothing here blocks, except that a
+default TLS context reads the system's certificates from disk.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ __all__ = ["ATTEMPT_DELAY", "BaseReconnector", "ConnectOptions", "Destination", 
 log = logger("wscore.client")
 
 ATTEMPT_DELAY: Final = 0.25
-"""Seconds until the next address is tried beside those that have not answered (RFC 8305 5)."""
+"""Seconds before the next address is tried in parallel with those that have not answered (RFC 8305 5)."""
 
 
 def interleave_addresses(infos: Iterable[tuple[Any, Any, Any, Any, Any]]) -> list[tuple[Any, Any, Any, Any, Any]]:
-    """Put what `getaddrinfo` gave in the order of attempts: families take turns, in its own order (RFC 8305 4)."""
+    """Order the results of `getaddrinfo` for connecting: alternate the address families (RFC 8305 4)."""
     infos = list(dict.fromkeys(infos))
     first = [info for info in infos if info[0] == infos[0][0]]
     others = [info for info in infos if info[0] != infos[0][0]]
@@ -47,10 +47,11 @@ def interleave_addresses(infos: Iterable[tuple[Any, Any, Any, Any, Any]]) -> lis
 
 
 class Destination:
-    """Where to connect to, and how.
+    """Where to connect to, and how. The parameters are those of `ConnectOptions`; `tls` is its `ssl`.
 
-    Raises InvalidURI, for a proxy's URL too, and ValueError for what contradicts itself: a TLS option for `ws://`, both
-    a socket and a path.
+    Raises:
+        InvalidURI: The URI or the proxy's URL is not usable.
+        ValueError: The arguments contradict each other: a TLS option for `ws://`, both a socket and a path.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class Destination:
         if self.uri.secure:
             self.tls = tls or ssl_module.create_default_context()
         self.server_hostname = _tls_name(server_hostname or self.uri.host) if self.tls else None
-        """Whose certificate is expected."""
+        """The name expected in the server's certificate."""
         if isinstance(proxy, str):
             if sock is not None or unix_path is not None:
                 raise ValueError("proxy is for connections that are made, not for sock and unix_path")
@@ -84,31 +85,31 @@ class Destination:
         else:
             self.proxy = proxy_of_environment(self.uri) if proxy and sock is None and unix_path is None else None
         self.proxy_tls: ssl_module.SSLContext | None = None
-        """How to speak to the proxy; None: without TLS."""
+        """TLS context for the connection to the proxy; None: no TLS."""
         if self.proxy is not None and self.proxy.secure:
             self.proxy_tls = proxy_tls or ssl_module.create_default_context()
         elif proxy_tls is not None:
             raise ValueError("proxy_ssl is for a proxy with https://")
         way = self.proxy or self.uri
-        # Not every resolver knows `localhost.` for this machine (RFC 6761 6.3).
+        # Not every resolver maps `localhost.` to this machine (RFC 6761 6.3).
         self.host, self.port = "localhost" if way.host == "localhost." else way.host, way.port
-        """Of the TCP connection."""
+        """Port of the TCP connection, as `host` is its host."""
         self.proxy_hostname = None if self.proxy is None else _tls_name(self.proxy.host)
-        """Whose certificate is expected of the proxy, where it is spoken to over TLS."""
+        """The name expected in the proxy's certificate, if the proxy is an `https://` one."""
 
     def check_names(self) -> None:
-        """Raise HandshakeFailed where TLS cannot begin: for `.a`, a name with an empty or overlong label."""
+        """Raise HandshakeFailed if TLS cannot use a name, such as `.a`: an empty or overlong label."""
         for context, name in ((self.tls, self.server_hostname), (self.proxy_tls, self.proxy_hostname)):
             if context is not None:
                 try:
                     context.wrap_bio(ssl_module.MemoryBIO(), ssl_module.MemoryBIO(), server_hostname=name)
-                except (ValueError, TypeError, OSError) as error:  # from IDNA, for a null byte, a server's context
+                except (ValueError, TypeError, OSError) as error:  # IDNA; a null byte; a context of a server
                     raise HandshakeFailed(
                         str(self.uri), f"TLS cannot ask for {name!r}: {describe_loss(error)}"
                     ) from error
 
     def address(self) -> list[tuple[Any, Any, Any, Any, Any]]:
-        """Give what `getaddrinfo` would, where the host is an address; of a name nothing, since that takes time."""
+        """Return the result of `getaddrinfo` if the host is an IP address; [] for a name, whose lookup would block."""
         with contextlib.suppress(OSError, UnicodeError):
             return socket.getaddrinfo(
                 self.host, self.port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
@@ -116,7 +117,7 @@ class Destination:
         return []
 
     def tunnel(self, config: Config) -> Tunnel | None:
-        """Begin the way from a socket to the server, through a proxy and TLS; None where there is neither."""
+        """Return a channel from the socket to the server, through a proxy and TLS; None if there is neither."""
         proxy, proxy_tls, tls = self.proxy, self.proxy_tls, self.tls
         steps: list[Step] = []
         if proxy is not None:
@@ -128,7 +129,7 @@ class Destination:
         return Tunnel(steps) if steps else None
 
     def failed(self, error: BaseException) -> HandshakeFailed:
-        """Say in one line that there is no connection because of `error`."""
+        """Return the exception for a connection that failed with `error`; its text is one line."""
         address = str(self.uri)
         if self.unix_path is not None:
             address += f" at {self.unix_path}"
@@ -136,26 +137,26 @@ class Destination:
             address += f" by proxy {self.proxy}"
         if isinstance(error, TimeoutError):
             return HandshakeTimeout(address, "connecting took too long")
-        cause = error.__cause__ or error  # trio keeps the reasons there, one for each address that it tried
-        several: Any = getattr(cause, "exceptions", None)  # of a group
+        cause = error.__cause__ or error  # trio keeps one error per address there
+        several: Any = getattr(cause, "exceptions", None)  # of an ExceptionGroup
         if several:
             cause = several[0]
         why = " ".join(str(cause).split()) or type(cause).__name__
-        # A name that is none, and a certificate that is not good, will not get better. A UnicodeError is a ValueError.
+        # An invalid name or certificate will not get better. UnicodeError is a ValueError.
         lasting = isinstance(cause, ValueError) or is_certificate_error(cause)
         return HandshakeFailed(address, why, temporary=not lasting)
 
 
 def _tls_name(host: str) -> str:
-    """Give a host as TLS names it: without the dot of an absolute name (RFC 6066 3), without an address's zone."""
+    """Return the host as TLS names it: no trailing dot (RFC 6066 3), no IPv6 zone."""
     return host.removesuffix(".").partition("%")[0]
 
 
 class RetryPolicy:
-    """How long to wait between connections to the same server, and whether to go on at all; it says so in the log."""
+    """Decides whether to reconnect, and after how long; logs each decision to `wscore.client`."""
 
     def __init__(self, to: Destination, backoff: Backoff | None) -> None:
-        """Take `backoff`, or one of our own. Raises ValueError for a destination that can be reached only once."""
+        """Use `backoff`, or a default one. Raises ValueError for a socket, which cannot be connected again."""
         if to.sock is not None:
             raise ValueError("sock is a connection that cannot be made again: use `async with`")
         self.next = 0.0
@@ -165,19 +166,19 @@ class RetryPolicy:
         self._opened_at = 0.0
 
     def failed(self, error: HandshakeFailed) -> None:
-        """Take note of an attempt that failed. Raises `error` where another would fail as well."""
+        """Record a failed attempt. Raises `error` unless it is temporary."""
         if not error.temporary:
             raise error
         self.next = self._backoff.after_failure()
-        # A log that keeps the error would keep its traceback, and so whoever connects.
+        # A log record that holds the error would keep its traceback alive, and with it the connecting objects.
         log.info("%s; connecting again in %.1f s", str(error), self.next)
 
     def opened(self, now: float) -> None:
-        """Take note of a connection."""
+        """Record when a connection opened."""
         self._opened_at = now
 
     def ended(self, now: float) -> None:
-        """Take note of its end."""
+        """Record when that connection ended."""
         lasted = now - self._opened_at
         self.next = self._backoff.after_connection(lasted)
         log.info("the connection to %s ended after %.1f s; connecting again in %.1f s", self._uri, lasted, self.next)
@@ -187,10 +188,11 @@ _W = TypeVar("_W")
 
 
 class BaseReconnector(abc.ABC, AsyncIterator[_W]):
-    """Connections to one server: each is closed, if it is not yet, when the next is asked for.
+    """Iterates over connections to one server; requesting the next closes the previous one.
 
-    Nobody tells an iterator that its loop was left; so it closes the last one in the background when it is forgotten,
-    or at `aclose`, which waits for that (`contextlib.aclosing`). A transport says how to open, close and leave one.
+    An iterator is not notified when its loop is left. So the last connection is closed in the background when the
+    iterator is garbage-collected, or by `aclose`, which waits for it (`contextlib.aclosing`). A transport implements
+    opening, closing and leaving.
     """
 
     def __init__(self, pauses: RetryPolicy, waiting: EventLoop) -> None:
@@ -199,7 +201,7 @@ class BaseReconnector(abc.ABC, AsyncIterator[_W]):
         self._is_open = False
 
     async def __anext__(self) -> _W:
-        """Connect, however often that takes. Raises HandshakeFailed where another attempt would fail as well."""
+        """Connect, repeating attempts that fail temporarily. Raises HandshakeFailed for any other failure."""
         pauses, waiting = self._pauses, self._waiting
         if self._is_open:
             pauses.ended(waiting.now())
@@ -216,14 +218,14 @@ class BaseReconnector(abc.ABC, AsyncIterator[_W]):
                 return ws
 
     async def aclose(self) -> None:
-        """Close the connection there is."""
+        """Close the current connection, if any, and wait for it."""
         if self._is_open:
             self._is_open = False
             await self._close()
 
     def __del__(self) -> None:
-        """Close the connection there is, in whatever thread this happens."""
-        if getattr(self, "_is_open", False):  # not where `__init__` raised
+        """Close the current connection, if any, from whichever thread collects the iterator."""
+        if getattr(self, "_is_open", False):  # not set if `__init__` raised
             self._leave()
 
     @abc.abstractmethod
@@ -232,23 +234,36 @@ class BaseReconnector(abc.ABC, AsyncIterator[_W]):
 
     @abc.abstractmethod
     async def _close(self) -> None:
-        """Close what `_open` gave, and wait for it; cancelled meanwhile, cut it."""
+        """Close the connection of `_open` and wait for it; cut it if cancelled."""
 
     @abc.abstractmethod
     def _leave(self) -> None:
-        """Close it in the background, from any thread, whether or not the loop still runs."""
+        """Close it in the background. Callable from any thread, and after the event loop has ended."""
 
 
 class ConnectOptions:
-    """What both `connect`s take.
+    """The arguments of `connect`, the same in both transports.
 
-    `ssl` and `server_hostname` are for `wss://`, whose default is the system's certificates and the URI's host. `sock`
-    is a connected socket, which becomes the connection's own to close; `unix_path` the path of a unix socket; both
-    instead of the URI's host and port. `proxy` is an HTTP proxy's URL, True for the one that the environment names (as
-    the standard library reads it, and `all_proxy`; never on the way to this machine), None for none; `proxy_ssl` is for
-    `https://` ones. `config.handshake_timeout` bounds all of it: names, TCP, proxy, TLS, handshake.
+    Args:
+        uri: A `ws://` or `wss://` URI. User information becomes an Authorization header (Basic, RFC 7617).
+        subprotocols: Subprotocols to offer, preferred first.
+        headers: Headers to add to the request: a mapping, or pairs of name and value.
+        origin: The Origin header; None sends none.
+        config: Limits and timeouts; None means `Config()`. `handshake_timeout` (seconds) covers everything until the
+            connection is open: name resolution, TCP, proxy, TLS and the handshake.
+        ssl: TLS context for `wss://`; None means `ssl.create_default_context()`.
+        server_hostname: The name expected in the server's certificate; None means the URI's host.
+        sock: A connected socket to use instead of the URI's host and port. The connection owns and closes it.
+        unix_path: Path of a Unix socket to use instead of the URI's host and port.
+        proxy: URL of an HTTP proxy (`http://` or `https://`). True: the proxy that the environment names, as the
+            standard library reads it, plus `all_proxy`; none for loopback addresses, `sock` and `unix_path`. None or
+            False: no proxy.
+        proxy_ssl: TLS context for an `https://` proxy; None means `ssl.create_default_context()`.
+        backoff: Pauses between the connections of `async for`; None means exponential backoff from 1 s to 60 s.
 
-    Raises InvalidURI, also for a proxy of the environment's that is no HTTP one, and ValueError.
+    Raises:
+        InvalidURI: `uri` or the proxy's URL is not usable; also if the environment names a proxy that is not HTTP.
+        ValueError: The arguments contradict each other.
     """
 
     def __init__(
@@ -278,7 +293,7 @@ class ConnectOptions:
         )
         self._config = config or Config()
         self._backoff = backoff
-        # What can be read only once is kept for the attempts to come.
+        # Iterables may be consumable only once: keep their items for later attempts.
         self._request: dict[str, Any] = {
             "subprotocols": subprotocols if isinstance(subprotocols, str) else list(subprotocols),
             "headers": headers if hasattr(headers, "items") else list(headers),
@@ -286,6 +301,6 @@ class ConnectOptions:
         }
 
     def _core(self, now: float) -> ClientConnection:
-        """Make the connection's core, whose time begins. Raises InvalidMessage, and as `check_names` does."""
+        """Create the connection's core, which starts its deadlines. Raises InvalidMessage, HandshakeFailed."""
         self._destination.check_names()
         return ClientConnection(self._destination.uri, self._config, now=now, random=os.urandom, **self._request)

@@ -1,7 +1,7 @@
-"""The one call of the application that lasts as long as its server, on any event loop.
+"""Runs the application's lifespan, on any event loop.
 
-What its failures mean is `Lifespan`'s affair. Here the application is run, waited for, and what there is to say logged.
-Nothing that an application raises in its lifespan ends the server but KeyboardInterrupt, which is the operator's.
+`Lifespan` decides what its failures mean; this module runs the application, waits for it, and logs. Of everything an
+application may raise in its lifespan, only KeyboardInterrupt, which comes from the operator, ends the server.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LEVELS: Final = {"debug": logging.DEBUG, "warning": logging.WARNING, "error": l
 
 
 class LifespanTask:
-    """The application's lifespan. `notifier` tells whoever waits that it has come further."""
+    """The application's lifespan. Each step of it wakes the tasks that wait for `notifier`."""
 
     def __init__(self, app: Application, mode: LifespanMode, waiting: EventLoop, notifier: Notifier) -> None:
         self._app = app
@@ -34,16 +34,16 @@ class LifespanTask:
 
     @property
     def state(self) -> dict[str, Any]:
-        """What the application has put there for its connections."""
+        """The lifespan state, which the application shares with its connections' scopes."""
         return self._lifespan.state
 
     @property
     def over(self) -> bool:
-        """Nothing is awaited of it any more."""
+        """Whether the lifespan has ended."""
         return self._lifespan.phase is LifespanPhase.OVER
 
     async def start(self, spawn: Callable[[Callable[[], Awaitable[None]]], object], timeout: float | None) -> None:
-        """Let the application start, in a task that `spawn` makes. Raises StartupFailed, with its own words."""
+        """Run the startup in a task that `spawn` creates. Raises StartupFailed with the application's own message."""
         lifespan = self._lifespan
         if lifespan.phase is LifespanPhase.STARTING:
             lifespan.begin_startup(self._waiting.now(), timeout)
@@ -56,12 +56,12 @@ class LifespanTask:
             raise StartupFailed(lifespan.failure) from lifespan.error
 
     def begin_shutdown(self) -> None:
-        """Ask the application to shut down; `over` says when it has."""
+        """Ask the application to shut down; `over` becomes True when it has."""
         self._lifespan.begin_shutdown()
         self._notifier.tell()
 
     def give_up(self) -> None:
-        """Say that it takes too long."""
+        """Log that the shutdown takes too long."""
         self._lifespan.shutdown_overdue()
         self._log()
 
@@ -78,7 +78,7 @@ class LifespanTask:
             if is_interrupt(error):
                 raise
             if not isinstance(error, Exception) and self._waiting.cancelled():
-                lifespan.application_returned()  # by our doing; nothing more will come
+                lifespan.application_returned()  # cancelled by the server
             else:
                 lifespan.application_raised(error)
         finally:

@@ -1,7 +1,7 @@
-"""What a server listens on: TCP addresses, a unix socket, or a socket that somebody else has bound.
+"""Listening sockets of a server: TCP addresses, a Unix socket, or sockets bound elsewhere.
 
-Not part of the core, which knows no socket, and not loaded by `import wscore`: it is what both transports do with the
-system's sockets before their event loops come in. Nothing here blocks; resolving a host is the transport's affair.
+Shared by both transports. Not part of the core, which uses no sockets; `import wscore` does not load it. Nothing here
+blocks: the transport resolves host names.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ __all__ = ["Listeners"]
 
 
 class Listeners:
-    """Bound sockets; they listen once `listen` was called. Making them raises OSError, whose text names the address."""
+    """Bound sockets, which listen after `listen`. Binding raises OSError, whose text names the address."""
 
     def __init__(self, sockets: Iterable[socket.socket] = ()) -> None:
         self.sockets = list(sockets)
-        self._path: tuple[str, int] | None = None  # of our unix socket, with its inode
-        self._claim: BindLock | None = None  # on that path
+        self._path: tuple[str, int] | None = None  # path and inode of our Unix socket
+        self._claim: BindLock | None = None  # the lock on that path
         for each in self.sockets:
             each.setblocking(False)
             configure_socket(each)
 
     @classmethod
     def tcp(cls, infos: Iterable[tuple[Any, Any, Any, Any, Any]]) -> Self:
-        """Bind the addresses that `getaddrinfo` gave; a free port is chosen once for all of them."""
+        """Bind the addresses from `getaddrinfo`. For port 0, all of them share one free port."""
         listeners = cls()
         try:
             for family, _, _, _, address in dict.fromkeys(infos):
@@ -45,16 +45,16 @@ class Listeners:
 
     @classmethod
     def unix(cls, path: str) -> Self:
-        """Bind a path. What a killed server left there is replaced; a living one keeps it, and so does one that starts.
+        """Bind a Unix socket. A socket left by a killed server is replaced; one of a running or starting server is not.
 
-        Until it listens there is a file beside it, `PATH.lock`.
+        The file `PATH.lock` exists beside it until `listen`.
         """
         _remove_dead_socket(path)
         listeners = cls()
         try:
             listeners._bind(socket.AF_UNIX, path)
             listeners._path = (path, os.stat(path).st_ino)
-            with contextlib.suppress(OSError):  # no reason not to serve
+            with contextlib.suppress(OSError):  # serve without the lock
                 listeners._claim = BindLock(path)
         except BaseException:
             listeners.close()
@@ -63,18 +63,18 @@ class Listeners:
 
     @property
     def port(self) -> int | None:
-        """The TCP port, None on a unix socket and once closed."""
+        """The TCP port of the first socket; None for a Unix socket, and once closed."""
         name: Any = self.sockets[0].getsockname() if self.sockets and self.sockets[0].fileno() >= 0 else ""
         return None if isinstance(name, str | bytes) else int(name[1])
 
     def listen(self, backlog: int) -> None:
-        """Let clients connect; `backlog` of them wait in the system until they are accepted. Raises OSError."""
+        """Listen; the system queues up to `backlog` connections until they are accepted. Raises OSError."""
         for each in self.sockets:
             each.listen(backlog)
         self._release()
 
     def close(self) -> None:
-        """Close the sockets, and remove the unix socket's path unless another server's has taken its place."""
+        """Close the sockets. Remove the Unix socket's path, unless another server has replaced it."""
         for each in self.sockets:
             each.close()
         if self._path is not None:
@@ -86,7 +86,7 @@ class Listeners:
         self._release()
 
     def _release(self) -> None:
-        """Give up the claim: whoever connects finds a server now, or no socket."""
+        """Release the lock: from now on connecting shows whether a server runs."""
         if self._claim is not None:
             self._claim.release()
             self._claim = None
@@ -107,10 +107,10 @@ class Listeners:
 
 
 def _remove_dead_socket(path: str) -> None:
-    """Remove the socket that a killed server left behind; raise OSError where a living one answers."""
+    """Remove a socket that a killed server left behind. Raises OSError if a running server answers."""
     try:
         if not stat.S_ISSOCK(os.stat(path).st_mode):
-            return  # bind will say what it thinks of it
+            return  # not a socket: bind will fail
     except FileNotFoundError:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
@@ -122,7 +122,7 @@ def _remove_dead_socket(path: str) -> None:
                 os.unlink(path)
                 return
         except BlockingIOError:
-            pass  # its backlog is full: alive, and busy
+            pass  # its backlog is full: a running server
     raise OSError(errno.EADDRINUSE, f"cannot listen on {path}: {os.strerror(errno.EADDRINUSE)}")
 
 

@@ -1,8 +1,8 @@
-"""Which proxy the environment names on the way to a URI: `https_proxy` and its kin, `all_proxy`, and `no_proxy`.
+"""The proxy that the environment names for a URI: `https_proxy` and similar, `all_proxy`, and `no_proxy`.
 
-The rule of this file: nobody who has named a proxy is led around it without a word. What cannot be used is an error.
+The rule of this file: a proxy that is named is never bypassed silently. One that cannot be used is an error.
 
-Not part of the core, and not loaded by `import wscore`.
+Not part of the core; `import wscore` does not load it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["proxy_of_environment"]
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-# The first that is there. CONNECT is what https_proxy is asked for, so that it serves ws:// as well.
+# The first one set is used. ws:// uses https_proxy as well, because it too needs CONNECT.
 _FOR_WSS: Final = ("wss", "https", "socks", "all")
 _FOR_WS: Final = ("ws", "https", "http", "socks", "all")
 _SEPARATORS: Final = re.compile(r"[,\s]+")
@@ -28,10 +28,10 @@ _WITH_PORT: Final = re.compile(r"(\[[^]]*\]|[^:\[\]]*)(?::([0-9]{1,5}))?")
 
 
 def proxy_of_environment(uri: URI) -> Proxy | None:
-    """Give the proxy for `uri`, None for none; there is never one on the way to this machine.
+    """Return the proxy for `uri`; None for none, and always for loopback addresses.
 
-    The variables are read as the standard library reads them, and so are the settings of macOS and Windows where there
-    are none. Raises InvalidURI for a proxy that is not spoken to by HTTP, or whose URL is wrong.
+    Reads the environment variables, and without any the settings of macOS and Windows, as the standard library does.
+    Raises InvalidURI if the proxy is not an HTTP one, or its URL is wrong.
     """
     if _is_here(uri.host):
         return None
@@ -45,7 +45,7 @@ def proxy_of_environment(uri: URI) -> Proxy | None:
         proxies = urllib.request.getproxies()
     for kind in _FOR_WSS if uri.secure else _FOR_WS:
         if url := proxies.get(kind):
-            if kind == "socks":  # whatever scheme stands there: macOS puts http:// before it
+            if kind == "socks":  # whichever scheme it has: macOS prepends http://
                 url = f"socks://{url.rpartition('://')[2]}"
             try:
                 return parse_proxy(url)
@@ -65,10 +65,10 @@ def _is_here(host: str) -> bool:
 
 
 def _is_excepted(uri: URI, no_proxy: str) -> bool:
-    """Tell whether `no_proxy` names the host: names with all below them, addresses, networks, each with a port or not.
+    """Return whether `no_proxy` covers the host: entries are domains, addresses or networks, optionally with a port.
 
-    There is no standard for it. A name is taken as curl, Go and the standard library do, with a leading dot, `*.` or
-    neither; IPv6 in brackets or not.
+    There is no standard. As in curl, Go and the standard library, a domain covers its subdomains, and may begin with a
+    dot, with `*.` or with neither; IPv6 may be in brackets.
     """
     host = uri.host.removesuffix(".")
     address = _address(host)
@@ -88,7 +88,7 @@ def _is_excepted(uri: URI, no_proxy: str) -> bool:
 
 def _split_port(entry: str) -> tuple[str, int | None]:
     parts = _WITH_PORT.fullmatch(entry)
-    if parts is None:  # colons without brackets: an IPv6 address or network
+    if parts is None:  # colons without brackets: IPv6
         return entry, None
     return parts[1].removeprefix("[").removesuffix("]"), int(parts[2]) if parts[2] else None
 
@@ -96,7 +96,7 @@ def _split_port(entry: str) -> tuple[str, int | None]:
 def _holds(network: str, address: _Address) -> bool:
     network = network.replace("]/", "/").removeprefix("[")
     try:
-        # A zone is local to this machine, and a network has none.
+        # A zone is local to this machine; networks have none.
         return address in ipaddress.ip_network(re.sub(r"%[^/]*", "", network), strict=False)
     except ValueError:
         return False
@@ -113,7 +113,7 @@ def _covers(name: str, host: str) -> bool:
 
 
 def _address(host: str) -> _Address | None:
-    """Read an address, without its zone; IPv4 in IPv6's clothes (RFC 4291 2.5.5.2) as what it is."""
+    """Parse an address without its zone; an IPv4-mapped IPv6 address (RFC 4291 2.5.5.2) becomes IPv4."""
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:

@@ -1,7 +1,7 @@
-"""A server from its first socket to its last connection: what both transports' servers do alike, on any event loop.
+"""The part of a server that both transports share, from listening to shutdown.
 
-Not part of the core, and not loaded by `import wscore`. When the end is over is `Shutdown`'s affair; a transport says
-how its library waits, and how a socket becomes a connection.
+Not part of the core; `import wscore` does not load it. `Shutdown` decides the steps of a shutdown; a transport
+implements waiting, and how a socket becomes a connection.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _MODES: Final = ("auto", "on", "off")
 
 @dataclasses.dataclass(slots=True)
 class ServerOptions:
-    """What both `serve`s take.
+    """The arguments of `serve`, the same in both transports.
 
-    A server listens on `host` and `port` (None: all interfaces; 0: a free port), or on the unix socket `uds`, or on
-    `sock`, one or several that are bound already. `ssl` makes it wss. Raises ValueError for what contradicts itself,
-    and TypeError for an application that cannot be one.
+    Raises:
+        TypeError: `app` is not an application.
+        ValueError: `lifespan` is unknown, or both `uds` and `sock` are given.
     """
 
     app: Application
@@ -51,7 +51,7 @@ class ServerOptions:
     access_log: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be served."""
+        """Check the arguments, and wrap an ASGI 2 application."""
         if self.lifespan not in _MODES:
             raise ValueError(f"lifespan={self.lifespan!r}: expected 'auto', 'on' or 'off'")
         if self.uds is not None and self.sock is not None:
@@ -59,7 +59,7 @@ class ServerOptions:
         self.app = as_asgi3(self.app)
 
     async def listen(self, getaddrinfo: Callable[..., Awaitable[Any]]) -> Listeners:
-        """Bind what is to be listened on. Raises OSError."""
+        """Bind the sockets, or take those given. Raises OSError."""
         if self.sock is not None:
             return Listeners([self.sock] if isinstance(self.sock, socket.socket) else self.sock)
         if self.uds is not None:
@@ -69,14 +69,14 @@ class ServerOptions:
 
 
 class ServedConnection(Protocol):
-    """A connection, as its end sees it."""
+    """The part of a connection that a shutdown uses."""
 
     def begin_shutdown(self, code: int) -> None:
-        """Ask the connection to end."""
+        """Begin closing the connection."""
         ...
 
     def cancel(self) -> None:
-        """Cancel the application, if it still runs."""
+        """Cancel the application if it is still running."""
         ...
 
 
@@ -84,7 +84,7 @@ _C = TypeVar("_C", bound=ServedConnection)
 
 
 class BaseServer(abc.ABC, Generic[_C]):
-    """A server on any event loop. A transport adds how it accepts, and how it ends what does not end itself."""
+    """A server on any event loop. A transport implements accepting, cancelling and cutting connections."""
 
     def __init__(self, options: ServerOptions, waiting: EventLoop) -> None:
         self._options = options
@@ -95,40 +95,40 @@ class BaseServer(abc.ABC, Generic[_C]):
         self._lifespan = LifespanTask(options.app, options.lifespan, waiting, self._notifier)
         self._shutdown = Shutdown(self._config)
         self._connections: set[_C] = set()
-        self._accepted: set[socket.socket] = set()  # those on their way to a connection among them
+        self._accepted: set[socket.socket] = set()  # includes sockets that are not a connection yet
 
     @property
     def sockets(self) -> list[socket.socket]:
-        """What it listens on."""
+        """The listening sockets."""
         return self._listeners.sockets
 
     @property
     def port(self) -> int | None:
-        """The TCP port; None on a unix socket."""
+        """The TCP port of the first socket; None for a Unix socket, and once closed."""
         return self._listeners.port
 
     @abc.abstractmethod
     def stop_accepting(self) -> None:
-        """Accept no more connections. Those that are there go on, handshakes included, until `close`."""
+        """Stop accepting; existing connections, handshakes included, continue until `close`."""
 
     @abc.abstractmethod
     def _cut_off(self) -> None:
-        """Close every socket at once, and cancel every application."""
+        """Close every socket immediately, and cancel every application."""
 
     @abc.abstractmethod
     def _end(self) -> None:
         """Cancel the lifespan's task."""
 
     async def _start(self, spawn: Callable[[Callable[[], Awaitable[None]]], object]) -> None:
-        """Let the application start, and then listen. Raises StartupFailed and OSError."""
+        """Run the lifespan startup, then listen. Raises StartupFailed and OSError."""
         await self._lifespan.start(spawn, self._config.lifespan_timeout)
         keep_freed_memory()
         self._listeners.listen(self._config.backlog)
 
     def _take_some(self, listener: socket.socket, most: int, take: Callable[[socket.socket], None]) -> float:
-        """Accept who waits, but `most` at a time: of very many some wait until those that are there had their turn.
+        """Accept waiting connections, at most `most`, so that a flood of them does not starve existing ones.
 
-        Give how many seconds to pause: retrying at once where the system is out of files or memory would spin.
+        Returns the seconds to pause: if the system is out of files or memory, retrying at once would spin.
         """
         for _ in range(most):
             try:
@@ -139,21 +139,21 @@ class BaseServer(abc.ABC, Generic[_C]):
                 if is_resource_exhaustion(error):
                     error_log.error("cannot accept connections: %s", error.strerror)
                     return self._config.accept_retry
-                continue  # one that has gone again
+                continue  # the client is gone already
             sock.setblocking(False)
             take(sock)
         return 0.0
 
     def _forget(self, sock: socket.socket) -> None:
-        """Take the news that a socket that was accepted is closed, and its application has ended."""
+        """Call when an accepted socket is closed and its application has ended."""
         self._accepted.discard(sock)
         if not self._accepted:
             self._notifier.tell()
 
-    # -- the end
+    # -- shutdown
 
     async def _shut_down(self) -> None:
-        """Begin the end, and obey until it is over."""
+        """Shut down gracefully, and return when that is done."""
         shutdown, now = self._shutdown, self._waiting.now
         shutdown.begin(now())
         while not shutdown.over:
@@ -167,7 +167,7 @@ class BaseServer(abc.ABC, Generic[_C]):
         self._obey()
 
     def _abort(self) -> None:
-        """End at once, and wake who waits for the end."""
+        """Stop immediately, and wake the tasks that wait for the end."""
         self._shutdown.abort()
         self._obey()
         self._notifier.tell()
@@ -177,7 +177,7 @@ class BaseServer(abc.ABC, Generic[_C]):
             await self._notifier.wait()
 
     def _obey(self) -> bool:
-        """Do what the shutdown asks for; tell whether there was anything."""
+        """Carry out the shutdown's pending actions; return whether there were any."""
         acts = self._shutdown.acts()
         for act in acts:
             match act:

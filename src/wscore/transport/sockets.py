@@ -1,6 +1,6 @@
-"""What both transports ask of a connection's socket, and what they tell the core of it.
+"""Options and properties of a connection's socket, shared by both transports.
 
-Not part of the core, which knows no socket, and not loaded by `import wscore`.
+Not part of the core, which uses no sockets; `import wscore` does not load it.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ __all__ = ["HasFileno", "configure_socket", "peer_of", "unacknowledged_bytes"]
 
 
 class HasFileno(Protocol):
-    """A socket of whatever make: event loops have their own, which cannot do all that the system's can."""
+    """Any socket object; event loops have their own types, with only part of `socket.socket`'s methods."""
 
     def fileno(self) -> int:
-        """Give the descriptor, negative once closed."""
+        """Return the file descriptor; negative once closed."""
         ...
 
 
 def configure_socket(sock: HasFileno) -> None:
-    """Let a TCP socket send at once, and ask by itself whether a silent peer is still there; leave others alone.
+    """Set TCP_NODELAY and SO_KEEPALIVE on a TCP socket; leave other sockets alone.
 
-    Without TCP_NODELAY a small message waits until the peer's system has acknowledged the one before it (RFC 896), and
-    that may take its time (RFC 1122 4.2.3.2): 40 ms on Linux. What a listener accepts inherits both. SO_KEEPALIVE
-    stands behind the pings, for a connection that has none.
+    Without TCP_NODELAY a small message waits for the acknowledgement of the one before it (RFC 896), which the peer's
+    system may delay (RFC 1122 4.2.3.2): 40 ms on Linux. SO_KEEPALIVE detects a dead peer on a connection without pings.
+    Accepted sockets inherit both from their listener.
     """
-    with contextlib.suppress(OSError), _borrowed(sock) as own:  # gone already: the next read or write will say so
+    with contextlib.suppress(OSError), _borrowed(sock) as own:  # lost already: the next read or write reports it
         if own.family in (socket.AF_INET, socket.AF_INET6) and own.type == socket.SOCK_STREAM:
             own.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             own.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -42,9 +42,9 @@ if sys.platform == "linux":
     import termios
 
     def unacknowledged_bytes(sock: HasFileno) -> int:
-        """Count the bytes that were given to the system and that the peer's has not taken yet (tcp(7), SIOCOUTQ).
+        """Return how many sent bytes the peer's system has not acknowledged (tcp(7), SIOCOUTQ).
 
-        0 where the system does not tell, and for a socket that is closed.
+        0 if the system cannot tell, or the socket is closed.
         """
         try:
             return int.from_bytes(fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
@@ -54,7 +54,7 @@ if sys.platform == "linux":
 else:
 
     def unacknowledged_bytes(sock: HasFileno) -> int:
-        """Count the bytes that were given to the system and that the peer's has not taken yet: 0, it does not tell."""
+        """Return 0: this system does not report how many sent bytes the peer's system has not acknowledged."""
         del sock
         return 0
 
@@ -69,7 +69,7 @@ def _borrowed(sock: HasFileno) -> Generator[socket.socket, None, None]:
 
 
 def peer_of(sock: socket.socket) -> Peer:
-    """Tell who is at the other end of a socket. One whose client has gone already has no name."""
+    """Return the addresses of a socket's two ends. The client's is None if it has disconnected already."""
     return Peer.of(_name(sock.getpeername), _name(sock.getsockname))
 
 

@@ -1,9 +1,11 @@
-"""TLS without a socket: what a connection says in, what the network carries out, and back.
+"""TLS without a socket: converts between a connection's bytes and the network's bytes.
 
-Not part of the core, which knows no ssl, and not loaded by `import wscore`. Both transports, and TLS through TLS (to a
-server behind an `https://` proxy), stand on it, so that what TLS does to a connection is the same on every event loop.
-asyncio's own counts not what the socket below holds, so that `send` never waits; loses what arrives in the last flight
-of a handshake begun by `start_tls`; and trio's closes without a word.
+Used by both transports, and for TLS inside TLS (to a server behind an `https://` proxy), so that TLS behaves the same
+on every event loop. The libraries' own implementations do not suffice: asyncio's does not count the bytes buffered
+below it, so `send` would never wait, and it loses bytes that arrive in the last flight of a handshake begun by
+`start_tls`; trio's closes without a close_notify.
+
+Not part of the core, which does not import ssl; `import wscore` does not load it.
 """
 
 from __future__ import annotations
@@ -16,28 +18,45 @@ from .._core.asgi.tls_extension import tls_extension
 
 __all__ = ["TLS"]
 
-_RECORD: Final = 2**14  # the most that a record holds (RFC 8446 5.1)
+_RECORD: Final = 2**14  # largest record, in bytes (RFC 8446 5.1)
 
 
 class TLS:
-    """One side of TLS: a `Channel`. `server_hostname` is for clients: whose certificate is expected."""
+    """One side of a TLS connection: a `Channel`.
+
+    Args:
+        context: The TLS context, of a client or of a server.
+        server_side: Act as the server.
+        server_hostname: For a client: the name expected in the server's certificate, also sent as SNI.
+
+    Raises:
+        ValueError: `server_hostname` cannot be a name in a certificate.
+    """
 
     def __init__(
         self, context: ssl.SSLContext, *, server_side: bool = False, server_hostname: str | None = None
     ) -> None:
-        """Begin the handshake. Raises ValueError for a hostname that no certificate can be for."""
+        """Begin the handshake."""
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._object = context.wrap_bio(
             self._incoming, self._outgoing, server_side=server_side, server_hostname=server_hostname
         )
         self.ready = False
-        """The handshake is over."""
+        """The handshake is done."""
         self.ended = False
-        """The peer has said goodbye, or the network has ended."""
+        """The peer has sent close_notify, or the network's stream has ended."""
         self._shake()
 
     def receive(self, data: bytes) -> bytes:
-        """Decrypt what came from the network; b"" is its end. Raises ssl.SSLError, an OSError."""
+        """Decrypt bytes from the network; b"" means EOF.
+
+        Returns:
+            The decrypted bytes; b"" during the handshake.
+
+        Raises:
+            ssl.SSLError: An OSError: the handshake failed, or the peer broke the protocol.
+            ConnectionResetError: EOF during the handshake.
+        """
         if not data:
             return self._network_ended()
         self._incoming.write(data)
@@ -49,7 +68,7 @@ class TLS:
         try:
             while more := self._object.read(_RECORD):
                 said += more
-            self.ended = True  # an empty read is the peer's goodbye
+            self.ended = True  # an empty read is the peer's close_notify
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLZeroReturnError:
@@ -57,11 +76,11 @@ class TLS:
         return bytes(said)
 
     def _network_ended(self) -> bytes:
-        """Take the network's end for the peer's.
+        """Treat the network's EOF as the peer's.
 
-        A network that ends without a goodbye may have been cut by a third party (RFC 8446 6.1). Here that can cut off
-        no message: a WebSocket that ends without a close frame says so itself, with 1006. OpenSSL is not told, since it
-        would not let us speak any more.
+        An EOF without close_notify may have been forged by a third party (RFC 8446 6.1). It cannot truncate a message
+        here: a WebSocket connection that ends without a close frame is reported as 1006. OpenSSL is not notified of
+        the EOF, because it would then refuse to send.
         """
         if not self.ready:
             raise ConnectionResetError("the connection ended within the TLS handshake")
@@ -69,21 +88,21 @@ class TLS:
         return b""
 
     def send(self, data: bytes) -> None:
-        """Encrypt, once `ready`."""
+        """Encrypt bytes. Only once `ready`."""
         self._object.write(data)
 
     def close(self) -> None:
-        """Say goodbye (RFC 8446 6.1), once; the peer's goodbye is not awaited."""
+        """Send close_notify (RFC 8446 6.1), without waiting for the peer's. Idempotent."""
         if self.ready:
-            with contextlib.suppress(ssl.SSLError):  # it would have to be awaited, or has come already
+            with contextlib.suppress(ssl.SSLError):  # the peer's has not come, or came earlier
                 self._object.unwrap()
 
     def data_to_send(self) -> bytes:
-        """Take what is to be written to the network."""
+        """Return and remove the bytes to be written to the network."""
         return self._outgoing.read()
 
     def tls_extension(self) -> dict[str, Any] | None:
-        """Tell what was agreed, as ASGI's tls extension has it."""
+        """Return the negotiated parameters in the form of ASGI's tls extension."""
         return tls_extension(self._object)
 
     def _shake(self) -> None:

@@ -1,7 +1,7 @@
-"""The way from a client's socket to its server: TLS, a proxy, a proxy spoken to over TLS, and TLS through that.
+"""The channel from a client's socket to its server: TLS, an HTTP proxy, or TLS through an `https://` proxy.
 
-Not part of the core, which knows no ssl. The way is a list of steps, each taken when the one before it is done. Layers
-of TLS stay, one around the other, for all that is said later.
+Not part of the core, which does not import ssl. The tunnel is a list of handshakes, each begun when the one before it
+is done. TLS layers remain, nested, for all later bytes.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from .tls import TLS
 __all__ = ["Tunnel"]
 
 Step = Callable[[], TLS | ProxyHandshake]
-"""Begins a handshake, with the proxy or of TLS."""
+"""Begins a handshake: the proxy's, or TLS."""
 
 
 class Tunnel:
-    """A `Channel` of several steps. Raises HandshakeFailed, an OSError, where the proxy does not let us through."""
+    """A `Channel` of several steps. Its methods raise HandshakeFailed, an OSError, if the proxy refuses."""
 
     def __init__(self, steps: list[Step]) -> None:
-        """Take the first of `steps`."""
+        """Begin the first of `steps`."""
         self.ready = False
         """All steps are done."""
         self.ended = False
         """The server has ended its stream."""
         self._steps = deque(steps)
         self._layers: list[TLS] = []  # the outermost first
-        self._proxy: ProxyHandshake | None = None  # whose answer is awaited
+        self._proxy: ProxyHandshake | None = None  # the proxy handshake in progress
         self._outgoing = bytearray()
         self._step()
 
     def receive(self, data: bytes) -> bytes:
-        """Take what came from the network, b"" at its end; give what the server said in it."""
+        """Process bytes from the network, b"" at EOF, and return the server's bytes in them."""
         ended = not data
         for layer in self._layers:
             data = layer.receive(data) if data else b""
@@ -49,7 +49,7 @@ class Tunnel:
                 if not ended:
                     return b""
             elif ended:
-                self._proxy.feed(b"")  # which says that there was no answer
+                self._proxy.feed(b"")  # raises: there was no answer
             return self.receive(b"") if ended else b""
         if not self.ready and self._layers[-1].ready:
             self._step()
@@ -59,18 +59,18 @@ class Tunnel:
         return data
 
     def send(self, data: bytes) -> None:
-        """Take what we say, once `ready`."""
+        """Send bytes to the server. Only once `ready`."""
         self._pass_out(data, len(self._layers))
 
     def close(self) -> None:
-        """Say goodbye in every layer, the innermost first."""
+        """Send close_notify in every layer, innermost first."""
         for depth in range(len(self._layers) - 1, -1, -1):
             self._layers[depth].close()
             if said := self._layers[depth].data_to_send():
-                self._pass_out(said, depth)  # before the layers around say theirs
+                self._pass_out(said, depth)  # before the outer layers send theirs
 
     def data_to_send(self) -> bytes:
-        """Take what is to be written to the network."""
+        """Return and remove the bytes to be written to the network."""
         for depth in range(len(self._layers) - 1, -1, -1):
             if said := self._layers[depth].data_to_send():
                 self._pass_out(said, depth)
@@ -79,11 +79,11 @@ class Tunnel:
         return data
 
     def tls_extension(self) -> dict[str, Any] | None:
-        """Tell nothing: that is for servers."""
+        """Return None: only servers need it."""
         return None
 
     def _pass_out(self, data: bytes, depth: int) -> None:
-        """Pass `data` through the layers around the one at `depth`."""
+        """Encrypt `data` with the layers outside the one at `depth`."""
         for layer in reversed(self._layers[:depth]):
             layer.send(data)
             data = layer.data_to_send()

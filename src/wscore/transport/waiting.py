@@ -1,4 +1,4 @@
-"""What is written once for several event loops needs of them: the time, an event, and waiting for it; no more."""
+"""What code shared by several event loops needs of them: the time, events, and waiting."""
 
 from __future__ import annotations
 
@@ -8,54 +8,57 @@ __all__ = ["Event", "EventLoop", "Notifier"]
 
 
 class Event(Protocol):
-    """An event, as asyncio and trio have it."""
+    """An event, as in asyncio and trio."""
 
     def is_set(self) -> bool:
-        """Tell whether it has happened."""
+        """Return whether it is set."""
         ...
 
     def set(self) -> object:
-        """Let it happen, and wake who waits."""
+        """Set it, and wake the waiting tasks."""
         ...
 
 
 class EventLoop(Protocol):
-    """An event loop's library, as a transport gives it."""
+    """An event loop's library, as a transport provides it."""
 
     def now(self) -> float:
-        """Give the loop's time, in seconds."""
+        """Return the event loop's time, in seconds."""
         ...
 
     def event(self) -> Event:
-        """Make an event that has not happened."""
+        """Create an event that is not set."""
         ...
 
     async def wait(self, event: Event, until: float | None) -> None:
-        """Wait until `event` has happened, or until a time of `now`; None: for ever."""
+        """Wait until `event` is set, or until the time `until` (as `now`); None: no limit."""
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Wait; also for 0 seconds others get their turn."""
+        """Sleep; 0 seconds yields to the event loop."""
         ...
 
     def cancelled(self) -> bool:
-        """Tell whether the running task is cancelled, or there is none any more, because the loop has ended."""
+        """Return whether the running task is cancelled, or none is running because the event loop has ended."""
         ...
 
 
 class Notifier:
-    """Something has changed: whoever waits looks again, however many they are."""
+    """Notifies any number of waiting tasks that something has changed."""
 
     def __init__(self, waiting: EventLoop) -> None:
         self._waiting = waiting
         self._event = waiting.event()
 
     def tell(self) -> None:
-        """Wake all who wait now. Who has not begun to wait has yet to look."""
+        """Wake the tasks waiting now. Tasks that start to wait later are not affected."""
         self._event.set()
 
     async def wait(self, until: float | None = None) -> None:
-        """Wait for the next news, or until a time. To be called at once after looking, with no wait in between."""
+        """Wait for the next `tell`, or until the time `until`.
+
+        Call it directly after checking the condition, without awaiting anything in between.
+        """
         if self._event.is_set():
             self._event = self._waiting.event()
         await self._waiting.wait(self._event, until)

@@ -1,4 +1,4 @@
-"""What a line that was typed means: text to send, or a command. Pure; `_connecting` does it."""
+"""Parses a typed line: text to send, or a command. Pure; `session` carries it out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class SendMessage(NamedTuple):
 
 
 class SendPing(NamedTuple):
-    """Send a ping; None: with a payload of wscore's own."""
+    """Send a ping; None means a random payload."""
 
     payload: bytes | None
 
@@ -35,11 +35,11 @@ class SendClose(NamedTuple):
 
 
 class Help(NamedTuple):
-    """Tell what can be typed."""
+    """Show what can be typed."""
 
 
 class InvalidLine(NamedTuple):
-    """Tell what was expected."""
+    """Show what was expected."""
 
     why: str
 
@@ -48,7 +48,7 @@ Command = SendMessage | SendPing | SendClose | Help | InvalidLine
 
 
 def read(line: str) -> Command:
-    """Read a line, without its end."""
+    """Parse a line, given without its newline."""
     if not line.startswith("/"):
         return SendMessage(line)
     if line.startswith("//"):

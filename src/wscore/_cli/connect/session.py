@@ -1,4 +1,4 @@
-"""`wscore connect`: lines become messages, messages become lines."""
+"""`wscore connect`: sends input lines as messages, and prints messages as lines."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from .terminal import Terminal, shown
 __all__ = ["ConnectCommand", "tls_context"]
 
 _SEEN: Final = 200  # characters of a refusal's body
-_AHEAD: Final = 16  # lines that are read before they are sent
+_AHEAD: Final = 16  # lines read ahead of sending
 
 
 class InputReader:
-    """Lines on their way from the thread that reads them, no faster than they are dealt with."""
+    """Passes lines from the reading thread to the event loop, with backpressure."""
 
     def __init__(self) -> None:
         self._lines: asyncio.Queue[str | None] = asyncio.Queue()
@@ -45,20 +45,20 @@ class InputReader:
         self._call = asyncio.get_running_loop().call_soon_threadsafe
 
     def line(self, line: str | None) -> None:
-        """Take a line, in the thread; None: there are no more. Waits while there are too many."""
+        """Pass a line on; None means EOF. Called in the reading thread; blocks while too many lines are queued."""
         self._room.acquire()
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody asks any more
+        with contextlib.suppress(RuntimeError):  # the event loop is closed
             self._call(self._lines.put_nowait, line)
 
     async def next(self) -> Command | None:
-        """Wait for the next line, and read it."""
+        """Wait for the next line and parse it; None means EOF."""
         line = await self._lines.get()
         self._room.release()
         return None if line is None else read(line)
 
 
 def tls_context(cafile: str | None, *, insecure: bool) -> ssl.SSLContext:
-    """Make the context for `wss://`. Raises Failure."""
+    """Create the TLS context for `wss://`. Raises Failure."""
     try:
         context = ssl.create_default_context(cafile=cafile)
     except OSError as error:
@@ -71,7 +71,7 @@ def tls_context(cafile: str | None, *, insecure: bool) -> ssl.SSLContext:
 
 @dataclass(frozen=True, slots=True)
 class ConnectCommand:
-    """A connection to `uri`, from its opening to its end."""
+    """One run of `wscore connect`."""
 
     uri: str
     config: Config
@@ -82,18 +82,18 @@ class ConnectCommand:
     proxy: str | bool | None
     unix_path: str | None
     wait: float
-    """Seconds without a message after which a pipe's conversation is over, or its `/close` is done."""
+    """With input from a pipe: seconds without a message after which EOF or `/close` takes effect."""
     raw: bool
-    """Print messages as they are, text as text and binary in hexadecimal; controls are spelled out on a terminal."""
+    """Print only the messages: text as it is, binary in hexadecimal. On a terminal, controls are still spelled out."""
 
     def run(self) -> None:
-        """Connect, and talk until either end closes. Raises Failure."""
+        """Connect and exchange messages until either end closes. Raises Failure."""
         try:
             asyncio.run(self._run())
         except asyncio.CancelledError:  # by SIGTERM
             raise KeyboardInterrupt from None
         except BrokenPipeError:
-            # The interpreter writes what is left when it ends, and would fail again.
+            # The interpreter flushes stdout when it exits, which would fail again.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise Failure("nobody reads the output any more") from None
         except HandshakeRefused as error:
@@ -119,8 +119,8 @@ class ConnectCommand:
             proxy=self.proxy,
             unix_path=self.unix_path,
         )
-        # A service manager or `timeout` ends it as Ctrl+C does: with a close frame. It does not become a SIGINT, which
-        # a shell lets its background commands ignore.
+        # SIGTERM, from a service manager or `timeout`, ends it as Ctrl+C does: with a close frame. It is not converted
+        # to SIGINT, which shells set to be ignored for background commands.
         this_task = asyncio.current_task()
         assert this_task is not None
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this_task.cancel)
@@ -134,7 +134,7 @@ class ConnectCommand:
                 session = _Session(ws, terminal, self)
                 await session.hold()
         finally:
-            if ws is not None:  # whatever the reason is that it has ended for
+            if ws is not None:  # whatever ended the connection
                 reason = f" {shown(ws.close_reason)}" if ws.close_reason else ""
                 print(f"closed: {ws.close_code}{reason}", file=sys.stderr)
         if not session.clean:
@@ -146,7 +146,7 @@ class ConnectCommand:
 
 
 class _Session:
-    """What goes to and fro on a connection."""
+    """The exchange of messages on one connection."""
 
     def __init__(self, ws: wscore_asyncio.WebSocket, terminal: Terminal, call: ConnectCommand) -> None:
         self._ws = ws
@@ -156,12 +156,12 @@ class _Session:
         self._heard = asyncio.Event()
         self._pings: set[asyncio.Task[None]] = set()
         self.clean = False
-        """Both ends closed."""
+        """Both ends sent a close frame."""
         self.unsent = 0
-        """Lines of a pipe that were wrong. Who types them sees that."""
+        """Invalid lines from a pipe; someone typing sees each error instead."""
 
     async def hold(self) -> None:
-        """Talk, until either end closes."""
+        """Exchange messages until either end closes."""
         lines = InputReader()
         with self._terminal.begin(lines.line, lambda: lines.line(None)):
             listening = asyncio.create_task(self._listen())
@@ -177,7 +177,7 @@ class _Session:
                     task.cancel()
 
     async def _listen(self) -> None:
-        """Print what comes, until the end."""
+        """Print messages until the connection ends."""
         try:
             while True:
                 message = await self._ws.recv()
@@ -189,14 +189,14 @@ class _Session:
     def _line(self, message: str | bytes) -> str:
         if self._call.raw:
             text = message if isinstance(message, str) else message.hex()
-            # Who looks at a terminal is not served by being robbed of it, whatever was asked for.
+            # Even with --raw, a peer must not control the user's terminal.
             return escape_controls(text, lines=True) if sys.stdout.isatty() else text
         if isinstance(message, str):
             return f"< text, {_size(len(message.encode()))}: {shown(message)}"
         return f"< binary, {_size(len(message))}: {shown(message.hex(' '))}"
 
     async def _type(self, lines: InputReader) -> None:
-        """Do what is typed, until that ends or closes."""
+        """Carry out input lines until EOF or `/close`."""
         while (typed := await lines.next()) is not None:
             try:
                 if isinstance(typed, SendClose):
@@ -210,7 +210,7 @@ class _Session:
         await self._close(SendClose())
 
     async def _close(self, how: SendClose) -> None:
-        """Close; where lines come from a pipe, once nothing has come for a while: what comes later is not heard."""
+        """Close. With input from a pipe, first wait until no message has come for `wait` seconds."""
         while not self._terminal.interactive:
             self._heard.clear()
             try:
@@ -225,10 +225,10 @@ class _Session:
             case SendMessage(message):
                 await self._ws.send(message)
             case SendPing(payload):
-                ping = asyncio.create_task(self._ping(payload))  # the next line does not wait for the pong
+                ping = asyncio.create_task(self._ping(payload))  # so that the next line does not wait for the pong
                 self._pings.add(ping)
                 ping.add_done_callback(self._pings.discard)
-                await asyncio.sleep(0)  # but it goes out behind the ping
+                await asyncio.sleep(0)  # let the ping go out before the next line
             case Help():
                 self._terminal.note(HELP)
             case InvalidLine(why):
@@ -240,7 +240,7 @@ class _Session:
         except (InvalidMessage, LocalProtocolError) as error:
             self._wrong(one_line(error))
         except ConnectionClosed:
-            pass  # which is told anyway
+            pass  # reported elsewhere
         else:
             self._heard.set()
             self._terminal.note(f"pong after {seconds * 1000:.1f} ms")

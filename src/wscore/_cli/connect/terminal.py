@@ -1,7 +1,7 @@
-"""Standard input, line by line, beside what is printed meanwhile: a terminal with history and editing, or a pipe.
+"""Reads standard input by lines while output is printed: a terminal with history and editing, or a pipe.
 
-Lines are read in a thread, which nothing can interrupt while it waits; it is a daemon, and holds no lock that the end
-of the process would need.
+Lines are read in a thread, which cannot be interrupted while it waits. So it is a daemon thread, and holds no lock that
+the process needs to exit.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SHOWN: Final = 4096  # characters of a message
 
 
 def shown(text: str) -> str:
-    """Give a text as it may be shown, in one line: controls spelled out, and no more than 4,096 characters."""
+    """Return `text` for display in one line: controls spelled out, at most 4,096 characters."""
     cut = "" if len(text) <= _SHOWN else f" ... and {len(text) - _SHOWN} characters more"
     return escape_controls(text[:_SHOWN]) + cut
 
@@ -34,7 +34,7 @@ def _has_cursor() -> bool:
 
 
 def _folded(line: str, width: int) -> list[str]:
-    """Break a line where the terminal would."""
+    """Wrap a line where the terminal would."""
     rows, room = [""], width
     for character in line:
         wide = unicodedata.east_asian_width(character) in "WF"
@@ -48,16 +48,16 @@ def _folded(line: str, width: int) -> list[str]:
 
 
 class Terminal:
-    """Where lines come from and messages go. `begin` starts reading; its functions are called in the reading thread."""
+    """The source of lines and the target of output. The callbacks given to `begin` run in the reading thread."""
 
     def __init__(self) -> None:
-        # A service may have no standard input at all.
+        # A service may have no standard input: None.
         self.interactive = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty() and _has_cursor()
-        self._asking = False  # there is a prompt on the screen, or about to be
+        self._asking = False  # a prompt is on the screen, or about to be
 
     @contextlib.contextmanager
     def begin(self, line: Callable[[str], object], end: Callable[[], object]) -> Generator[None, None, None]:
-        """Read until the block ends: `line` gets each line, `end` is called after the last."""
+        """Read lines until the block ends: call `line` with each, and `end` at EOF."""
         with self._kept_as_it_was():
             read = self._ask if self.interactive else self._take
             self._asking = self.interactive
@@ -67,34 +67,34 @@ class Terminal:
             finally:
                 if self._asking:
                     self._asking = False
-                    print("\r\x1b[K", end="", flush=True)  # the prompt, and what was not sent
+                    print("\r\x1b[K", end="", flush=True)  # erase the prompt and unsent text
 
     def tell(self, text: str) -> None:
-        """Print a line; where somebody is typing, above what was typed."""
+        """Print text; above the prompt if there is one."""
         if not self._asking:
             print(text, flush=True)
             return
-        # Readline is not asked for the line: line and cursor belong to the thread that waits in it. Each row remembers
-        # the cursor, makes sure that there is a row below, pushes the prompt down by one, fills the gap, and follows
-        # the prompt.
+        # Readline cannot be asked to redraw: its line and cursor belong to the thread that waits in it. For each row:
+        # save the cursor, make sure that there is a row below, push the prompt down by one, print into the gap, restore
+        # the cursor and move it down to the prompt.
         width = os.get_terminal_size(sys.stdout.fileno()).columns or 80
         rows = [row for line in text.expandtabs().split("\n") for row in _folded(line, width)]
         print("".join(f"\x1b7\n\x1b[A\r\x1b[L{row}\x1b8\x1b[B" for row in rows), end="", flush=True)
 
     def note(self, text: str) -> None:
-        """Tell something that is no message: beside the messages, where somebody is typing, else on stderr."""
+        """Print something that is not a message: above the prompt if there is one, else on stderr."""
         if self._asking:
             self.tell(text)
         else:
             print(text, file=sys.stderr, flush=True)
 
     def _ask(self, line: Callable[[str], object], end: Callable[[], object]) -> None:
-        with contextlib.suppress(ImportError):  # not on every system; there is no editing then
+        with contextlib.suppress(ImportError):  # not available on every system: no line editing then
             import readline
 
-            # One row for the prompt, whatever its length, so that it is known where to write above it.
+            # Keep the prompt in one row, whatever its length: `tell` has to know where it is.
             readline.parse_and_bind("set horizontal-scroll-mode on")
-            readline.parse_and_bind("set enable-bracketed-paste off")  # nobody would switch it off again
+            readline.parse_and_bind("set enable-bracketed-paste off")  # it would stay on after the exit
         with contextlib.suppress(EOFError, OSError):
             while True:
                 line(input(_PROMPT))
@@ -120,7 +120,7 @@ class Terminal:
 
     @contextlib.contextmanager
     def _kept_as_it_was(self) -> Generator[None, None, None]:
-        """Leave the terminal as it was found: who is typing when the connection ends is in the middle of a line."""
+        """Restore the terminal's settings: when the connection ends, readline is in the middle of a line."""
         termios: Any = None
         with contextlib.suppress(ImportError):
             import termios

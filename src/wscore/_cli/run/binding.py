@@ -1,4 +1,4 @@
-"""Where the server listens (an address, a unix socket, an inherited socket), with TLS or without; and why it cannot."""
+"""Where the server listens (address, Unix socket or inherited socket; TLS or not), and errors that say what to do."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ __all__ = ["BindAddress", "ListeningSocket", "inherited_socket", "tls_context"]
 
 
 class ListeningSocket(Protocol):
-    """What a socket of the standard library and one of trio's have in common, as far as it matters here."""
+    """The attributes used here of a socket of the standard library or of trio."""
 
     @property
     def family(self) -> socket.AddressFamily | int:
-        """The kind of address."""
+        """The address family."""
         ...
 
     def getsockname(self) -> Any:
-        """The address."""
+        """Return the address."""
         ...
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class BindAddress:
-    """Where to listen, as the command line names it. `uds` and `sock` exclude each other, and host and port."""
+    """Where to listen, according to the command line. Either `host` and `port`, or `uds`, or `sock`."""
 
     host: str = "127.0.0.1"
     port: int = 8000
@@ -40,11 +40,11 @@ class BindAddress:
     ssl: ssl.SSLContext | None = None
 
     def addresses(self, sockets: Sequence[ListeningSocket]) -> list[str]:
-        """Give what a client connects to, for each of the listening `sockets`."""
+        """Return the address that clients connect to, for each of the listening `sockets`."""
         return [_address(sock, secure=self.ssl is not None) for sock in sockets]
 
     def listeners(self, backlog: int) -> Listeners:
-        """Listen there, for servers in other processes. Raises Failure."""
+        """Bind and listen on behalf of worker processes. Raises Failure."""
         try:
             if self.sock is not None:
                 listeners = Listeners([self.sock] if isinstance(self.sock, socket.socket) else self.sock)
@@ -61,7 +61,7 @@ class BindAddress:
         return listeners
 
     def explain(self, error: OSError) -> Failure:
-        """Turn what the system said while the server began to listen into a line that says what to do."""
+        """Turn an error from binding or listening into a line that says what to do."""
         if self.uds is not None:
             return self._explain_unix(error)
         if self.sock is not None:
@@ -100,7 +100,7 @@ class BindAddress:
 
 
 def inherited_socket(fd: int) -> socket.socket:
-    """Take over the listening socket that another program (a service manager) left open as `fd`. Raises Failure."""
+    """Return the listening socket that another program (a service manager) passed as `fd`. Raises Failure."""
     try:
         sock = socket.socket(fileno=fd)
         listening = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
@@ -115,18 +115,18 @@ def inherited_socket(fd: int) -> socket.socket:
 
 
 def tls_context(certfile: str, keyfile: str | None) -> ssl.SSLContext:
-    """Make a server's TLS context from PEM files. Without `keyfile` the key is in `certfile`. Raises Failure."""
+    """Create a server's TLS context from PEM files. Without `keyfile`, `certfile` holds the key. Raises Failure."""
     for option, path in (("--ssl-certfile", certfile), ("--ssl-keyfile", keyfile)):
         if path is not None:
             try:
                 with open(path, "rb"):
                     pass
             except OSError as error:
-                # OpenSSL does not say which of the two it could not read.
+                # OpenSSL does not report which of the two files it could not read.
                 raise Failure(f"{option} {path}: {_system_text(error)}: name a PEM file that can be read") from error
 
     def refuse_passphrase() -> str:
-        # Without this, OpenSSL asks on the terminal, and a service waits there for ever.
+        # Without this, OpenSSL would prompt on the terminal, where a service would hang.
         raise Failure(
             f"the key in {keyfile or certfile} has a passphrase: give one without "
             f"(openssl pkey -in {keyfile or certfile} -out plain.pem)"

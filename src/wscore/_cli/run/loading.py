@@ -1,7 +1,7 @@
-"""MODULE:APP becomes an application, or one line that says which part of it is wrong.
+"""Imports MODULE:APP, or reports in one line which part of it is wrong.
 
-The module that was asked for is told apart from a module that it imports: the two mistakes have different cures, and
-Python raises the same exception for both.
+A missing module is distinguished from a missing import of that module: Python raises the same exception for both, but
+the remedies differ.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _log = logging.getLogger("wscore.error")
 def load(target: str, *, app_dir: str, factory: bool) -> Any:
     """Import the application that `target` (MODULE:APP, APP may be dotted) names, with `app_dir` first on `sys.path`.
 
-    With `factory` the object named is called without arguments and gives the application. Without it that is done as
-    well where nothing else is possible, as uvicorn does, and said in the log. Raises Failure.
+    With `factory`, the object is called without arguments and returns the application. Without `factory` that is also
+    done, with a warning in the log, if the object can only be called that way, as in uvicorn. Raises Failure.
     """
     module_name, colon, attribute = target.partition(":")
     if not colon or not module_name or not attribute:
@@ -83,7 +83,7 @@ def _import(name: str, directory: Path) -> ModuleType:
             f"the module {name!r} imports {missing!r}, which is not installed for {sys.executable} "
             f"({_place(error) or name}): install it, or check the name there"
         ) from error
-    except (Exception, SystemExit) as error:  # a script without a __main__ guard may well call sys.exit()
+    except (Exception, SystemExit) as error:  # a script without a __main__ guard may call sys.exit()
         raise _import_failed(name, error) from error
 
 
@@ -123,7 +123,7 @@ def _name_error(error: BaseException) -> str:
 
 
 def _place(error: BaseException) -> str | None:
-    """Give file:line of the mistake: of a syntax error the line it is in, else the innermost that ran."""
+    """Return file:line of the error: where a syntax error is, else the innermost frame."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}"
     places = list(_frames(error))
@@ -132,6 +132,6 @@ def _place(error: BaseException) -> str | None:
 
 def _frames(error: BaseException) -> Iterator[str]:
     for frame in traceback.extract_tb(error.__traceback__):
-        # The import system's own frames, and this file's, say nothing about the application.
+        # Skip the frames of the import system and of this file.
         if not frame.filename.startswith("<frozen") and frame.filename not in (__file__, importlib.__file__):
             yield f"{frame.filename}:{frame.lineno}"

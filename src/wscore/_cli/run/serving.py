@@ -1,8 +1,8 @@
-"""Serve until a signal, on the transport that was asked for. The only file here that knows a transport.
+"""Serves until a signal, on the chosen transport. The only file of `wscore run` that imports a transport.
 
-The first SIGINT or SIGTERM begins the graceful shutdown, the second aborts. The status is 0 when the server ended as it
-was asked to, by either signal: uvicorn raises the signal again, so that SIGTERM gives 143 and SIGINT gives 0, but a
-service manager reads 143 as a failure unless it is told otherwise, and an end that was asked for and went well is none.
+The first SIGINT or SIGTERM begins a graceful shutdown, the second aborts. After a graceful shutdown the exit status is
+0 for both signals. uvicorn raises the signal again, so SIGTERM gives 143 and SIGINT 0; but by default service managers
+treat 143 as a failure, which a requested and successful shutdown is not.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _log = logger("wscore.server")
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ServerRunner:
-    """An application, where and how it is served, and what goes on around it."""
+    """Runs a server: an application, where and how to serve it, and callbacks."""
 
     app: Any
     place: BindAddress
@@ -39,18 +39,18 @@ class ServerRunner:
     lifespan: LifespanMode = "auto"
     access_log: bool = True
     ready: Callable[[Sequence[ListeningSocket], Callable[[], object]], None]
-    """Called once connections are accepted, with the listening sockets, and with a function that ends the accepting and
-    nothing else, which any thread may call."""
+    """Called once connections are accepted, with the listening sockets and a thread-safe function that only stops
+    accepting."""
     beside: Callable[[Sequence[ListeningSocket]], None] | None = None
-    """Runs in a thread while the server serves; when it returns, the server is closed."""
+    """Runs in a thread beside the server; when it returns, the server is closed."""
     keep: bool = False
-    """Serve on when `beside` has returned."""
+    """Keep serving after `beside` has returned."""
     supervised: bool = False
-    """Another process passes signals on: one of each kind counts, SIGTERM and then SIGINT. A service manager may well
-    send its own to every process, which would make two of each."""
+    """A supervisor forwards signals: SIGTERM, then SIGINT. Repetitions of a signal are ignored, because a service
+    manager may signal every process itself, and then each signal arrives twice."""
 
     def run(self) -> None:
-        """Serve until a signal comes or `beside` returns. Raises Failure, with the line for the user."""
+        """Serve until a signal, or until `beside` returns. Raises Failure."""
         try:
             _run_on_trio(self) if self.backend == "trio" else _run_on_asyncio(self)
         except BaseException as error:
@@ -60,7 +60,7 @@ class ServerRunner:
             raise explained from error
 
     def options(self) -> dict[str, Any]:
-        """Give the keywords of either transport's `serve`."""
+        """Return the keyword arguments for either transport's `serve`."""
         place = self.place
         return {
             "uds": place.uds,
@@ -103,7 +103,7 @@ def _run_on_asyncio(service: ServerRunner) -> None:
             if repeated and service.supervised:
                 return
             if server is None:
-                this_task.cancel()  # still starting: nothing to end gracefully
+                this_task.cancel()  # still starting: nothing to shut down gracefully
             elif not stop.is_set():
                 _announce_end(watchdog)
                 stop.set()
@@ -175,7 +175,7 @@ def _run_on_trio(service: ServerRunner) -> None:
                     nonlocal aborted
                     async for _ in signals:
                         if server is None:
-                            nursery.cancel_scope.cancel()  # still starting: nothing to end gracefully
+                            nursery.cancel_scope.cancel()  # still starting: nothing to shut down gracefully
                         elif not closing:
                             _announce_end(watchdog)
                             close(server)
@@ -205,7 +205,7 @@ def _run_on_trio(service: ServerRunner) -> None:
 
 
 def _not_started(error: StartupFailed) -> Failure:
-    """Say what it is about first; the traceback is the application's message (Starlette's), or of what it raised."""
+    """Report one line first, then a traceback: the application's message (Starlette's), or that of its exception."""
     line, _, details = format_message(str(error)).partition("\n")
     if error.__cause__ is not None:
         details = "".join(traceback.format_exception(error.__cause__))

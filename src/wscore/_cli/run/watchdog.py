@@ -1,15 +1,14 @@
-"""The last resort: once the end was asked for, the process is gone in time, whatever the application does.
+"""Bounds the duration of a shutdown: after the deadline the process is terminated, whatever the application does.
 
-The server bounds its own shutdown, but it cannot bound what does not return to the event loop: an application that
-catches its cancellation, sleeps in a plain `time.sleep`, or leaves a thread behind that never ends. So the first signal
-also starts a watchdog, which at the deadline prints where every thread is - the line of the application that holds
-everything up - and ends the process with status 1. What it cannot help against is a main thread that never returns
-from C code: there no signal is seen.
+The server bounds its own shutdown, but not code that does not return to the event loop: an application that swallows
+its cancellation or blocks in `time.sleep`, or a thread that never ends. So the first signal also starts a watchdog. At
+the deadline it prints where every thread is, which shows the line that blocks, and exits with status 1. It cannot help
+if the main thread never returns from C code, because then no signal is handled.
 
-The watchdog is a thread of Python's. It has the interpreter's lock while it prints (`faulthandler.dump_traceback` keeps
-it), so that no frame changes which it reads. `faulthandler.dump_traceback_later` reads them while they run, and has
-crashed on one that was just being left, without a line. That one stands behind ours, a moment later, for the one case
-in which ours cannot run: a thread that computes in C and lets no other have the lock. Then no frame changes either.
+The watchdog is a Python thread. `faulthandler.dump_traceback` keeps the GIL while it prints, so the frames it reads do
+not change. `faulthandler.dump_traceback_later` reads frames of running threads, and has crashed without output on one
+that was just returning. It is armed as well, for a moment later, and only for the case in which our thread cannot run:
+a thread that computes in C without releasing the GIL. Then no frame changes either.
 """
 
 from __future__ import annotations
@@ -30,33 +29,33 @@ __all__ = ["SIGNALS", "Watchdog"]
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
-_SLACK: Final = 0.7  # seconds beyond what is waited for; 1 s is promised, and ending takes some of it
-_AT_ONCE: Final = 1.0  # seconds from the second signal on
-_BEHIND: Final = 1.0  # seconds that ours gets for its turn: a hundred threads that compute have had theirs by then
+_SLACK: Final = 0.7  # seconds beyond the shutdown's own limit; 1 s is promised, and exiting takes part of it
+_AT_ONCE: Final = 1.0  # seconds after the second signal
+_BEHIND: Final = 1.0  # seconds for our thread to get the GIL: enough even with a hundred computing threads
 _STDERR: Final = 2
 _HEAD: Final = b"wscore: the end took too long, and is made now, by force; this is where each thread was:\n"
 
 
 class Watchdog:
-    """The moment by which the process ends. Without `arm` or a signal there is none."""
+    """The deadline for the process to exit. There is none before `arm` or a signal."""
 
     def __init__(self, config: ServerConfig, *, repeats_count: bool = True) -> None:
-        """Take from `config` how long a shutdown takes; unless `repeats_count`, a second time means nothing."""
+        """Derive the deadline from `config`. Without `repeats_count`, a repeated signal is ignored."""
         self.seconds: Final = Shutdown.longest(config) + _SLACK
         self._repeats_count = repeats_count
         self._seen: set[int] = set()
         self._armed = False
 
     def arm(self) -> None:
-        """Start the time; a second call has no effect."""
+        """Start the countdown. Idempotent."""
         if not self._armed:
             self._armed = True
             _end_in(self.seconds)
 
     def watch_signals(self) -> None:
-        """Put a handler before those that are installed: the first signal arms, the second leaves a second's time.
+        """Wrap the installed signal handlers: the first signal arms, the second leaves 1 s.
 
-        The event loop's handlers only run when the loop does, which is what may be held up.
+        The event loop's own handlers run only in the event loop, which may be blocked.
         """
         for number in SIGNALS:
             signal.signal(number, self._before(signal.getsignal(number)))
@@ -76,10 +75,10 @@ class Watchdog:
 
 
 def _end_in(seconds: float) -> None:
-    """Start the watchdogs. Called in signal handlers too."""
+    """Start both watchdogs. Also called from signal handlers."""
     faulthandler.dump_traceback_later(seconds + _BEHIND, exit=True)
-    # Not `threading.Thread`, whose start takes locks that the interrupted code may hold.
-    with contextlib.suppress(RuntimeError):  # the interpreter is ending already, or the system has no more threads
+    # Not `threading.Thread`: its start takes locks that the interrupted code may hold.
+    with contextlib.suppress(RuntimeError):  # the interpreter is exiting, or the system is out of threads
         _thread.start_new_thread(_end_at, (time.monotonic() + seconds,))
 
 

@@ -1,1 +1,1 @@
-"""`wscore run` with `--workers` or `--reload`: a process that starts others."""
+"""`wscore run` with `--workers` or `--reload`: a supervisor process that runs worker processes."""

@@ -1,7 +1,7 @@
-"""What a supervisor does with its workers, and what a plan for them has to answer.
+"""The interface of a supervisor's policy, and the actions it can ask for.
 
-A plan is a state machine of its own: it gets facts with the time they came at, and gives acts. It knows workers by
-numbers, starts no process and has no clock, so each of its decisions can be tested without waiting.
+A policy is a state machine: it gets events with their times, and returns actions. It identifies workers by numbers,
+starts no process and has no clock, so every decision can be tested without waiting.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from ..failure import Failure
 __all__ = ["ABORT", "Action", "Command", "Stage", "SupervisorPolicy", "Verdict"]
 
 ABORT: float = 2.0
-"""Seconds that a worker has after the second signal. It gives itself one (`_deadline`)."""
+"""Seconds that a worker has after the second signal. Its own watchdog allows it 1 s."""
 
 
 class Action(Enum):
-    """What the supervisor is to do."""
+    """What the supervisor has to do."""
 
     START = "start the worker"
     RETIRE = "make the worker accept no more connections"
@@ -29,14 +29,14 @@ class Action(Enum):
 
 
 class Command(NamedTuple):
-    """An act, and the number of the worker it concerns; 0 where it concerns them all."""
+    """An action and the number of its worker; 0 if it concerns all."""
 
     act: Action
     worker: int = 0
 
 
 class Stage(Enum):
-    """Where a worker is in its life."""
+    """The stages of a worker's life."""
 
     STARTING = "it loads the application"
     SERVING = "it accepts connections"
@@ -45,7 +45,7 @@ class Stage(Enum):
 
 
 class Verdict(Enum):
-    """What the end of a worker means; the value completes the log's line."""
+    """What the exit of a worker means; the value completes the log line."""
 
     EXPECTED = "as it was asked to"
     RESTART = "another takes its place"
@@ -55,48 +55,48 @@ class Verdict(Enum):
 
 
 class SupervisorPolicy(Protocol):
-    """Decides for a supervisor. After any input, and when `next_timeout` is reached, carry out what `acts` gives."""
+    """Decides for a supervisor. Carry out `acts` after every input, and when `next_timeout` is reached."""
 
     @property
     def over(self) -> bool:
-        """No worker is left, and none will be started."""
+        """Whether no worker is left, and none will be started."""
         ...
 
     @property
     def ending(self) -> bool:
-        """The end has begun."""
+        """Whether the shutdown has begun."""
         ...
 
     @property
     def aborted(self) -> bool:
-        """A second signal came."""
+        """Whether a second signal came."""
         ...
 
     @property
     def failure(self) -> Failure | None:
-        """Why it ended by itself."""
+        """Why it began to shut down without a signal; None if it did not."""
         ...
 
     def serves(self, number: int, *, now: float) -> None:
-        """Take the news that a worker accepts connections."""
+        """Call when a worker accepts connections."""
         ...
 
     def ended(self, number: int, why: Failure, *, now: float) -> Verdict:
-        """Take the news that a worker's process is gone, and say what that means."""
+        """Call when a worker's process has exited; return what that means."""
         ...
 
     def renew(self, *, now: float) -> None:
-        """Take the demand for workers that run the code as it is now."""
+        """Replace the workers, so that all run the current code."""
         ...
 
     def end(self, *, now: float) -> None:
-        """Take a signal: the first ends the workers gracefully, the next at once."""
+        """Call on a signal: the first shuts the workers down gracefully, the next aborts."""
         ...
 
     def acts(self, *, now: float) -> list[Command]:
-        """Give what is to be done now, in order; each once."""
+        """Return the actions due now, in order, each once."""
         ...
 
     def next_timeout(self) -> float | None:
-        """When to ask for `acts` again though nothing happened."""
+        """When to call `acts` again if nothing happens; None: not needed."""
         ...

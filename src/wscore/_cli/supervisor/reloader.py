@@ -1,8 +1,8 @@
-"""The plan of `--reload`: one worker, ended and started again when the code changes, whatever became of the last one.
+"""The policy of `--reload`: one worker, restarted when the code changes, even if the last one failed.
 
-Ended first and then started, unlike the workers of `_crew`: what is seen is always the code as it stands, and an
-application that owns something (a port, a file's lock) can be started again. Clients that come meanwhile wait in the
-listening socket, which the supervisor keeps open. It waits for nothing; `_supervisor` does what it says.
+The old worker exits before the new one starts, unlike in `worker_pool`: clients always see the current code, and an
+application that holds a resource (a port, a file lock) can be restarted. Clients that connect meanwhile wait in the
+listening socket's backlog, which the supervisor keeps open. The policy only decides; `supervisor` carries it out.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["Reloader"]
 
 
 class Reloader:
-    """One worker at a time. `patience` is how many seconds one that was asked to end may take."""
+    """One worker at a time, which has `patience` seconds to exit once asked to."""
 
     def __init__(self, *, patience: float) -> None:
         self.ending = False
@@ -30,11 +30,11 @@ class Reloader:
 
     @property
     def over(self) -> bool:
-        """No worker is left, and none will be started."""
+        """Whether no worker is left, and none will be started."""
         return self.ending and self._stage is None
 
     def serves(self, number: int, *, now: float) -> None:
-        """Take the news that the worker accepts connections."""
+        """Call when the worker accepts connections."""
         del number, now
         if self._stage is Stage.STARTING:
             self._stage = Stage.SERVING
@@ -42,11 +42,11 @@ class Reloader:
             self._announced = True
 
     def ended(self, number: int, why: Failure, *, now: float) -> Verdict:
-        """Take the news that the worker is gone: the next is started, if the code has changed since this one was."""
+        """Call when the worker has exited; start the next if the code has changed meanwhile."""
         del number, now
         asked = self._stage is Stage.ENDING
         self._stage = self._due = None
-        if not asked and why.status == WRONG_USAGE:  # which no change of the code mends
+        if not asked and why.status == WRONG_USAGE:  # no change of the code can fix that
             self.failure = why
             self.ending = True
             return Verdict.FATAL
@@ -57,7 +57,7 @@ class Reloader:
         return Verdict.EXPECTED
 
     def renew(self, *, now: float) -> None:
-        """Take the news that the code has changed."""
+        """Call when the code has changed."""
         if self.ending or self._stage is Stage.ENDING:
             return
         if self._stage is None:
@@ -66,7 +66,7 @@ class Reloader:
             self._ask_to_end(now + self._patience)
 
     def end(self, *, now: float) -> None:
-        """Take a signal: the first ends the worker gracefully, the next at once."""
+        """Call on a signal: the first shuts the worker down gracefully, the next aborts."""
         if self.ending:
             self.aborted = True
             self._ask_to_end(now + ABORT)
@@ -76,7 +76,7 @@ class Reloader:
             self._ask_to_end(now + self._patience)
 
     def acts(self, *, now: float) -> list[Command]:
-        """Give what is to be done now, in order; each once."""
+        """Return the actions due now, in order, each once."""
         if self._due is not None and self._due <= now:
             self._due = None
             self._acts.append(Command(Action.KILL, self._number))
@@ -84,7 +84,7 @@ class Reloader:
         return acts
 
     def next_timeout(self) -> float | None:
-        """When to ask for `acts` again though nothing happened."""
+        """When to call `acts` again if nothing happens; None: not needed."""
         return self._due
 
     def _start(self) -> None:

@@ -1,8 +1,8 @@
-"""The supervisor's hands: it starts workers, signals them, hears from them, and does with them what its plan says.
+"""Carries out a policy: spawns, signals and reaps workers, and reads their messages.
 
-It holds the listening sockets, which the workers share, so that no connection is refused while one of them is away. A
-worker is this command once more, in a process and a session of its own: nothing of an event loop is forked, the code is
-loaded anew, and what a terminal sends (Ctrl+C) reaches the supervisor alone, which passes it on.
+The supervisor holds the listening sockets, which the workers share, so no connection is refused while a worker is
+restarting. A worker is this command again, in a new process and session: no event loop state is forked, the code is
+loaded afresh, and a terminal's signals (Ctrl+C) reach only the supervisor, which forwards them.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _log = logger("wscore.error")
 
 
 class _Process:
-    """A worker: the process, and the line to it."""
+    """A worker: its process and the control channel (`line`) to it."""
 
     def __init__(self, command: Sequence[str], sockets: Sequence[int]) -> None:
-        """Start it. Raises OSError."""
+        """Start the process. Raises OSError."""
         self.line, theirs = socket.socketpair()
         try:
             with theirs:
@@ -54,11 +54,11 @@ class _Process:
         self.served = False
         self.signalled = False
         self._failure: Failure | None = None
-        self._details = ""  # of the failure that follows
+        self._details = ""  # of the failure message that follows
         self._heard = b""
 
     def hear(self) -> bool:
-        """Read what the worker says; True when it has nothing more to say."""
+        """Read the worker's messages; return True at EOF."""
         while True:
             try:
                 data = self.line.recv(65536)
@@ -80,12 +80,12 @@ class _Process:
 
     @property
     def why(self) -> Failure:
-        """Why it has ended: in its own words, or as the system has it."""
+        """Why it exited: its own message, or else its exit status or signal."""
         return self._failure or Failure(_end_of(self.popen.returncode) + ("" if self.served else " before it served"))
 
 
 class Supervisor:
-    """Runs `command` as often as `plan` says, with `sockets` to listen on; `announce` says once that all serve."""
+    """Runs `command` in workers that share `sockets`, as `plan` decides; calls `announce` once all of them serve."""
 
     def __init__(
         self,
@@ -95,9 +95,9 @@ class Supervisor:
         *,
         announce: Callable[[], None],
     ) -> None:
-        # Without the folder it is started in on the path, as the installed script is: its files may be named like the
-        # standard library's. Unless it is the folder that wscore is in.
-        path = [] if Path.cwd() == Path(__file__).resolve().parents[2] else ["-P"]
+        # -P, because the installed script does not have the current directory on its path either: files there may be
+        # named like modules of the standard library. Not in the directory that contains wscore.
+        path = [] if Path.cwd() == Path(__file__).resolve().parents[3] else ["-P"]
         self._command: Final = [sys.executable, *path, "-m", "wscore", *command]
         self._sockets = [each.fileno() for each in sockets]
         self._plan = plan
@@ -111,18 +111,18 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
 
     def changed(self) -> None:
-        """Take, in any thread, the news that the code has changed."""
-        with contextlib.suppress(OSError):  # it has ended, or so much waits to be heard that this makes no difference
+        """Call when the code has changed. Thread-safe."""
+        with contextlib.suppress(OSError):  # the supervisor has ended, or the buffer is full, so it wakes anyway
             self._wake.send(_CHANGED)
 
     def run(self) -> None:
-        """Supervise to the end. Raises Failure where that is not the one that was asked for."""
+        """Supervise until no worker is left. Raises Failure unless that was a graceful shutdown on request."""
         with self._woken_by_signals():
             try:
                 while not self._plan.over:
                     self._turn()
             finally:
-                for process in self._workers.values():  # only where something here has failed
+                for process in self._workers.values():  # only if the supervisor itself has failed
                     process.popen.kill()
                     process.popen.wait()
         if self._plan.failure is not None:
@@ -145,7 +145,7 @@ class Supervisor:
             elif key.data in self._workers:
                 self._hear(key.data)
 
-    # -- what the plan says
+    # -- the plan's actions
 
     def _do(self, do: Command) -> None:
         match do.act:
@@ -156,14 +156,14 @@ class Supervisor:
             case Action.RENEWED:
                 _log.info("the code as it is now is served")
             case _ if do.worker not in self._workers:
-                pass  # it could not be started
+                pass  # its process could not be started
             case Action.RETIRE:
                 process = self._workers[do.worker]
                 _log.info("worker %d retires", process.popen.pid)
                 self._tell(process, RETIRE)
             case Action.END:
                 process = self._workers[do.worker]
-                # Another signal the second time: two of a kind may arrive as one.
+                # A different signal the second time: two pending signals of a kind are delivered as one.
                 process.popen.send_signal(signal.SIGINT if process.signalled else signal.SIGTERM)
                 process.signalled = True
             case Action.KILL:
@@ -182,10 +182,10 @@ class Supervisor:
         self._selector.register(process.line, selectors.EVENT_READ, number)
 
     def _tell(self, process: _Process, what: bytes) -> None:
-        with contextlib.suppress(OSError):  # it has ended, which will be heard
+        with contextlib.suppress(OSError):  # the worker has exited: `_reap` will notice
             process.line.send(what + b"\n")
 
-    # -- what it hears
+    # -- events
 
     def _hear_signals(self) -> None:
         now = time.monotonic()
@@ -215,7 +215,7 @@ class Supervisor:
             self._plan.serves(number, now=time.monotonic())
 
     def _reap(self) -> None:
-        """Look which of them have ended. Not by the line: programs that a worker has forked may hold it open."""
+        """Find workers that have exited. EOF on `line` does not show it: a program that a worker forked may hold it."""
         for number, process in list(self._workers.items()):
             if process.popen.poll() is None:
                 continue
@@ -237,13 +237,13 @@ class Supervisor:
             _log.info("worker %d has ended", process.popen.pid)
 
     def _explain(self, name: str, why: Failure, verdict: Verdict) -> None:
-        if verdict is not Verdict.FATAL:  # which the command's last line explains
+        if verdict is not Verdict.FATAL:  # explained by the command's last line
             _log.error("%s: %s; %s%s", name, why, verdict.value, f"\n{why.details}" if why.details else "")
 
     @contextlib.contextmanager
     def _woken_by_signals(self) -> Generator[None]:
         numbers = (*SIGNALS, signal.SIGHUP, signal.SIGCHLD)
-        # The system's hangup is the same signal as the request for new workers. nohup has it ignored, to go on.
+        # SIGHUP means both a lost terminal and a request for new workers. Under nohup it is ignored: do not end then.
         self._ends_with_terminal = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN and _has_terminal()
         before = {number: signal.signal(number, ignore_signal) for number in numbers}
         fd_before = signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)

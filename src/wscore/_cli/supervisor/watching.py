@@ -1,4 +1,4 @@
-"""Watches a folder's Python files, in a thread. The only file here that knows watchfiles."""
+"""Watches a directory's Python files in a thread. The only file that imports watchfiles."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _log = logger("wscore.server")
 
 
 def watch(folder: str, changed: Callable[[], None]) -> None:
-    """Call `changed`, in another thread, each time Python files below `folder` have changed. Raises Failure."""
+    """Call `changed` in another thread whenever Python files below `folder` have changed. Raises Failure."""
     try:
         import watchfiles
     except ModuleNotFoundError as error:
@@ -25,7 +25,7 @@ def watch(folder: str, changed: Callable[[], None]) -> None:
         raise Failure("--reload needs watchfiles, which is not installed: pip install 'wscore[reload]'") from None
     if not os.path.isdir(folder):
         raise Failure(f"--app-dir {folder!r} is not a directory")
-    logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it counts what is said here by name
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)  # its INFO lines would repeat ours
 
     def run() -> None:
         try:
@@ -34,7 +34,7 @@ def watch(folder: str, changed: Callable[[], None]) -> None:
                 more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
                 _log.info("%s%s changed: the worker is started again", paths[0], more)
                 changed()
-        except Exception as error:  # the system's limit for watches, for one: what is served is served on
+        except Exception as error:  # for example the system's limit of watches: keep serving
             _log.error("%s is not watched any more: %s; SIGHUP starts the worker again", folder, error)
 
     threading.Thread(target=run, name="wscore-reload", daemon=True).start()

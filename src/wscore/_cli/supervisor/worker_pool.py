@@ -1,6 +1,6 @@
-"""The plan of `--workers`: so many serve, one that dies is replaced, and all are replaced one by one when asked to.
+"""The policy of `--workers`: keeps a number of workers, replaces one that dies, and on request all, one by one.
 
-It waits for nothing and starts nothing; `_supervisor` does what it says.
+It only decides; `supervisor` carries it out.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from .policy import ABORT, Action, Command, Stage, Verdict
 __all__ = ["FIRST_DELAY", "LONGEST_DELAY", "SETTLING", "STEADY", "TRIES", "WorkerPool"]
 
 STEADY: Final = 10.0
-"""Seconds of service after which the end of a worker says nothing about the next one."""
+"""Seconds of service after which a worker's exit no longer counts toward the restart delay."""
 FIRST_DELAY: Final = 0.5
-"""Seconds before a second restart in a row; the first is at once, each further one doubles the delay."""
+"""Seconds before the second restart in a row; the first is immediate, each further one doubles the delay."""
 LONGEST_DELAY: Final = 30.0
 TRIES: Final = 5
-"""How often in a row a worker may fail to start while no other serves; about 8 s."""
+"""How many times in a row a worker may fail to start while no other serves; about 8 s."""
 SETTLING: Final = 1.0
-"""Seconds for the handshakes that a worker has begun, between its last accept and its end. Without them their clients
-would get 503 from the worker that leaves, though another serves."""
+"""Seconds between a retiring worker's last accept and its shutdown, for handshakes in progress. Without them those
+clients would get a 503 although another worker serves."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -31,23 +31,23 @@ class _Worker:
     place: int
     stage: Stage = Stage.STARTING
     since: float = 0.0
-    """When it began to serve."""
+    """When it began serving."""
     due: float | None = None
-    """When it is asked to end, or once it was asked, ended by force."""
+    """When to ask it to end, or if it was asked already, when to kill it."""
 
 
 @dataclasses.dataclass(slots=True)
 class _WorkerSlot:
-    """One of the workers that there should be, whichever process that is at the time."""
+    """The place of one worker, filled by successive processes."""
 
     start_at: float | None
     ends: int = 0
-    """Ends in a row without a steady service between them."""
+    """Exits in a row without `STEADY` seconds of service in between."""
     failed_starts: int = 0
 
 
 class WorkerPool:
-    """So many workers. `patience` is how many seconds one that was asked to end may take."""
+    """A pool of `size` workers, each of which has `patience` seconds to exit once asked to."""
 
     def __init__(self, size: int, *, patience: float, now: float) -> None:
         self.ending = False
@@ -58,16 +58,16 @@ class WorkerPool:
         self._workers: dict[int, _Worker] = {}
         self._next_number = 1
         self._announced = False
-        self._renew_below = 0  # workers with smaller numbers run code that is to be replaced
+        self._renew_below = 0  # workers with smaller numbers run outdated code
         self._acts: list[Command] = []
 
     @property
     def over(self) -> bool:
-        """No worker is left, and none will be started."""
+        """Whether no worker is left, and none will be started."""
         return self.ending and not self._workers
 
     def serves(self, number: int, *, now: float) -> None:
-        """Take the news that a worker accepts connections: the one whose place it takes retires."""
+        """Call when a worker accepts connections; the one it replaces retires."""
         worker = self._workers[number]
         if worker.stage is not Stage.STARTING:
             return
@@ -82,7 +82,7 @@ class WorkerPool:
             self._acts.append(Command(Action.ANNOUNCE))
 
     def ended(self, number: int, why: Failure, *, now: float) -> Verdict:
-        """Take the news that a worker's process is gone, and say what that means."""
+        """Call when a worker's process has exited; return what that means."""
         worker = self._workers.pop(number)
         if self.ending or worker.stage in (Stage.RETIRING, Stage.ENDING):
             return Verdict.EXPECTED
@@ -103,7 +103,7 @@ class WorkerPool:
         return Verdict.RESTART
 
     def renew(self, *, now: float) -> None:
-        """Replace every worker that there is, one by one; and what waits for its restart, starts."""
+        """Replace all current workers one by one, and start those that wait for their restart delay."""
         if self.ending:
             return
         self._renew_below = self._next_number
@@ -113,7 +113,7 @@ class WorkerPool:
                 place.start_at = now
 
     def end(self, *, now: float) -> None:
-        """Take a signal: the first ends the workers gracefully, the next at once."""
+        """Call on a signal: the first shuts the workers down gracefully, the next aborts."""
         if self.ending:
             self.aborted = True
             for worker in self._workers.values():
@@ -122,7 +122,7 @@ class WorkerPool:
             self._begin_end(now)
 
     def acts(self, *, now: float) -> list[Command]:
-        """Give what is to be done now, in order; each once."""
+        """Return the actions due now, in order, each once."""
         for worker in self._workers.values():
             if worker.due is not None and worker.due <= now:
                 if worker.stage is Stage.RETIRING:
@@ -140,12 +140,12 @@ class WorkerPool:
         return acts
 
     def next_timeout(self) -> float | None:
-        """When to ask for `acts` again though nothing happened."""
+        """When to call `acts` again if nothing happens; None: not needed."""
         times = [worker.due for worker in self._workers.values()] + [place.start_at for place in self._places]
         return min((time for time in times if time is not None), default=None)
 
     def _replace_next(self) -> None:
-        """Start the next successor: one at a time, so that there is never more than one process too many."""
+        """Start the next replacement: one at a time, so there is at most one extra process."""
         stages = {worker.stage for worker in self._workers.values()}
         if stages - {Stage.SERVING}:
             return
@@ -188,5 +188,5 @@ class WorkerPool:
 
 
 def _delay(ends: int) -> float:
-    """Give the seconds before the next start, after so many ends in a row before this one."""
+    """Return the seconds before the next start, given the number of exits in a row before this one."""
     return 0.0 if ends == 0 else min(FIRST_DELAY * 2.0 ** (min(ends, 16) - 1), LONGEST_DELAY)

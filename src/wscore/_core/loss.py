@@ -12,8 +12,8 @@ from typing import Any, Final
 __all__ = ["describe_loss", "is_certificate_error"]
 
 _LENGTH: Final = 200  # characters of an error's text
-# OpenSSL's names of alerts (RFC 8446 6.2) for a certificate that is missing, bad, revoked, expired or unknown, or issued
-# by an unknown authority.
+# OpenSSL's names of alerts (RFC 8446 6.2) for a certificate that is missing, bad, revoked, expired or unknown, or was
+# issued by an unknown authority.
 _OF_CERTIFICATES: Final = ("CERTIFICATE", "UNKNOWN_CA")
 
 

@@ -1,4 +1,4 @@
-"""Our own engine for the client's end: what it reads is not masked, what it writes is (RFC 6455 5.1, 5.3)."""
+"""The native engine for the client's end: it reads unmasked frames and writes masked ones (RFC 6455 5.1, 5.3)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CLOSE: Final = 0x88
 _PING: Final = 0x89
 _PONG: Final = 0x8A
 
-_IN_A_FRAME: Final = b"\0\0\0\0"  # the key of a frame that is not masked
+_IN_A_FRAME: Final = b"\0\0\0\0"  # the key of an unmasked frame
 
 
 class NativeClientCodec(NativeCodec):
@@ -33,7 +33,7 @@ class NativeClientCodec(NativeCodec):
     __slots__ = ("_key_source",)
 
     def __init__(self, config: Config, deflate: DeflateParameters | None, key: Callable[[], bytes]) -> None:
-        """Mask each frame with what `key` gives: four bytes that nobody can foretell."""
+        """Mask each frame with the next result of `key`: four unpredictable bytes."""
         super().__init__(config, deflate, client=True)
         self._key_source = key
 
@@ -55,13 +55,13 @@ class NativeClientCodec(NativeCodec):
     # -- writing
 
     def text(self, text: str) -> bytes:
-        """Write a text message."""
+        """Encode a text message."""
         if self._compresses:
             return self._data(_WHOLE_TEXT, text.encode())
         return masked_frame(_WHOLE_TEXT, text, self._key_source())
 
     def binary(self, data: bytes) -> bytes:
-        """Write a binary message."""
+        """Encode a binary message."""
         if self._compresses:
             return self._data(_WHOLE_BINARY, data)
         return masked_frame(_WHOLE_BINARY, data, self._key_source())
@@ -71,20 +71,20 @@ class NativeClientCodec(NativeCodec):
         return masked_frame(first | _RSV1 if compressed else first, payload, self._key_source())
 
     def fragment(self, fragment: str | bytes, *, first: bool, final: bool) -> bytes:
-        """Write a piece of a message."""
+        """Encode one fragment of a message."""
         opcode, payload = (_TEXT, fragment.encode()) if isinstance(fragment, str) else (_BINARY, fragment)
         compressed, payload = self._messages.fragment(payload, first=first, final=final)
         opening = (opcode if first else _CONTINUATION) | compressed * _RSV1 | final * _FIN
         return masked_frame(opening, payload, self._key_source())
 
     def ping(self, payload: bytes) -> bytes:
-        """Write a ping."""
+        """Encode a ping."""
         return masked_frame(_PING, payload, self._key_source())
 
     def pong(self, payload: bytes) -> bytes:
-        """Write a pong."""
+        """Encode a pong."""
         return masked_frame(_PONG, payload, self._key_source())
 
     def close(self, close: Close) -> bytes:
-        """Write a close frame."""
+        """Encode a close frame."""
         return masked_frame(_CLOSE, close_payload(close), self._key_source())

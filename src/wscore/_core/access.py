@@ -1,4 +1,4 @@
-"""What is told of a connection: its counts while it lives, and its two lines in the access log."""
+"""Statistics of a connection, and its two lines in the access log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Stats", "answered_line", "closed_line"]
 
 @dataclasses.dataclass(slots=True)
 class Stats:
-    """What a connection carried. Bytes are payload, before compression on our side and after it on the peer's."""
+    """Traffic counters of a connection. Bytes are payload: sent before compression, received after decompression."""
 
     messages_received: int = 0
     bytes_received: int = 0
@@ -24,18 +24,18 @@ class Stats:
 
 
 def answered_line(peer: Peer, scope: Scope | None, status: int) -> str:
-    """Write the line for a handshake that was answered, well or not; without a scope it was no handshake."""
+    """Return the line for an answered handshake, accepted or not; without a scope the request was not a handshake."""
     return f"{_subject(peer, scope)} {status}"
 
 
 def closed_line(peer: Peer, scope: Scope | None, end: Termination, stats: Stats, seconds: float) -> str:
-    """Write the line for a connection that is over."""
+    """Return the line for a connection that has ended."""
     carried = f"{stats.messages_received} in, {stats.messages_sent} out"
     return f"{_subject(peer, scope)} closed {end.code} by {end.cause}, {carried}, {seconds:.3f} s"
 
 
 def _subject(peer: Peer, scope: Scope | None) -> str:
-    """Name client and path; not the query, where tokens travel."""
+    """Return client and path, but not the query, which may contain tokens."""
     client = f"{peer.client[0]}:{peer.client[1]}" if peer.client else "-"
     if scope is None:
         return f'{client} "-"'

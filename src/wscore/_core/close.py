@@ -1,4 +1,4 @@
-"""Close codes: which may stand in a close frame, and what a close frame's payload says (RFC 6455 5.5.1, 7.4)."""
+"""Close codes: which are allowed in a close frame, and how to read and write its payload (RFC 6455 5.5.1, 7.4)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = [
 NORMAL: Final = 1000
 GOING_AWAY: Final = 1001
 PROTOCOL_ERROR: Final = 1002
-NO_STATUS: Final = 1005  # never on the wire: an empty close frame came
+NO_STATUS: Final = 1005  # never on the wire: an empty close frame was received
 ABNORMAL: Final = 1006  # never on the wire: the connection ended without a close frame
 INVALID_PAYLOAD: Final = 1007
 TOO_BIG: Final = 1009
@@ -32,7 +32,7 @@ _REGISTERED: Final = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 
 
 
 class Close(NamedTuple):
-    """What a close frame says. `code` is None for a frame without a payload, and then `reason` is empty."""
+    """The content of a close frame. `code` is None for a frame without a payload, and `reason` is then empty."""
 
     code: int | None
     reason: str = ""
@@ -42,25 +42,26 @@ NO_CODE: Final = Close(None)
 
 
 class MalformedClose(Exception):
-    """A peer's close payload that breaks the protocol; `code` is what to fail the connection with."""
+    """A peer's close payload breaks the protocol; `code` is the close code to fail the connection with."""
 
     def __init__(self, code: int, reason: str) -> None:
-        """Keep the close code to fail with and a constant reason."""
+        """Keep the close code to fail with, and a constant reason."""
         super().__init__(reason)
         self.code = code
         self.reason = reason
 
 
 def is_sendable(code: int) -> bool:
-    """Tell whether `code` may stand in a close frame: registered, or 3000-4999 (RFC 6455 7.4.2)."""
+    """Return whether `code` is allowed in a close frame: registered, or 3000-4999 (RFC 6455 7.4.2)."""
     return code in _REGISTERED or 3000 <= code <= 4999
 
 
 def read_close_payload(payload: bytes) -> Close:
-    """Read what a peer's close frame carried.
+    """Read the payload of a peer's close frame.
 
-    Raises MalformedClose: 1002 for a one-byte payload or a code that must not be sent, 1007 for a reason that is
-    not UTF-8 (RFC 6455 5.5.1, 7.4, 8.1).
+    Raises:
+        MalformedClose: With code 1002 for a one-byte payload or a code that must not be sent, 1007 for a reason that is
+            not UTF-8 (RFC 6455 5.5.1, 7.4, 8.1).
     """
     if not payload:
         return NO_CODE
@@ -76,5 +77,5 @@ def read_close_payload(payload: bytes) -> Close:
 
 
 def close_payload(close: Close) -> bytes:
-    """Give the payload of the close frame that says `close`. The caller has checked code and length."""
+    """Return the payload of the close frame for `close`. The caller has checked code and length."""
     return b"" if close.code is None else close.code.to_bytes(2) + close.reason.encode()

@@ -413,7 +413,7 @@ class Endpoint(Generic[Codec]):
         self._parse(now, answering=True)
 
     def _excuse(self, timer: Timer, now: float) -> bool:
-        """Return whether the expiry of `timer` is to be ignored: no pong can be read while reading is paused.
+        """Return whether to ignore the expiry of `timer`: no pong can be read while reading is paused.
 
         While work is pending, the timer restarts: a pong may be in the unparsed input, and a deferred end may count its
         wait for the application only once every message is available.

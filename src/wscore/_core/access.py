@@ -12,7 +12,7 @@ __all__ = ["AccessRecord", "Stats"]
 
 @dataclasses.dataclass(slots=True)
 class Stats:
-    """What a connection carried. Bytes are payload, before compression on our side and after it on the peer's."""
+    """Traffic counters of a connection. Bytes are payload: sent before compression, received after decompression."""
 
     messages_received: int = 0
     bytes_received: int = 0

@@ -1,4 +1,4 @@
-"""Whether one more connection is served: a server that is full says so, and one that is flooded says nothing."""
+"""Admission of new connections. Over the limit: 503. Far over it: close silently."""
 
 from __future__ import annotations
 
@@ -22,9 +22,15 @@ class Admission(Enum):
 
 
 def admission(config: ServerConfig, connections: int) -> Admission:
-    """Judge one more connection beside the `connections` that are there, those being turned away among them.
+    """Decide what to do with a new connection.
 
-    An answer of 503 holds a socket until the client has read it, so their number is limited too.
+    Args:
+        config: Its `max_connections` is the limit; None means no limit.
+        connections: The number of existing connections, including those being rejected.
+
+    Returns:
+        SERVE below the limit, REJECT for up to 100 connections above it, else DROP. A 503 holds a socket until the
+        client has read it, so the number of those is limited too.
     """
     limit = config.max_connections
     if limit is None or connections < limit:
@@ -33,8 +39,9 @@ def admission(config: ServerConfig, connections: int) -> Admission:
 
 
 def is_resource_exhaustion(error: OSError) -> bool:
-    """Tell whether accept(2) failed because the system is out of files or memory: worth a log line and a pause.
+    """Return whether accept(2) failed because the system is out of file descriptors or memory.
 
-    Any other failure is that of one client that went away, and the next accept may follow at once.
+    That deserves a log line and a pause. Any other failure concerns one client that went away, and the next accept may
+    follow at once.
     """
     return error.errno in _EXHAUSTED

@@ -1,4 +1,4 @@
-"""How long to wait before the next attempt to connect: longer each time, and never for all clients alike."""
+"""Delays between attempts to connect: exponential backoff with jitter."""
 
 from __future__ import annotations
 
@@ -8,14 +8,23 @@ __all__ = ["Backoff"]
 
 
 class Backoff:
-    """The delays between attempts, in seconds: from `initial` on twice as long each time, at most `maximum`.
+    """Computes the delays between attempts: they start at `initial` and double each time, up to `maximum`.
 
-    Each is shortened by up to half of it, at random (`random` gives numbers from 0 to 1), so that a thousand clients of
-    a server that went down do not all come back at once.
+    Each is shortened at random by up to half, so a thousand clients of a server that went down do not all come back at
+    once.
     """
 
     def __init__(self, random: Callable[[], float], *, initial: float = 1.0, maximum: float = 60.0) -> None:
-        """Raises ValueError for numbers that make no sense."""
+        """Start with no failed attempts.
+
+        Args:
+            random: Returns random numbers from 0 to 1, as `random.random` does.
+            initial: The first delay, in seconds.
+            maximum: The longest delay, in seconds.
+
+        Raises:
+            ValueError: Not 0 < `initial` <= `maximum`.
+        """
         if not 0 < initial <= maximum:
             raise ValueError(f"Backoff(first={initial}, most={maximum}): expected 0 < first <= most")
         self._random = random
@@ -24,16 +33,20 @@ class Backoff:
         self._attempts = 0
 
     def after_failure(self) -> float:
-        """Say how long to wait after an attempt that failed."""
+        """Return how many seconds to wait after a failed attempt."""
         longest = min(self._maximum, self._initial * 2.0 ** min(self._attempts, 64))
         self._attempts += 1
         return longest * (1 - self._random() / 2)
 
     def after_connection(self, lasted: float) -> float:
-        """Say how long to wait after a connection that lasted so many seconds.
+        """Return how many seconds to wait after a connection has ended.
 
-        Not at all where it was a real one. One that ended at once counts as a failure: `websockets` comes back without
-        a pause to a server that accepts everybody and then falls over.
+        Args:
+            lasted: How long the connection was open, in seconds.
+
+        Returns:
+            0 after a real connection. One shorter than `initial` counts as a failure: `websockets` reconnects without a
+            pause to a server that accepts every client and then fails.
         """
         if lasted < self._initial:
             return self.after_failure()

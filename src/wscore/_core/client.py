@@ -1,7 +1,7 @@
 """The client's end of one connection: feeds its table in `lifecycle`, performs its effects, owns the outputs.
 
-The rules of `server` hold here too: it never waits, never asks for the time nor for chance, and never raises on what a
-peer did. Its messages are `str` and `bytes`; of ASGI it knows nothing.
+The rules of `server` apply here too: it never waits, has no clock and no source of randomness, and never raises because
+of a peer's input. Its messages are `str` and `bytes`; it does not use ASGI.
 """
 
 from __future__ import annotations
@@ -47,16 +47,27 @@ __all__ = ["ClientConnection"]
 
 
 class ClientConnection(Endpoint[ClientFrameCodec]):
-    """One WebSocket connection, seen from the client, between bytes and messages.
+    """One WebSocket connection on the client's side, between bytes and messages.
 
-    Make it when the TCP connection (or TLS) stands: the request is then in `data_to_send`. Feed it what happens (the
-    network, the application, the clock); after any input read its outputs, in any order: `data_to_send`, `has_message`,
-    `next_timeout`, `wants_read`, `closing`. `now` is seconds of a monotonic clock of the caller's; `random` gives so
-    many bytes that nobody can foretell, as `os.urandom` does. Not thread-safe: call every method from one task, or
-    under one lock.
+    Create it when the TCP connection (or TLS) is established: the request is then in `data_to_send`. Feed it what
+    happens (on the network, in the application, timeouts); after any input read its outputs, in any order:
+    `data_to_send`, `has_message`, `next_timeout`, `wants_read`, `closing`. Not thread-safe: call every method from one
+    task, or under one lock.
 
-    `half_close` says that the transport can end its writing side alone, as TCP can; without it `closing` asks to close.
-    Raises InvalidURI, and InvalidMessage for a header, a subprotocol or an origin that cannot be sent.
+    Args:
+        uri: The URI to connect to.
+        config: Limits and timeouts.
+        now: The caller's monotonic clock, in seconds, here and in every method.
+        random: A function returning n cryptographically random bytes, such as `os.urandom`.
+        subprotocols: The subprotocols to offer, in order of preference.
+        headers: Additional headers for the request.
+        origin: The value of an Origin header.
+        half_close: Whether the transport can shut down its writing side alone, as TCP can; without it `closing`
+            requests a close instead.
+
+    Raises:
+        InvalidURI: `uri` is not a WebSocket URI.
+        InvalidMessage: A header, a subprotocol or the origin cannot be sent.
     """
 
     __slots__ = (
@@ -95,15 +106,15 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         self._opened = False
         # messages
         self._streaming: type[str | bytes] | None = None  # a message is being sent in fragments, of this kind
-        # In flight, in their order, with the time of each. The flag says that it is keepalive's, and no caller's.
+        # Pings in flight, in order, with their times. The flag marks keepalive's own.
         self._pings: dict[tuple[bytes, bool], float] = {}
         self._pongs: list[tuple[bytes, float]] = []
         self._send_buffer.write(self._handshake.request())
 
-    # -- the network: nothing that a peer does raises
+    # -- the network: a peer's input never raises
 
     def receive_data(self, data: bytes | bytearray | memoryview, *, now: float) -> None:
-        """Take bytes from the server, copied where they are kept. No bytes mean nothing, not the end."""
+        """Process bytes from the server, copying what is kept. Empty data has no effect; it does not mean EOF."""
         if not data or self._eof:
             return
         if self._codec is not None:
@@ -116,8 +127,12 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
     def send(self, message: str | bytes | bytearray | memoryview, *, now: float) -> None:
         """Send a message: a `str` as text, bytes as binary; afterwards there is `data_to_send`.
 
-        Raises InvalidMessage for what is neither, LocalProtocolError before the connection is open and between the
-        fragments of another message, and ConnectionClosed once it has ended. What was refused has changed nothing.
+        Raises:
+            InvalidMessage: The message is neither, or holds a lone surrogate.
+            LocalProtocolError: The connection is not open yet, or another message's fragments are being sent.
+            ConnectionClosed: The connection has ended; HandshakeFailed if it was never open.
+
+        A message that raises has changed nothing.
         """
         if self._state is not _OPEN:
             raise self._not_sendable("send")
@@ -125,7 +140,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
             raise LocalProtocolError("send() between the fragments of a message: send its final fragment first")
         payload = _payload(message)
         codec, stats = self._codec, self.stats
-        assert codec is not None  # of every connection that is open
+        assert codec is not None  # set on every open connection
         try:
             self._send_buffer.write(codec.text(payload) if isinstance(payload, str) else codec.binary(payload))
         except UnicodeEncodeError as error:
@@ -134,9 +149,15 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         stats.bytes_sent += payload_size(payload)
 
     def send_fragment(self, fragment: str | bytes | bytearray | memoryview, *, final: bool, now: float) -> None:
-        """Send a piece of a message, and with `final` its last; pings and a close may come between them.
+        """Send one fragment of a message; pings and a close may come between fragments.
 
-        Raises as `send` does, and InvalidMessage for text among bytes or bytes among text.
+        Args:
+            fragment: `str` or bytes, the same for all fragments of a message.
+            final: Whether it is the last fragment.
+            now: The caller's clock, in seconds.
+
+        Raises:
+            InvalidMessage, LocalProtocolError, ConnectionClosed: As `send`; InvalidMessage also for mixed types.
         """
         if self._state is not _OPEN:
             raise self._not_sendable("send_fragment")
@@ -156,20 +177,29 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         stats.bytes_sent += payload_size(payload)
 
     def abandon_message(self, *, now: float) -> None:
-        """Give up on a message whose final fragment will not come: nothing can follow it, so this closes (1011).
+        """Abandon a fragmented message without its final fragment; nothing can follow it, so this closes (1011).
 
-        Does nothing where no message is being sent in fragments, or after the end.
+        Does nothing if no message is being sent in fragments, or after the end.
         """
         if self._streaming is not None and self._state is _OPEN:
             self._process(Trigger.APP_CLOSE, now, ABANDONED)
             self._after_our_close(now)
 
     def ping(self, payload: bytes | None = None, *, now: float) -> bytes:
-        """Send a ping and give its payload; `pongs_received` says when it was answered.
+        """Send a ping; `pongs_received` reports when it was answered.
 
-        Without a payload it has a random one. Raises InvalidMessage for more than 125 bytes, LocalProtocolError before
-        the connection is open and for a payload that is in flight already, keepalive's apart, and ConnectionClosed once
-        it has ended.
+        Args:
+            payload: At most 125 bytes (RFC 6455 5.5); random if None.
+            now: The caller's clock, in seconds.
+
+        Returns:
+            The payload.
+
+        Raises:
+            InvalidMessage: The payload is not bytes, or too long.
+            LocalProtocolError: The connection is not open yet, or a ping with this payload, other than keepalive's, is
+                in flight.
+            ConnectionClosed: The connection has ended; HandshakeFailed if it was never open.
         """
         if self._state is not _OPEN:
             raise self._not_sendable("ping")
@@ -183,32 +213,42 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         return payload
 
     def pongs_received(self) -> list[tuple[bytes, float]]:
-        """Take which of the pings sent by `ping` were answered: payload, and seconds from ping to pong.
+        """Take the answered pings among those sent by `ping`: payload, and seconds from ping to pong.
 
-        A pong answers the pings before its own as well (RFC 6455 5.5.3).
+        A pong also answers the pings before its own (RFC 6455 5.5.3).
         """
         pongs, self._pongs = self._pongs, []
         return pongs
 
     def check_pong(self) -> None:
-        """Raise ConnectionClosed where waiting for a pong would be in vain."""
+        """Check that a pong can still come.
+
+        Raises:
+            ConnectionClosed: The connection has ended; HandshakeFailed if it was never open.
+        """
         if self._termination is not None:
             raise self._ended()
 
     def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "", *, now: float) -> None:
-        """Close the connection: with a close frame when open, without a word before; does nothing after the end.
+        """Close the connection: with a close frame when open, silently before; does nothing after the end.
 
-        Raises InvalidMessage for a code or a reason that no close frame can carry.
+        Args:
+            code: The close code (RFC 6455 7.4).
+            reason: The close reason, at most 123 bytes in UTF-8.
+            now: The caller's clock, in seconds.
+
+        Raises:
+            InvalidMessage: A close frame cannot carry the code or the reason.
         """
         close = as_close(code, reason, "close")
         self._process(Trigger.APP_CLOSE, now, application_closed(close) if self._opened else GIVEN_UP)
         self._after_our_close(now)
 
     def next_message(self, *, now: float) -> str | bytes | None:
-        """Give the application its next message, or None.
+        """Return the application's next message, or None.
 
-        Asking is an input: it makes room, so that `wants_read` may change, and with no message left, a server's end
-        that waited behind them takes effect (F32). After None, `check_receive` says whether any can still come.
+        This is an input: it makes room, so `wants_read` may change, and when no message is left, a server's end that
+        waited behind them takes effect (F32). After None, `check_receive` raises if no more can come.
         """
         if self._pending_since is not None:
             self._before_next_message(now)
@@ -221,15 +261,22 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         return message
 
     def check_receive(self) -> None:
-        """Raise where waiting for a message would be in vain: ConnectionClosed, or as `check_open`.
+        """Check that a message can still come.
 
-        While our close awaits the server's there is still something to wait for: how it ends.
+        While our close awaits the server's this does not raise: how the connection ends is still to be awaited.
+
+        Raises:
+            ConnectionClosed: The connection has ended; HandshakeFailed if it was never open.
         """
         if self._termination is not None and self._state is not _CLOSE_SENT and not self._receive_queue:
             raise self._ended()
 
     def check_open(self) -> None:
-        """Raise where waiting for the connection to open would be in vain: HandshakeFailed and its subclasses."""
+        """Check that the connection is open or can still open.
+
+        Raises:
+            HandshakeFailed: It never will be open; includes the subclasses.
+        """
         if self._state is _CLOSED and not self._opened:
             raise self._ended()
 
@@ -237,37 +284,38 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
 
     @property
     def has_message(self) -> bool:
-        """`next_message` would give one, or `check_receive` raise: who waits for a message should look."""
+        """Whether `next_message` would return one, or `check_receive` raise: wake a task that waits for a message."""
         over = self._termination is not None and self._state is not _CLOSE_SENT
         return bool(self._receive_queue) or (self._deferred is not None and self._pending_since is None) or over
 
     @property
     def opened(self) -> bool:
-        """The handshake was accepted, however it went on from there."""
+        """Whether the handshake was accepted; stays True after the end."""
         return self._opened
 
     @property
     def response(self) -> Response | None:
-        """The handshake's answer, once its head has come; a refusal's body once it ends, `max_refusal_size` at most."""
+        """The handshake's answer, once its head has come; with a refusal's body once that ends, up to
+        `max_refusal_size`."""
         return self._response
 
     @property
     def subprotocol(self) -> str | None:
-        """What the server chose from those offered."""
+        """The subprotocol that the server chose from those offered."""
         return self._subprotocol
 
     @property
     def wants_read(self) -> bool:
-        """False: stop reading from the socket, until it is True again."""
+        """Whether to read from the socket; if False, stop until it is True again."""
         return not self._eof and not self._paused and self._state is not _CLOSED
 
     @property
     def _awaits_peers_close(self) -> bool:
-        """After both close frames the server ends TCP first (RFC 6455 7.1.1): until then there is only to read."""
+        """Whether to keep reading until EOF: after both close frames the server ends TCP first (RFC 6455 7.1.1)."""
         return not self._eof and self._close_received is not None and self._close_sent is not None
 
     def __repr__(self) -> str:
-        """Show state and address, for logs."""
+        """Return state and address, for logs."""
         return f"<ClientConnection {self._state.name} {self.uri}>"
 
     # -- the machine
@@ -276,7 +324,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
     _TIMED_OUT: ClassVar[Mapping[Timer, Termination]] = {**TIMED_OUT, Timer.HANDSHAKE: UNANSWERED}
 
     def _settled_end(self, end: Termination | None) -> Termination | None:
-        """Whatever ends the body of a refusal, the refusal stands."""
+        """Keep a refusal as the end, whatever ends its body."""
         if self._state is not State.READING_REFUSAL:
             return end
         assert self._handshake is not None
@@ -285,7 +333,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         return answered_otherwise(self._response)
 
     def _finish(self, now: float) -> None:
-        """Let go of what an open connection needs."""
+        """Release what only an open connection needs."""
         del now
         self._send_buffer.drop()
         self._handshake = None
@@ -307,7 +355,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
             case Effect.APPLY_DEFERRED:
                 self._apply_deferred(now)
             case _:
-                # The application is not told by a message: `check_receive` raises.
+                # The application gets no message: `check_receive` raises.
                 assert effect is Effect.QUEUE_DISCONNECT
 
     # -- the handshake
@@ -347,7 +395,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         self._defer_or_apply(Trigger.PEER_EOF, END_OF_STREAM if self._opened else CUT_OFF, now, answering=answering)
 
     def _take_pong(self, payload: bytes, now: float) -> None:
-        """Take a pong: it answers the first ping with its payload, and those that went out before it."""
+        """Process a pong: it answers the first ping with its payload, and all pings sent before that."""
         if (payload, False) not in self._pings and (payload, True) not in self._pings:
             return
         self.generation += 1
@@ -396,7 +444,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
 
 
 def _keys(random: Callable[[int], bytes]) -> Iterator[bytes]:
-    """Give masking keys (RFC 6455 5.3) without end, drawn in blocks: the system is asked once in 64 frames."""
+    """Yield masking keys (RFC 6455 5.3) endlessly, drawn in blocks: one call of `random` for 64 frames."""
     while True:
         block = random(256)
         for at in range(0, 256, 4):
@@ -415,7 +463,7 @@ def _ping_payload(payload: object) -> bytes:
     return data
 
 
-# For what is asked on every message: looking a member up in its class takes Python 3.11 as long as unmasking a word.
+# For checks made on every message: looking up an enum member takes Python 3.11 as long as unmasking a word.
 _OPEN: Final = State.OPEN
 _CLOSE_SENT: Final = State.CLOSE_SENT
 _CLOSED: Final = State.CLOSED

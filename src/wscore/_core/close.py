@@ -1,4 +1,4 @@
-"""Close codes: which may stand in a close frame, and what a close frame's payload says (RFC 6455 5.5.1, 7.4)."""
+"""Close codes: which are allowed in a close frame, and how to read and write its payload (RFC 6455 5.5.1, 7.4)."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _SENDABLE: Final = frozenset(map(int, set(CloseCode) - _NOT_ON_THE_WIRE))
 
 
 class Close(NamedTuple):
-    """What a close frame says. `code` is None for a frame without a payload, and then `reason` is empty."""
+    """The content of a close frame. `code` is None for a frame without a payload, and `reason` is then empty."""
 
     code: int | None
     reason: str = ""
@@ -58,25 +58,26 @@ NO_CODE: Final = Close(None)
 
 
 class MalformedClose(Exception):
-    """A peer's close payload that breaks the protocol; `code` is what to fail the connection with."""
+    """A peer's close payload breaks the protocol; `code` is the close code to fail the connection with."""
 
     def __init__(self, code: int, reason: str) -> None:
-        """Keep the close code to fail with and a constant reason."""
+        """Keep the close code to fail with, and a constant reason."""
         super().__init__(reason)
         self.code = code
         self.reason = reason
 
 
 def is_sendable(code: int) -> bool:
-    """Tell whether `code` may stand in a close frame: registered, or 3000-4999 (RFC 6455 7.4.2)."""
+    """Return whether `code` is allowed in a close frame: registered, or 3000-4999 (RFC 6455 7.4.2)."""
     return code in _SENDABLE or 3000 <= code <= 4999
 
 
 def read_close_payload(payload: bytes) -> Close:
-    """Read what a peer's close frame carried.
+    """Read the payload of a peer's close frame.
 
-    Raises MalformedClose: 1002 for a one-byte payload or a code that must not be sent, 1007 for a reason that is
-    not UTF-8 (RFC 6455 5.5.1, 7.4, 8.1).
+    Raises:
+        MalformedClose: With code 1002 for a one-byte payload or a code that must not be sent, 1007 for a reason that is
+            not UTF-8 (RFC 6455 5.5.1, 7.4, 8.1).
     """
     if not payload:
         return NO_CODE
@@ -92,5 +93,5 @@ def read_close_payload(payload: bytes) -> Close:
 
 
 def close_payload(close: Close) -> bytes:
-    """Give the payload of the close frame that says `close`. The caller has checked code and length."""
+    """Return the payload of the close frame for `close`. The caller has checked code and length."""
     return b"" if close.code is None else close.code.to_bytes(2) + close.reason.encode()

@@ -1,4 +1,4 @@
-"""What a connection asks of its transport at the end."""
+"""What a connection requires of its transport at the end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["Closing"]
 
 
 class Closing(Enum):
-    """What a transport has to do about the TCP connection now; what waits to be written goes out before."""
+    """What a transport has to do about the TCP connection now; except for ABORT, pending output is written first."""
 
     NO = "go on: keep reading, and write what there is"
     SHUT_DOWN_WRITING = "end our half of the TCP connection, and keep reading until the peer ends its own"

@@ -34,61 +34,68 @@ class Config:
 
     # -- the opening handshake
     max_head_size: int = 16 * 1024
-    """Largest request head. h11's and Tomcat's order of magnitude; a browser with many cookies stays below it."""
+    """Maximum size of a request head in bytes. h11 and Tomcat have the same order of magnitude; a browser with many
+    cookies stays below it."""
     max_headers: int = 128
-    """Most header lines in a request. websockets allows 128; h11 none, and a thousand headers cost real time."""
+    """Maximum number of header lines in a request. websockets allows 128; h11 has no limit, and a thousand headers take
+    noticeable time."""
     max_early_data: int = 64 * 1024
-    """Bytes held of what a client sends before it is accepted; then reading pauses. One read of a typical transport: an
-    honest client has nothing to say yet, and without a cap it is the client who decides how much is held."""
+    """Maximum bytes buffered from a client before it is accepted; then reading pauses. One read of a typical transport:
+    an honest client sends nothing yet, and without a limit the client would decide how much is buffered."""
     max_refusal_size: int = 64 * 1024
-    """Bytes that a client keeps of the body of a refusal; what follows is not read. An error page or a JSON explanation
-    is smaller, and a server must not decide how much is held."""
+    """Maximum bytes that a client keeps of a refusal's body; the rest is not read. An error page or a JSON explanation
+    is smaller, and a server must not decide how much is kept."""
     handshake_timeout: float = 10.0
-    """From the TCP accept to the end of the request head, TLS included, however many bytes drip in. websockets: 10."""
+    """Seconds from the TCP accept to the end of the request head, including TLS, even if bytes keep arriving.
+    websockets: 10."""
     accept_timeout: float | None = 20.0
-    """How long the application may take to accept or deny, and then for each part of a denial. daphne: 20."""
+    """Seconds for the application to accept or deny, and then for each part of a denial. daphne: 20."""
 
     # -- messages
     max_message_size: int = 2**24
-    """Largest message, after decompression. uvicorn's 16 MiB, so that applications can move over; websockets: 1 MiB."""
+    """Maximum size of a message in bytes, after decompression. uvicorn's 16 MiB, for easy migration; websockets: 1
+    MiB."""
     max_fragments: int = 70_000
-    """Most frames in one message. Autobahn's longest honest case (9.3.1), 4 MiB in frames of 64 bytes and an empty
-    one at the end, has 65,537."""
+    """Maximum number of frames in a message. Autobahn's longest legitimate case (9.3.1), 4 MiB in frames of 64 bytes
+    and an empty one at the end, has 65,537."""
     max_queue: int = 32
-    """Messages held for an application that does not ask for them; then reading pauses. uvicorn: 32."""
+    """Maximum number of messages queued for an application that does not receive them; then reading pauses. uvicorn:
+    32."""
     max_queue_size: int = 2**20
-    """Bytes held likewise. One message may exceed it, or no large message would ever arrive."""
+    """Maximum bytes in that queue. One message may exceed it, since no larger message could arrive otherwise."""
     max_output_size: int = 2**16
-    """Bytes of output held before a transport lets `send()` wait; also the cap for answers to pings that a peer does
-    not collect. asyncio's own high-water mark."""
+    """Bytes of buffered output from which a transport makes `send()` wait; also limits pongs for a peer that does not
+    read them. asyncio's own high-water mark."""
 
     engine: Literal["native", "wsproto"] = "native"
-    """What reads and writes frames. Both do the same, and are tested against each other; wsproto's takes some ten times
-    as long, and is for those who want a second opinion."""
+    """The engine that reads and writes frames. Both do the same and are tested against each other; wsproto takes some
+    ten times as long, and serves as a second opinion."""
 
     # -- permessage-deflate (RFC 7692)
     compression: bool = True
-    """Accept permessage-deflate where a client offers it, and offer it to servers."""
+    """Accept permessage-deflate if a client offers it, and offer it to servers."""
     compression_window_bits: int = 12
-    """Window of our compressor, and asked of the peer's, where a server may decline: 9-15. 12 with memory level 5 costs
-    a third less CPU than 15 with 8 at the same ratio on 1 KiB JSON, and about 50 KiB a connection instead of 280."""
+    """Window of our compressor as a power of two, 9-15; also requested for the peer's, which a server may decline. 12
+    with memory level 5 takes a third less CPU than 15 with 8, at the same ratio on 1 KiB JSON, and about 50 KiB per
+    connection instead of 280."""
     compression_mem_level: int = 5
     """zlib's memory level, 1-9; see above."""
     compression_level: int = 6
-    """zlib's effort, 0-9: its own default."""
+    """zlib's compression level, 0-9; 6 is zlib's default."""
     compression_min_size: int = 64
-    """Smaller messages go out as they are; 0 compresses all. Measured on JSON: a message of 32 bytes compressed by
-    itself grows, one of 64 loses 4; after others like it they lose 21 and 44, at 3 and 5 us each."""
+    """Minimum size of a message to compress, in bytes; 0 compresses all. Measured on JSON: compressed independently, a
+    message of 32 bytes grows and one of 64 shrinks by 4; after similar messages they shrink by 21 and 44, at 3 and 5 us
+    each."""
 
     # -- a living connection
     ping_interval: float | None = 20.0
-    """From the last pong, or the opening, to the next ping; None sends none. Below the 30-60 s at which proxies cut
-    silent connections; uvicorn: 20."""
+    """Seconds from the last pong, or the opening, to the next ping; None sends none. Below the 30-60 s after which
+    proxies cut silent connections; uvicorn: 20."""
     ping_timeout: float | None = 20.0
-    """How long a pinged peer may stay silent; None waits for ever. uvicorn: 20."""
+    """Seconds that a pinged peer may stay silent; None means no limit. uvicorn: 20."""
     close_timeout: float = 10.0
-    """How long the closing may take, from our close frame or last response byte to the end of the TCP connection; also
-    how long a peer's close waits behind messages the application does not ask for. uvicorn, websockets: 10."""
+    """Seconds for the closing, from our close frame or last response byte to the end of the TCP connection; also how
+    long a peer's close waits behind messages that the application does not receive. uvicorn, websockets: 10."""
 
     # Which fields take which values; subclasses have more.
     _COUNTS: ClassVar[tuple[str, ...]] = (
@@ -133,26 +140,27 @@ class ServerConfig(Config):
     """What a server is told: all that `Config` has, which holds for each of its connections, and the server's own."""
 
     max_connections: int | None = None
-    """Connections served at once; above it a client gets 503. None: no limit but the system's."""
+    """Maximum number of concurrent connections; above it a client gets 503. None: only the system's limit."""
     backlog: int = 2048
-    """Connections that the system holds for us until they are accepted. uvicorn: 2048."""
+    """Length of the system's queue of connections not accepted yet. uvicorn: 2048."""
     accept_retry: float = 0.5
-    """Pause after the system refused to accept because it is out of files or memory; retrying at once would spin."""
+    """Seconds to pause when accepting fails because the system is out of file descriptors or memory; an immediate retry
+    would spin."""
     shutdown_code: int = 1012
-    """Close code at shutdown: 1012 "service restart" asks clients to come back; 1001 "going away" is older."""
+    """Close code at shutdown: 1012 "service restart" asks clients to reconnect; 1001 "going away" is older."""
     shutdown_grace: float = 5.0
-    """How long applications may go on after the shutdown began; then they are cancelled. With the close timeout and a
-    second for the lifespan it bounds the shutdown; container runtimes kill after 10 s, and applications seldom need the
-    rest."""
+    """Seconds that applications may continue after the shutdown began; then they are cancelled. With the close timeout
+    and a second for the lifespan it bounds the shutdown; container runtimes kill after 10 s, and applications seldom
+    need the full time."""
     lifespan_timeout: float | None = None
-    """How long the application's startup may take. None: as long as it likes, as uvicorn has it; after 5 s the log says
-    what is waited for."""
+    """Seconds for the application's startup. None means no limit, as in uvicorn; after 5 s the log says what it waits
+    for."""
     root_path: str = ""
     """ASGI `root_path`: where the application is mounted. A prefix of `path` and `raw_path`, as in uvicorn."""
     read_poll_interval: float = 0.05
-    """How long an application may do other things before a transport in which it reads for itself (trio's) looks after
-    the peer in its place: the most by which a pong or the news of a close or loss is late. Well below what a person
-    notices or a peer's timeout; a busy connection pays for one look in that time."""
+    """Seconds without a receive after which a transport in which the application itself reads (trio's) reads on its
+    behalf: the maximum delay of a pong, and of noticing a close or a loss. Well below what a person notices, and below
+    a peer's timeout; a busy connection pays for one read in that time."""
 
     _COUNTS: ClassVar[tuple[str, ...]] = (*Config._COUNTS, "backlog")
     _DURATIONS: ClassVar[tuple[str, ...]] = (*Config._DURATIONS, "read_poll_interval", "accept_retry")

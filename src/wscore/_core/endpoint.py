@@ -1,7 +1,8 @@
-"""What both ends of a connection do alike: read messages, answer pings, meet the peer's end, give output.
+"""What servers and clients share: reading messages, answering pings, handling the peer's end, collecting output.
 
-The rules of this file: it knows no handshake and no role. `ServerConnection` and `ClientConnection` are each an
-`Endpoint` with a table of its own, which `_process` follows; what is fed and what the effects are is theirs to say.
+Rule of this file: it knows no handshake and no role. `ServerConnection` and `ClientConnection` are subclasses of
+`Endpoint`, each with its own table, which `_process` follows; the subclass decides what to feed and performs the
+effects.
 """
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ Codec = TypeVar("Codec", bound=FrameCodec)
 
 _ENDING: Final = frozenset({State.CLOSE_SENT, State.LINGERING, State.CLOSED})
 _READING_FRAMES: Final = frozenset({State.OPEN, State.CLOSE_SENT})
-_MESSAGES_A_TURN: Final = 256  # of those that are parsed many at once; what else is in the bytes, the codec counts
+_MESSAGES_A_TURN: Final = 256  # for messages parsed in batches; the codec counts all other work
 
 
 class Endpoint(Generic[Codec]):
-    """One end of a connection: base of `ServerConnection` and `ClientConnection`, and nothing by itself."""
+    """One end of a connection: abstract base of `ServerConnection` and `ClientConnection`."""
 
     __slots__ = (
         "__weakref__",
@@ -63,7 +64,8 @@ class Endpoint(Generic[Codec]):
     config: Config
     stats: Stats
     generation: int
-    """Changes when any output but messages and bytes may have: a transport that has seen it need not look again."""
+    """Changes whenever an output other than messages and bytes may have changed: while it is the same, a transport
+    need not look at those outputs again."""
 
     def __init__(self, config: Config, state: State, now: float, *, half_close: bool) -> None:
         self.config = config
@@ -75,62 +77,62 @@ class Endpoint(Generic[Codec]):
         self._receive_queue = ReceiveQueue(config.max_queue, config.max_queue_size)
         self._send_buffer = SendBuffer(config.max_output_size)
         self._keepalive = Keepalive(self._timers, self.stats, self._send_buffer)
-        self._ping = (b"", b"")  # keepalive's payload on the wire, and the one that it counts with
+        self._ping = (b"", b"")  # keepalive's payload on the wire, and its counter
         self._codec: Codec | None = None
-        self._paused = False  # no parsing, no reading: the inbox is full, or we are behind
-        self._pending_since: float | None = None  # since when the rest of what came waits for another turn
-        self._in_hand = False  # while behind: the application has a message that came before that rest
-        self._discards = False  # our close frame is out: messages are thrown away
+        self._paused = False  # no parsing, no reading: the receive queue is full, or work is pending
+        self._pending_since: float | None = None  # since when the rest of the input waits for another turn
+        self._in_hand = False  # while work is pending: the application has a message that came before that rest
+        self._discards = False  # our close frame is out: messages are discarded
         # the end
         self._eof = False
-        self._input_over = False  # a close frame or a violation was parsed: nothing after it counts
+        self._input_over = False  # a close frame or a violation was parsed: the rest is ignored
         self._deferred: tuple[Trigger, Termination] | None = None
         self._termination: Termination | None = None
-        self._loss: BaseException | None = None  # why the connection was lost, where that ended it
+        self._loss: BaseException | None = None  # why the connection was lost, if that ended it
         self._close_sent: Close | None = None
         self._close_received: Close | None = None
         self._timers.enter(state, now)
 
-    # -- what the two ends say for themselves
+    # -- for the subclasses to implement
 
     _TABLE: ClassVar[Mapping[State, Mapping[Trigger, Step]]]
-    """The end's own."""
+    """The subclass's transitions."""
     _TIMED_OUT: ClassVar[Mapping[Timer, Termination]]
-    """How the connection ends where what a timer waits for does not come; the other timers end nothing."""
+    """How the connection ends when a timer expires; timers not listed end nothing."""
 
     def _perform(self, effect: Effect, payload: Any, now: float) -> None:
-        """Perform an effect of a step; `payload` is what rides beside its trigger."""
+        """Perform an effect of a step; `payload` is what its trigger carries."""
         raise NotImplementedError
 
     def _settled_end(self, end: Termination | None) -> Termination | None:
-        """Give how the connection ends, of a step that ends it with `end`."""
+        """Return how the connection really ends, for a step that would end it with `end`."""
         return end
 
     def _finish(self, now: float) -> None:
-        """Say the last word on a connection that is closed."""
+        """Release everything that only a live connection needs."""
         raise NotImplementedError
 
     def _ended_error(self, end: Termination) -> Exception:
-        """Make the error for an application that asks for something after `end`."""
+        """Make the error for an application that uses the connection after `end`."""
         raise NotImplementedError
 
     def _take_pong(self, payload: bytes, now: float) -> None:
-        """Take a pong, asked for or not, of an open connection."""
+        """Process a pong, solicited or not, on an open connection."""
         raise NotImplementedError
 
     def _process_eof(self, now: float, *, answering: bool = False) -> None:
-        """Meet the end of the peer's stream, all that came before it being parsed, or held back by a full inbox."""
+        """Process the end of the peer's stream, once all input before it was parsed or is held by a full queue."""
         raise NotImplementedError
 
     def _end_corrected(self, end: Termination) -> None:
-        """Take note that the connection has ended otherwise than it seemed."""
+        """Report that `end` is the real end of a connection whose end was only presumed so far."""
 
     # -- the machine
 
     def _process(self, trigger: Trigger, now: float, end: Termination | None = None, *, payload: Any = None) -> None:
-        """Follow the table: change the state, move the timers, perform the effects in order.
+        """Follow the table: change the state, start and stop timers, perform the effects in order.
 
-        `end` is how the connection ends, should the step end it; the first one stays.
+        `end` is how the connection ends if this step ends it; the first end stays.
         """
         step = self._TABLE[self._state].get(trigger)
         if step is None:
@@ -147,7 +149,10 @@ class Endpoint(Generic[Codec]):
             self._finish(now)
 
     def handle_timeout(self, *, now: float) -> None:
-        """Do what is due. Early, late or repeated calls are harmless; read `next_timeout` afterwards."""
+        """Process expired timers and pending work.
+
+        Early, late or repeated calls are harmless. Read `next_timeout` afterwards.
+        """
         if self._pending_since is not None:
             self._resume_work(now)
         while (timer := self._timers.take_expired(now)) is not None:
@@ -156,9 +161,11 @@ class Endpoint(Generic[Codec]):
                 self._hurry(timer, now)
 
     def check_delivery(self) -> None:
-        """Raise where what `send` took can no longer go out, after a wait for room to write.
+        """Raise if data accepted by `send` can no longer be delivered; call after waiting for the output to drain.
 
-        ClientDisconnected at a server's end, ConnectionClosed at a client's.
+        Raises:
+            ClientDisconnected: On a server's connection.
+            ConnectionClosed: On a client's connection.
         """
         end = self._termination
         if self._state is _CLOSED and end is not None and end.cause != "application":
@@ -167,7 +174,7 @@ class Endpoint(Generic[Codec]):
     # -- the network
 
     def receive_eof(self, *, now: float) -> None:
-        """Take the end of the peer's stream. A second one is nothing new."""
+        """Process the end of the peer's stream (EOF). Idempotent."""
         if self._eof:
             return
         self.generation += 1
@@ -176,14 +183,16 @@ class Endpoint(Generic[Codec]):
             self._process_eof(now)
 
     def connection_lost(self, *, now: float, error: BaseException | None = None) -> None:
-        """Take the news that the socket is gone, for whatever reason. A second time is nothing new.
+        """Call when the socket is gone, for whatever reason. Idempotent.
 
-        `error` is what the transport was told of it: where the loss is how the connection ended, it stands in the
-        reason, and is the `__cause__` of what the application's next call raises.
+        Unlike an end of stream, a loss does not wait behind messages, but those can still be read. So can input held
+        back by a full receive queue or by the end of a turn; if it contains a close frame, that is how the connection
+        ended (RFC 6455 7.1.5).
 
-        It does not wait behind messages, as an end of stream does, but those can still be read; where a full inbox, or
-        the end of a turn, held back what had come, that too, and with it a close frame, which then is how it all ended
-        (RFC 6455 7.1.5).
+        Args:
+            now: The caller's clock, in seconds.
+            error: The exception that the transport got. If the loss is what ended the connection, it appears in the
+                reason and is the `__cause__` of what the application's next call raises.
         """
         if self._eof_is_owed:
             self._process_eof(now)
@@ -192,41 +201,45 @@ class Endpoint(Generic[Codec]):
         ended = self._termination is not None
         self._process(Trigger.TRANSPORT_LOST, now, LOST if error is None else lost(error))
         if error is not None and not ended and self._termination is not None and self._termination.cause == "transport":
-            # Its traceback would keep the transport's frames, and they the connection.
+            # Its traceback would keep the transport's stack frames alive, and those the connection.
             self._loss = error.with_traceback(None)
 
     def report_unsent(self, size: int, *, now: float) -> None:
-        """Take how many of the bytes that `data_to_send` gave the peer's system has not taken yet, as far as one knows.
+        """Report how many bytes from `data_to_send` the peer's operating system has not received yet.
 
-        That is what a transport holds, and what the system has not had acknowledged, where it tells. Fewer than before
-        count as life, so that a slow transfer is not cut while it makes progress. To be called before `handle_timeout`;
-        never called, everything counts as taken.
+        Progress counts as activity, so a slow transfer is not cut off while it advances. Call before `handle_timeout`;
+        if it is never called, everything counts as received.
+
+        Args:
+            size: Bytes that the transport still holds, plus, where the operating system reports them, bytes not yet
+                acknowledged.
+            now: The caller's clock, in seconds.
         """
         self._keepalive.unsent(size, now)
 
     # -- outputs: levels, to be read after any input, in any order
 
     def data_to_send(self) -> bytes:
-        """Take the bytes to write; b"" where there are none. They go out in order, by one writer."""
+        """Take the bytes to write, b"" if there are none. Write them in order, from one writer."""
         return self._send_buffer.take()
 
     @property
     def output_size(self) -> int:
-        """Bytes that `data_to_send` would give."""
+        """The number of bytes that `data_to_send` would return."""
         return self._send_buffer.size
 
     @property
     def output_full(self) -> bool:
-        """So much output waits that who sends should, until some of it was taken and written."""
+        """Whether `max_output_size` is reached: senders should wait until some output was taken and written."""
         output = self._send_buffer
         return output.size >= output.limit
 
     @property
     def closing(self) -> Closing:
-        """What to do about the TCP connection; `NO` while output waits, since that goes out before.
+        """What to do about the TCP connection; `NO` while output waits, which is written first.
 
-        Where the writing side can end alone it does, and the peer's end is awaited: a system that closes over unread
-        input resets the connection, and the reset overtakes our last bytes (T15).
+        With `half_close`, only the writing side is shut down and the peer's end is awaited: an operating system that
+        closes a socket with unread input resets the connection, and the reset overtakes our last bytes (T15).
         """
         state = self._state
         if state is _CLOSED:
@@ -237,33 +250,33 @@ class Endpoint(Generic[Codec]):
 
     @property
     def _awaits_peers_close(self) -> bool:
-        """The peer is to end the TCP connection first."""
+        """Whether the peer should end the TCP connection first."""
         return False
 
     def next_timeout(self) -> float | None:
-        """When to call `handle_timeout`, in the caller's clock; None while nothing is waited for."""
+        """Return when to call `handle_timeout`, in the caller's clock; None while no timer runs."""
         behind, timer = self._pending_since, self._timers.next
-        if behind is None or self._state is _CLOSED:  # of a lost connection the rest is parsed when somebody asks
+        if behind is None or self._state is _CLOSED:  # after a loss the rest is parsed on demand
             return timer
         return behind if timer is None else min(behind, timer)
 
     @property
     def work_pending(self) -> bool:
-        """More has come than is done in one turn, lest other connections wait for it: it is not parsed yet.
+        """Whether input is left unparsed because one turn's work, bounded in fairness to other connections, is done.
 
-        Meanwhile `wants_read` is False, and `next_timeout` due: `handle_timeout` does another turn's work. Of a lost
-        connection, which has no deadline, the next message's asking does all of it, where `handle_timeout` has not.
+        Meanwhile `wants_read` is False and `next_timeout` is due: `handle_timeout` does another turn's work. A lost
+        connection has no deadline: there `next_message` does all that `handle_timeout` has not done.
         """
         return self._pending_since is not None
 
     @property
     def state(self) -> State:
-        """Where the connection is in its life."""
+        """The connection's state."""
         return self._state
 
     @property
     def close_info(self) -> CloseInfo | None:
-        """How the connection ended; None while it has not."""
+        """How the connection ended; None before it has."""
         end = self._termination
         if end is None:
             return None
@@ -272,7 +285,7 @@ class Endpoint(Generic[Codec]):
     # -- frames
 
     def _take_frames(self, data: bytes | bytearray | memoryview, now: float) -> None:
-        """Take bytes that are frames."""
+        """Process bytes after the handshake."""
         if self._keepalive.awaits_pong:
             self._keepalive.on_activity(now)
         if not self._input_over and self._state in _READING_FRAMES:
@@ -284,11 +297,11 @@ class Endpoint(Generic[Codec]):
                 self._codec.retain()
 
     def _parse(self, now: float, *, answering: bool = False) -> None:
-        """Turn the bytes that the codec holds into messages and answers, until it needs more, the inbox is full, or
-        a turn's work was done.
+        """Parse what the codec holds into messages and answers, until it needs more bytes, the receive queue is full,
+        or a turn's work is done.
 
-        While the application is `answering`, with a message in its hands that came before those bytes, an end waits
-        until it asks for the next (F32).
+        While the application is `answering` a message that came before those bytes, a peer's end waits until it asks
+        for the next message (F32).
         """
         codec, queue = self._codec, self._receive_queue
         assert codec is not None
@@ -327,13 +340,13 @@ class Endpoint(Generic[Codec]):
                 self._take(event, now, answering=answering)
 
     def _defer_work(self, now: float, *, answering: bool) -> None:
-        """Leave the rest for another turn."""
+        """Leave the rest of the input for another turn."""
         self.generation += 1
         self._paused, self._pending_since = True, now
         self._in_hand = answering
 
     def _resume_work(self, now: float) -> None:
-        """Do another turn's work, and what waited for the last of it."""
+        """Do another turn's work; when it was the last, process what waited for it."""
         self.generation += 1
         self._paused, self._pending_since = False, None
         self._parse(now, answering=self._in_hand)
@@ -344,29 +357,29 @@ class Endpoint(Generic[Codec]):
                 self._apply_deferred(now)
 
     def _before_next_message(self, now: float) -> None:
-        """Prepare for the application's asking for its next message; the last must not overtake those not parsed."""
+        """Prepare a call of `next_message`: the disconnect must not overtake messages that are not parsed yet."""
         if self._termination is not None and self._state is not _CLOSE_SENT:
             while self._pending_since is not None and not self._receive_queue.messages:
                 self._resume_work(now)
         self._in_hand = bool(self._receive_queue.messages)
 
     def _keepalive_ping(self, now: float, random: Callable[[int], bytes] | None) -> bytes:
-        """Begin to await keepalive's pong, and give its ping's payload.
+        """Start waiting for keepalive's pong, and return the ping's payload.
 
-        Where chance is at hand nobody can foretell it, and so nobody can answer before being asked: an early pong would
-        pass for life, and for a short round trip.
+        With `random` the payload is unpredictable, so a peer cannot answer before the ping arrives: an early pong would
+        count as activity, and as a short round trip.
         """
         counted = self._keepalive.ping(now)
         self._ping = (counted if random is None else random(8), counted)
         return self._ping[0]
 
     def _keepalive_pong(self, payload: bytes, now: float) -> bool:
-        """Take a pong; False for one that is not keepalive's, or not any more."""
+        """Process a pong; False if it is not keepalive's, or no longer awaited."""
         sent, counted = self._ping
         return payload == sent and self._keepalive.pong(counted, now)
 
     def _take(self, event: Ping | Pong | Close | ProtocolViolation, now: float, *, answering: bool) -> None:
-        """Take what is no message."""
+        """Process an event that is not a message."""
         match event:
             case Ping(payload):
                 if self._state is _OPEN:  # nothing follows our close frame (I4)
@@ -401,19 +414,19 @@ class Endpoint(Generic[Codec]):
         self._parse(now, answering=True)
 
     def _excuse(self, timer: Timer, now: float) -> bool:
-        """Tell whether what `timer` waited for need not have come: no pong can be read while reading is paused.
+        """Return whether to ignore the expiry of `timer`: no pong can be read while reading is paused.
 
-        What is behind is a matter of turns: a pong may be in it, and before an end has waited for the application all
-        that it may ask for has to be there.
+        While work is pending, the timer restarts: a pong may be in the unparsed input, and a deferred end may count its
+        wait for the application only once every message is available.
         """
         if self._pending_since is not None and (timer is Timer.PONG or timer is Timer.DEFERRED):
             return self._timers.start(timer, now)
         return timer is Timer.PONG and self._paused and self._keepalive.excused(now)
 
     def _hurry(self, timer: Timer, now: float) -> None:
-        """Wait but shortly for the end of the stream of a peer that has not answered a ping: it is most likely gone.
+        """Shorten the wait for the end of stream of a peer that has not answered a ping: it is most likely gone.
 
-        A second is a round trip on a bad line, for one that is there after all.
+        If it is still there, one second covers a round trip on a bad line.
         """
         if timer is Timer.PONG and self._state is State.LINGERING:
             self._timers.shorten(Timer.CLOSE, now + 1.0)
@@ -422,21 +435,21 @@ class Endpoint(Generic[Codec]):
 
     @property
     def _eof_is_owed(self) -> bool:
-        """The stream has ended, and nothing was made of that yet, since not all that came before it was parsed."""
+        """Whether an end of stream has come but is not processed yet, because input before it is not parsed."""
         reading = self._state in _READING_FRAMES and not self._input_over
         return self._eof and reading and self._deferred is None
 
     def _defer_or_apply(self, trigger: Trigger, end: Termination, now: float, *, answering: bool = False) -> None:
-        """Feed a peer's close, violation or end of stream, now or when the messages before it were taken (F32)."""
+        """Feed a peer's close, violation or end of stream, now or once the messages before it were taken (F32)."""
         if trigger is not Trigger.PEER_EOF and self._termination is not None and was_presumed(self._termination):
-            # Parsed only now, from what a full inbox had held back, but it had come before: the application is told.
+            # Parsed only now because a full queue had held it back, but it came first: correct what is reported.
             self._termination, self._loss = end, None
             self._end_corrected(end)
             return
         behind_messages = bool(self._receive_queue.messages) or self._paused or answering
         if self._state is _OPEN and behind_messages:
             self.generation += 1
-            self._deferred = (trigger, end)  # of a paused connection, a close frame replaces an end of stream
+            self._deferred = (trigger, end)  # on a paused connection, a close frame replaces an end of stream
             self._keepalive.stop()
             if not self._timers.running(Timer.DEFERRED):
                 self._timers.start(Timer.DEFERRED, now)
@@ -445,20 +458,20 @@ class Endpoint(Generic[Codec]):
             self._process(trigger, now, end)
 
     def _apply_deferred(self, now: float) -> None:
-        """Let the peer's end take effect that waited behind its messages, if one did."""
+        """Feed the peer's end that waited behind its messages, if there is one."""
         if self._deferred is not None:
             (trigger, end), self._deferred = self._deferred, None
             self._timers.stop(Timer.DEFERRED)
             self._process(trigger, now, end)
 
     def _after_our_close(self, now: float) -> None:
-        """Having sent our close frame first, look for the peer's in what was left unread, and meet its end."""
+        """After sending our close frame first, look for the peer's in the unparsed input and process a deferred end."""
         if self._state is _CLOSE_SENT:
             self._discards = True
             self._resume_work(now)
 
     def _write_close(self) -> None:
-        """Write the close frame of the end that was met."""
+        """Write the close frame of the connection's end."""
         end, output = self._termination, self._send_buffer
         assert end is not None
         assert end.frame is not None
@@ -468,7 +481,7 @@ class Endpoint(Generic[Codec]):
         output.write(self._codec.close(end.frame))
 
 
-# For what is asked on every message: looking a member up in its class takes Python 3.11 as long as unmasking a word.
+# For checks made on every message: looking up an enum member takes Python 3.11 as long as unmasking a word.
 _OPEN: Final = State.OPEN
 _CLOSE_SENT: Final = State.CLOSE_SENT
 _LINGERING: Final = State.LINGERING

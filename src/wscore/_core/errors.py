@@ -1,22 +1,22 @@
-"""The exceptions of wscore, all of them raised at the application or at whoever embeds the core.
+"""The exceptions of wscore, all of them raised to the application or to an embedder of the core.
 
     RuntimeError
     ├── LocalProtocolError    the right message at the wrong time
     └── StartupFailed         the application's lifespan refused to start
     ValueError
-    ├── InvalidMessage        a message that would be wrong at any time
-    └── InvalidURI            no URI to connect to
+    ├── InvalidMessage        a message that is wrong at any time
+    └── InvalidURI            not a URI to connect to
     OSError
-    ├── ClientDisconnected    the message was right, but nobody is there any more
+    ├── ClientDisconnected    the message was right, but the client is gone
     └── ConnectionError
         ├── ConnectionClosed      a client's connection has ended
         └── HandshakeFailed       a client's connection was never opened
-            ├── HandshakeRefused  the server answered otherwise
-            └── HandshakeTimeout  the server did not answer in time; a TimeoutError as well
+            ├── HandshakeRefused  the server did not answer with a 101
+            ├── ProxyRefused      the proxy refused the connection
+            └── HandshakeTimeout  the server did not answer in time; also a TimeoutError
 
-What a *peer* does wrong is never an exception where it happens: it is a value in `close_info`. A peer's mistake
-that surfaces as an exception has taken down servers; one that surfaces as a value cannot. A client's application is
-told by the next thing it asks for.
+A *peer's* mistake is never an exception where it happens: it is a value in `close_info`. Peers' mistakes that surfaced
+as exceptions have taken down servers; a value cannot. In a client, the application's next call raises.
 """
 
 from __future__ import annotations
@@ -41,46 +41,54 @@ __all__ = [
 
 
 _NORMAL_CODES: Final = frozenset({CloseCode.NORMAL_CLOSURE, CloseCode.GOING_AWAY, CloseCode.NO_STATUS_RCVD})
-_TEMPORARY: Final = frozenset({500, 502, 503, 504})  # what a server or a proxy answers while something is down
+_TEMPORARY: Final = frozenset({500, 502, 503, 504})  # answers of a server or a proxy while something is down
 
 
 class LocalProtocolError(RuntimeError):
     """The application sent a message that its connection's state does not allow.
 
-    The text names the message, the state and what was allowed. The connection is as it was before: the
-    application may catch this and go on.
+    The text names the message, the state and what was allowed. The connection is unchanged: the application may catch
+    this and go on.
     """
 
 
 class InvalidMessage(ValueError):
-    """The application sent a message that is malformed: a wrong type, a forbidden header, both text and bytes.
+    """The application sent a malformed message, such as a wrong type, a forbidden header, or both text and bytes.
 
-    The connection is as it was before: the application may catch this and go on.
+    The connection is unchanged: the application may catch this and go on.
     """
 
 
 class ClientDisconnected(OSError):
-    """The application sent to a connection that has ended, and not by the application's own doing.
+    """The application sent to a connection that was ended by anyone but the application.
 
-    An `OSError`, as ASGI 2.4 asks, so that frameworks catch it without importing wscore. A server does not log it.
+    An `OSError`, as ASGI 2.4 requires, so frameworks catch it without importing wscore. A server does not log it.
     """
 
     def __init__(self, code: int, reason: str) -> None:
-        """Keep the `code` and `reason` of the `websocket.disconnect` that the application gets or got."""
+        """Keep the `code` and `reason` of the application's `websocket.disconnect`, received already or not."""
         super().__init__(f"the connection has ended: {code}" + (f" ({reason})" if reason else ""))
         self.code = int(code)
         self.reason = reason
 
 
 class InvalidURI(ValueError):
-    """What was given to connect to is no WebSocket URI; the text says what was expected, and holds no password."""
+    """The text is not a WebSocket URI; the error says what was expected, and contains no password."""
 
 
 class ConnectionClosed(ConnectionError):
-    """A client's connection has ended, and what was asked of it cannot be had any more."""
+    """A client's connection has ended, so the request cannot be fulfilled."""
 
     def __init__(self, code: int, reason: str, sent: Close | None, received: Close | None, address: str = "") -> None:
-        """Keep how it ended, `code` and `reason` as in `close_info`, with both close frames, for the URI `address`."""
+        """Keep how it ended.
+
+        Args:
+            code: As in `close_info`.
+            reason: As in `close_info`.
+            sent: The close frame that we sent, if any.
+            received: The close frame that the server sent, if any.
+            address: The URI, for the text.
+        """
         subject = f"the connection to {address}" if address else "the connection"
         super().__init__(f"{subject} has ended: {code}" + (f" ({reason})" if reason else ""))
         self.code = int(code)
@@ -90,20 +98,26 @@ class ConnectionClosed(ConnectionError):
 
     @property
     def clean(self) -> bool:
-        """Both ends sent a close frame (RFC 6455 7.1.4)."""
+        """Whether both ends sent a close frame (RFC 6455 7.1.4)."""
         return self.sent is not None and self.received is not None
 
     @property
     def normal(self) -> bool:
-        """Who closed it had nothing to complain about: 1000, 1001, or a close without a code (1005)."""
+        """Whether the close code signals no error: 1000, 1001, or a close without a code (1005)."""
         return self.code in _NORMAL_CODES
 
 
 class HandshakeFailed(ConnectionError):
-    """A client's connection was never opened; the text says to what URI, and why."""
+    """A client's connection was never opened; the text names the URI and the reason."""
 
     def __init__(self, address: str, why: str, *, temporary: bool = False) -> None:
-        """Say `why` there is no connection to the URI `address`, and whether another attempt may do better."""
+        """Keep why there is no connection.
+
+        Args:
+            address: The URI, for the text.
+            why: The reason, for the text.
+            temporary: Whether another attempt may succeed.
+        """
         super().__init__(f"no connection to {address}: {why}")
         self.temporary = temporary
 
@@ -121,7 +135,16 @@ class HandshakeRefused(HandshakeFailed):
         body: bytes,
         location: str | None = None,
     ) -> None:
-        """Keep the answer; `body` may be cut short, `location` is where a redirection (3xx) points, as a ws URI."""
+        """Keep the answer.
+
+        Args:
+            address: The URI, for the text.
+            why: The reason, for the text.
+            status: The response's status.
+            headers: The response's headers.
+            body: The response's body, which may be cut short.
+            location: The target of a redirection (3xx), as a ws URI.
+        """
         super().__init__(address, why, temporary=status in _TEMPORARY)
         self.status = status
         self.headers = headers
@@ -130,7 +153,7 @@ class HandshakeRefused(HandshakeFailed):
 
 
 class ProxyRefused(HandshakeFailed):
-    """The proxy did not let us through; `status` is what it answered."""
+    """The proxy refused the connection; `status` is that of its answer."""
 
     def __init__(self, address: str, why: str, *, status: int) -> None:
         super().__init__(address, why, temporary=status in _TEMPORARY)
@@ -152,10 +175,11 @@ class StartupFailed(RuntimeError):
 
 
 def caused_by_disconnect(error: BaseException) -> bool:
-    """Tell whether `error` is the mere consequence of a client that left, and so not worth a log entry.
+    """Return whether `error` is merely the consequence of a client that left, and so not worth a log entry.
 
-    True for `ClientDisconnected`, for what was raised while one was handled (`__cause__`, `__context__`), and for a
-    group of nothing but such errors. ASGI 2.4: a server does not log its own disconnect exception as an error.
+    Returns:
+        True for `ClientDisconnected`, for exceptions raised while one was handled (`__cause__`, `__context__`), and for
+        a group of only such errors. ASGI 2.4: a server does not log its own disconnect exception as an error.
     """
     seen: set[int] = set()  # a chain can be made circular by hand
     waiting: list[BaseException | None] = [error]

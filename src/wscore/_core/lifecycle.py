@@ -1,40 +1,40 @@
 """The life of one connection, as a table.
 
-The rules of this file: it knows no bytes, no ASGI message, no clock and no close code. It is told what happened and
-answers what follows. If you need one of those here, the trigger is too coarse: split it.
+Rule of this file: it knows no bytes, no ASGI messages, no clock and no close codes. It maps what happened to what
+follows. If you need one of those here, the trigger is too coarse: split it.
 
 Theory of operation
 -------------------
-There is one machine per connection. It is fed *triggers*, one at a time, each from one of six sources, which the label
-names: `peer:` what came over the network, `app:` a message that the application sent, `task:` how the application
-ended, `time:` a timer that fired, `operator:` who runs the server, `transport:` the socket. A trigger in a state gives
-a *step*: the next state, and *effects* that `ServerConnection` performs in the order in which they stand. What a
-trigger carries (a close code, a request, a body) rides beside it; the table never looks at it.
+There is one state machine per connection. It is fed *triggers*, one at a time. Each has one of six sources, named by
+the prefix of its label: `peer:` data from the network, `app:` a message sent by the application, `task:` the end of the
+application, `time:` an expired timer, `operator:` whoever runs the server, `transport:` the socket. A trigger in a
+state gives a *step*: the next state, and *effects* that `ServerConnection` performs in the order listed. What a trigger
+carries (a close code, a request, a body) is passed alongside it; the table never looks at it.
 
-A cell that is missing has one meaning per source:
+A missing cell has one meaning per source:
 
-- `app:` the application made a mistake, and gets an error; nothing changes.
-- anything else: nothing happens. That is what makes a late timer, a second end of stream or a second shutdown harmless.
+- `app:` the application made a mistake and gets an error; nothing changes.
+- anything else: nothing happens. This makes a late timer, a second end of stream or a second shutdown harmless.
 
 A connection goes through AWAITING_REQUEST and AWAITING_ACCEPT (the application was started and has not answered the
 handshake) to OPEN, or to RESPONSE_PENDING if the application answers with an HTTP response. Two states end it:
 
-- CLOSE_SENT: our close frame is out, the peer's is awaited. Its messages are thrown away.
-- LINGERING: we have said our last byte. What remains is to flush it, to end our half of the TCP connection, and to read
-  and throw away until the peer ends its half: a system that closes over unread input resets the connection, and the
-  reset overtakes our last bytes (T15).
+- CLOSE_SENT: our close frame is out, the peer's is awaited. The peer's messages are discarded.
+- LINGERING: we have queued our last byte. What remains is to flush it, to shut down our half of the TCP connection, and
+  to read and discard until the peer ends its half: an operating system that closes a socket with unread input resets
+  the connection, and the reset overtakes our last bytes (T15).
 
-A state stands for what may still happen, so RESPONSE_STREAMING is a state of its own: with the response's head on the
-wire, a failing application can no longer be answered for with a 500.
+A state stands for what may still happen. RESPONSE_STREAMING is therefore separate: once the response's head is on the
+wire, a 500 can no longer be sent for a failing application.
 
-What is not in the table: messages, pings and pongs while OPEN. They change no state, and they are the fast path.
+Not in the table: messages, pings and pongs while OPEN. They change no state, and they are the fast path.
 
-A peer's close, violation or end of stream waits behind the messages that came before it (F32). That needs no state
-either: the trigger is fed when the application has taken those messages, or when `time: end` fires.
+A peer's close, violation or end of stream waits behind the messages that came before it (F32). This needs no state
+either: the trigger is fed when the application has taken those messages, or when TIME_DEFERRED fires.
 
-A *timer* runs only in the states that ARMED gives it. Entering a state starts its timers, except those of LATER, which
-start with what they wait for; leaving for a state that does not have them stops them; those that both states have run
-on. So no timer outlives its state, and the closing is bounded as a whole however many states it passes through.
+A *timer* runs only in the states for which ARMED lists it. Entering a state starts its timers, except those in LATER,
+which start with the event they depend on. Leaving for a state without them stops them; timers common to both states
+keep running. So no timer outlives its state, and closing is bounded as a whole, however many states it passes through.
 """
 
 from __future__ import annotations
@@ -57,15 +57,15 @@ __all__ = [
 
 
 class _Name(Enum):
-    """Base of this file's enums. A member equals itself alone, so its identity is its hash; Enum's own, of the member's
-    name, is Python code, and these are keys of every table.
+    """Base of this file's enums, hashed by identity: members are keys of every table, and Enum's own `__hash__`, of
+    the member's name, is Python code.
     """
 
     __hash__ = object.__hash__
 
 
 class State(_Name):
-    """Where a connection is in its life."""
+    """The state of a connection."""
 
     AWAITING_REQUEST = "the request head is being read"
     AWAITING_RESPONSE = "our request is out, the response head is awaited"
@@ -80,7 +80,7 @@ class State(_Name):
 
 
 class Trigger(_Name):
-    """What happened. The value is the label in the diagram; its prefix says who did it."""
+    """What happened. The value is the label in the diagram; its prefix names the source."""
 
     PEER_REQUEST = "peer: opening handshake"
     PEER_BAD_REQUEST = "peer: anything but an opening handshake"
@@ -112,7 +112,7 @@ class Trigger(_Name):
 
 
 class Effect(_Name):
-    """What follows. `ServerConnection` has one method for each."""
+    """What follows from a trigger. `ServerConnection` has one method for each."""
 
     START_APPLICATION = "start the application"
     REFUSE = "write a whole HTTP response"
@@ -129,19 +129,19 @@ class Effect(_Name):
 
 
 class Timer(_Name):
-    """What is being waited for. The value is the trigger that follows when it was in vain."""
+    """What is being waited for. The value is the trigger that fires on expiry."""
 
-    HANDSHAKE = Trigger.TIME_HANDSHAKE  # how long a peer may take to send its request head, or its whole response
-    ACCEPT = Trigger.TIME_ACCEPT  # how long an application may take to answer a handshake
-    BODY = Trigger.TIME_BODY  # how long an application may take for each part of a denial
-    PING = Trigger.TIME_PING  # how long a connection goes without a ping
-    PONG = Trigger.TIME_PONG  # how long a pinged peer may stay silent
-    DEFERRED = Trigger.TIME_DEFERRED  # how long a peer's end waits behind messages nobody asks for
-    CLOSE = Trigger.TIME_CLOSE  # how long a closing may take
+    HANDSHAKE = Trigger.TIME_HANDSHAKE  # for the peer to send its request head, or its whole response
+    ACCEPT = Trigger.TIME_ACCEPT  # for the application to answer a handshake
+    BODY = Trigger.TIME_BODY  # for the application to send the next part of a denial response
+    PING = Trigger.TIME_PING  # until the next ping
+    PONG = Trigger.TIME_PONG  # for a pinged peer to show activity
+    DEFERRED = Trigger.TIME_DEFERRED  # for a peer's end to wait behind messages that the application does not take
+    CLOSE = Trigger.TIME_CLOSE  # for the closing to complete
 
 
 class Step(NamedTuple):
-    """What a trigger leads to: the next state, and the effects in their order."""
+    """The result of a trigger: the next state, and the effects in order."""
 
     state: State
     effects: tuple[Effect, ...]
@@ -185,7 +185,7 @@ SERVER_TRANSITIONS: Final[dict[State, dict[Trigger, Step]]] = {
         T.OPERATOR_SHUTDOWN: step(S.LINGERING, Do.REFUSE, Do.QUEUE_DISCONNECT),
         T.TRANSPORT_LOST: step(S.CLOSED, Do.QUEUE_DISCONNECT),
     },
-    S.RESPONSE_STREAMING: {  # a shutdown lets it finish: the application has the grace time for that
+    S.RESPONSE_STREAMING: {  # a shutdown lets it finish: the application has the grace period for that
         T.APP_BODY: step(S.RESPONSE_STREAMING, Do.WRITE_BODY, Do.AWAIT_BODY),
         T.APP_LAST_BODY: step(S.LINGERING, Do.WRITE_BODY, Do.QUEUE_DISCONNECT),
         T.TASK_RETURNED: step(S.CLOSED, Do.QUEUE_DISCONNECT),
@@ -195,7 +195,7 @@ SERVER_TRANSITIONS: Final[dict[State, dict[Trigger, Step]]] = {
         T.TRANSPORT_LOST: step(S.CLOSED, Do.QUEUE_DISCONNECT),
     },
     S.OPEN: {
-        T.APP_SEND: step(S.OPEN),  # stands here for the errors' "allowed: ..."; the fast path does not look it up
+        T.APP_SEND: step(S.OPEN),  # listed for the "allowed: ..." in error texts; the fast path does not look it up
         T.APP_CLOSE: step(S.CLOSE_SENT, Do.SEND_CLOSE, Do.QUEUE_DISCONNECT),
         T.TASK_RETURNED: step(S.CLOSE_SENT, Do.SEND_CLOSE, Do.QUEUE_DISCONNECT),
         T.TASK_RAISED: step(S.CLOSE_SENT, Do.SEND_CLOSE, Do.QUEUE_DISCONNECT),
@@ -232,7 +232,7 @@ CLIENT_TRANSITIONS: Final[dict[State, dict[Trigger, Step]]] = {
         T.TIME_HANDSHAKE: step(S.CLOSED),
         T.TRANSPORT_LOST: step(S.CLOSED),
     },
-    S.READING_REFUSAL: {  # whatever ends the body, the refusal stands
+    S.READING_REFUSAL: {  # the refusal stands, whatever ends the body
         T.PEER_LAST_BODY: step(S.CLOSED),
         T.PEER_EOF: step(S.CLOSED),
         T.APP_CLOSE: step(S.CLOSED),
@@ -242,13 +242,13 @@ CLIENT_TRANSITIONS: Final[dict[State, dict[Trigger, Step]]] = {
     S.OPEN: {
         trigger: step
         for trigger, step in SERVER_TRANSITIONS[S.OPEN].items()
-        if trigger not in (T.TASK_RETURNED, T.TASK_RAISED, T.OPERATOR_SHUTDOWN)  # a client has neither
+        if trigger not in (T.TASK_RETURNED, T.TASK_RAISED, T.OPERATOR_SHUTDOWN)  # a client has none of these
     },
     S.CLOSE_SENT: SERVER_TRANSITIONS[S.CLOSE_SENT],
     S.LINGERING: SERVER_TRANSITIONS[S.LINGERING],
     S.CLOSED: SERVER_TRANSITIONS[S.CLOSED],
 }
-"""The client's own table: the handshake is its own, the rest is the server's, less what a client does not have."""
+"""The client's table: its own handshake, then the server's states minus the triggers that a client does not have."""
 
 ARMED: Final[dict[State, frozenset[Timer]]] = {
     S.AWAITING_REQUEST: frozenset({Timer.HANDSHAKE}),
@@ -263,13 +263,13 @@ ARMED: Final[dict[State, frozenset[Timer]]] = {
     S.CLOSED: frozenset(),
 }
 
-LATER: Final = frozenset({Timer.PONG, Timer.DEFERRED})  # a pong is awaited once pinged, an end waits once it came
+LATER: Final = frozenset({Timer.PONG, Timer.DEFERRED})  # PONG starts with a ping, DEFERRED with the peer's end
 
 
 def transition(state: State, trigger: Trigger) -> Step | None:
-    """Look up what `trigger` leads to in `state`; None for a missing cell.
+    """Look up the step for `trigger` in `state`; None for a missing cell.
 
-    The interpreter of the table is this look-up and `Endpoint._process`, which changes the state, moves the
+    The table's interpreter is `Endpoint._process`: it makes the same look-up, changes the state, starts and stops the
     timers as ARMED says, and then performs the effects in order.
     """
     return SERVER_TRANSITIONS[state].get(trigger)

@@ -1,6 +1,7 @@
-"""Why a connection was lost, read off the exception that a transport caught: what to say, and whether to try again.
+"""Why a connection was lost, derived from the exception that a transport caught: a description, and whether to retry.
 
-The rule of this file: it imports no `ssl` and no event loop. TLS errors are known by what Python's ssl says of them.
+Rule of this file: it imports neither `ssl` nor an event loop. TLS errors are recognized by the attributes that Python's
+ssl gives them.
 """
 
 from __future__ import annotations
@@ -11,20 +12,20 @@ from typing import Any, Final
 __all__ = ["describe_loss", "is_certificate_error"]
 
 _LENGTH: Final = 200  # characters of an error's text
-# Alerts (RFC 8446 6.2) as OpenSSL names them: a certificate that is missing, bad, revoked, expired or unknown, or whose
-# authority nobody knows.
+# OpenSSL's names of alerts (RFC 8446 6.2) for a certificate that is missing, bad, revoked, expired or unknown, or was
+# issued by an unknown authority.
 _OF_CERTIFICATES: Final = ("CERTIFICATE", "UNKNOWN_CA")
 
 
 def describe_loss(error: BaseException) -> str:
-    """Say in one line what an exception has to say; trio's keeps the system's as its cause."""
+    """Describe an exception in one line, by its first cause: trio's exceptions have the system's as their cause."""
     *_, first = _chain(error)
     text = " ".join(str(getattr(first, "strerror", None) or first).split())
     return text[:_LENGTH] or type(first).__name__
 
 
 def is_certificate_error(error: BaseException | None) -> bool:
-    """Tell whether TLS failed over a certificate, ours or theirs: another attempt would not do better."""
+    """Return whether TLS failed because of a certificate, ours or theirs, which a retry would not fix."""
     for each in _chain(error):
         reason: Any = getattr(each, "reason", None)
         if isinstance(reason, str) and any(name in reason for name in _OF_CERTIFICATES):

@@ -1,4 +1,4 @@
-"""A message for many connections, encoded once for all of those that write it alike."""
+"""A message for many connections, encoded once per encoding instead of once per connection."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .outgoing import payload_size
 __all__ = ["Encoding", "PreparedMessage", "encoding", "send_nowait_extension"]
 
 Encoding = tuple[int, ...]
-"""What a message on the wire depends on, besides itself."""
+"""The settings that determine a message's bytes on the wire."""
 
 
 def encoding(config: Config, deflate: DeflateParameters | None) -> Encoding | None:
-    """Tell how a server's connection encodes messages; None where that depends on those before."""
+    """Return how a server's connection encodes messages; None if that depends on earlier messages."""
     if deflate is None:
         return ()
     if not deflate.server_no_context_takeover:
@@ -27,24 +27,31 @@ def encoding(config: Config, deflate: DeflateParameters | None) -> Encoding | No
 
 
 class PreparedMessage:
-    """A text or a binary message, to be given to `ServerConnection.send_nowait` of any number of connections.
+    """A text or binary message for `ServerConnection.send_nowait` of any number of connections.
 
-    What it is on the wire is made when a connection first asks for it, and kept: once where connections do not
-    compress, and once per setting where they compress each message for itself. A connection that compresses with what
-    it sent before (context takeover, RFC 7692 7.1.1) encodes for itself, and nothing is kept.
+    Its frame is encoded lazily and cached: once for all connections without compression, and once per compression
+    setting for those that compress each message independently. A connection with context takeover (RFC 7692 7.1.1)
+    encodes it individually, and nothing is cached.
     """
 
     __slots__ = ("_frames", "payload", "size")
 
     def __init__(self, payload: str | bytes) -> None:
-        """Take the payload. UnicodeEncodeError for a text that UTF-8 cannot encode."""
+        """Keep the payload.
+
+        Args:
+            payload: `str` for a text message, `bytes` for a binary one.
+
+        Raises:
+            UnicodeEncodeError: The text holds a lone surrogate.
+        """
         self.payload = payload
         self.size = payload_size(payload)
-        """Bytes of payload, before compression."""
+        """Payload size in bytes, before compression."""
         self._frames: dict[Encoding, bytes] = {}
 
     def frame(self, codec: FrameCodec, encoding: Encoding | None) -> bytes:
-        """Give the frame that `codec` writes for it, which encodes as `encoding` says."""
+        """Return the frame that `codec` writes for this message, from the cache if `encoding` allows."""
         frame = None if encoding is None else self._frames.get(encoding)
         if frame is None:
             frame = codec.text(self.payload) if isinstance(self.payload, str) else codec.binary(self.payload)
@@ -56,9 +63,14 @@ class PreparedMessage:
 def send_nowait_extension(
     post: Callable[[PreparedMessage], bool], send: Callable[[Any], Awaitable[None]]
 ) -> dict[str, dict[str, Any]]:
-    """Give what a transport adds to `scope["extensions"]`: its way to send without waiting (`wscore.send_nowait`).
+    """Return the `wscore.send_nowait` entry for `scope["extensions"]`: the transport's way to send without waiting.
 
-    `send` is the one that it gives to the application. Who was given another has a middleware before it that sees
-    what is sent, and changes it perhaps, and would be passed by.
+    Args:
+        post: Writes a prepared message at once; False if there is no room for it.
+        send: The `send` that the transport passes to the application. If the application received a different `send`,
+            a middleware wraps it and must see every message: then `post` must not bypass it.
+
+    Returns:
+        A dict to merge into `scope["extensions"]`.
     """
     return {"wscore.send_nowait": {"send_nowait": post, "send": send}}

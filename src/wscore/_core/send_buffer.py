@@ -1,4 +1,4 @@
-"""Bytes for the peer, gathered until they are taken; full at a limit, which senders heed and pongs obey."""
+"""Bytes for the peer until the transport takes them; the limit is advisory for senders and binding for pongs."""
 
 from __future__ import annotations
 
@@ -6,49 +6,49 @@ __all__ = ["SendBuffer"]
 
 
 class SendBuffer:
-    """What is to be written. A peer that sends pings and reads no pongs must not make it grow without bound."""
+    """Output that waits to be written. A peer that sends pings and reads no pongs must not make it grow unbounded."""
 
     __slots__ = ("_chunks", "_late_pong", "limit", "size", "taken")
 
     limit: int
-    """From how many bytes on it is full."""
+    """Size in bytes from which the buffer is full."""
     size: int
-    """Bytes that wait, besides a late pong. There is none without them."""
+    """Bytes that wait, not counting a late pong. If it is 0, there is no late pong."""
     taken: int
-    """Bytes that ever were taken."""
+    """Total number of bytes taken."""
 
     def __init__(self, limit: int) -> None:
         self._chunks: list[bytes] = []
         self.limit = limit
-        self._late_pong = b""  # the answer to the latest ping that came while full
+        self._late_pong = b""  # answers the latest ping received while full
         self.size = 0
         self.taken = 0
 
     @property
     def full(self) -> bool:
-        """So much waits that senders should, too."""
+        """Whether senders should wait."""
         return self.size >= self.limit
 
     def write(self, data: bytes) -> None:
-        """Add bytes, whether full or not."""
+        """Append bytes, even when full."""
         self._chunks.append(data)
         self.size += len(data)
 
     def write_pong(self, pong: bytes) -> None:
-        """Add a pong; of those for which there was no room the latest, which answers them all (RFC 6455 5.5.3)."""
+        """Append a pong; when full, keep only the latest, which answers all pings before it (RFC 6455 5.5.3)."""
         if self.full:
             self._late_pong = pong
         else:
             self.write(pong)
 
     def write_late_pong(self) -> None:
-        """Add the pong for which there was no room: it is high time."""
+        """Append the pong that was kept back, if there is one."""
         if self._late_pong:
             pong, self._late_pong = self._late_pong, b""
             self.write(pong)
 
     def take(self) -> bytes:
-        """Give all there is, and hold nothing."""
+        """Take everything."""
         if self._late_pong:
             self.write_late_pong()
         if not self._chunks:
@@ -60,7 +60,7 @@ class SendBuffer:
         return data
 
     def drop(self) -> None:
-        """Forget all there is."""
+        """Discard everything."""
         self._chunks.clear()
         self._late_pong = b""
         self.size = 0

@@ -1,8 +1,8 @@
 """The server's end of one connection: feeds the table in `lifecycle`, performs its effects, owns the outputs.
 
-The rules of this file: it never waits, never asks for the time, and never raises on what a peer did. It decides
-nothing that the table decides, and names no code: a trigger carries a `Termination` from `termination`, or what was
-read of a message. What it adds is the fast path of messages, pings and pongs, which change no state.
+Rules of this file: it never waits, has no clock and no source of randomness, and never raises because of a peer's
+input. It decides nothing that the table decides, and contains no close code: a trigger carries a `Termination` from
+`termination`, or a validated message. It adds the fast path of messages, pings and pongs, which change no state.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ __all__ = ["ServerConnection"]
 
 
 _Payload = OpeningHandshake | Accept | ResponseStart | Body | None
-"""What rides beside a trigger that does not end the connection, for the effects of its step."""
+"""What a trigger that does not end the connection carries, for the effects of its step."""
 
 _UNKNOWN_PEER: Final = Peer()
 
@@ -126,12 +126,12 @@ class ServerConnection(Endpoint[FrameCodec]):
         self._emit_response = True
         self._handshake: OpeningHandshake | None = None
         self._scope: Scope | None = None
-        self._early: bytearray | None = None  # what came before the accept
+        self._early: bytearray | None = None  # input received before the accept
         self._denial: Denial | None = None
         self._response: Response | None = None
         # messages
         self._encoding: Encoding | None = None
-        self._asking = False  # the application has asked in vain for its next message
+        self._asking = False  # the last `next_message` returned None
 
     @classmethod
     def from_request(
@@ -168,14 +168,14 @@ class ServerConnection(Endpoint[FrameCodec]):
         connection._validate_request(request, now)
         return connection
 
-    # -- the network: nothing that a peer does raises
+    # -- the network: a peer's input never raises
 
     def secured(self, tls: dict[str, Any]) -> None:
-        """Take what TLS has agreed, once its handshake is over: the content of ASGI's tls extension."""
+        """Call when the TLS handshake is over, with the content of ASGI's tls extension."""
         self._peer = self._peer._replace(tls=tls)
 
     def receive_data(self, data: bytes | bytearray | memoryview, *, now: float) -> None:
-        """Take bytes from the peer, copied where they are kept. No bytes mean nothing, not the end."""
+        """Process bytes from the peer, copying what is kept. Empty data has no effect; it does not mean EOF."""
         if not data or self._eof:
             return
         if self._codec is not None:
@@ -200,11 +200,14 @@ class ServerConnection(Endpoint[FrameCodec]):
     # -- the application
 
     def send(self, message: Mapping[str, Any], *, now: float) -> None:
-        """Take an ASGI message from the application; afterwards there may be `data_to_send`.
+        """Process an ASGI message from the application; afterwards there may be `data_to_send`.
 
-        Raises InvalidMessage for a malformed message, LocalProtocolError for one that the state does not allow, and
-        ClientDisconnected once the connection has ended by other doing than the application's. A message that was
-        refused has changed nothing.
+        Raises:
+            InvalidMessage: The message is malformed.
+            LocalProtocolError: The state does not allow the message.
+            ClientDisconnected: The connection was ended by anyone but the application.
+
+        A message that raises has changed nothing.
         """
         given: Any = message
         if type(given) is not dict:
@@ -231,7 +234,7 @@ class ServerConnection(Endpoint[FrameCodec]):
                 self._process(trigger, now, payload=accept)
                 self._take_early_data(now)
             case Trigger.APP_CLOSE if self._state is State.AWAITING_ACCEPT:
-                # The reason goes nowhere, and FastAPI gives a list of errors as one.
+                # The reason is sent nowhere, and FastAPI passes a list of errors as the reason.
                 read_close({**message, "reason": None})
                 self._process(trigger, now, CLOSED_UNANSWERED)
             case Trigger.APP_CLOSE:
@@ -246,18 +249,19 @@ class ServerConnection(Endpoint[FrameCodec]):
                 self._process(Trigger.APP_BODY if body.more else Trigger.APP_LAST_BODY, now, DENIED, payload=body)
 
     def needs_room(self, message: Mapping[str, Any]) -> bool:
-        """Tell whether `send` should be given `message` only when there is room, so that what is held stays bounded.
+        """Return whether `message` should wait until there is room for output, to keep it bounded.
 
-        What carries a payload should wait: cancelled meanwhile, nothing of it was sent. A close should not, since its
-        deadline is what ends a connection whose output nobody takes; nor anything after the end.
+        Messages with a payload should wait; if cancelled meanwhile, nothing of them was sent. A close should not, since
+        its deadline is what ends a connection whose peer does not read; nor should anything after the end.
         """
         return self._termination is None and getattr(message, "get", _nothing)("type") in _WITH_PAYLOAD
 
     def send_nowait(self, message: PreparedMessage) -> bool:
-        """Take a message that goes to many connections; afterwards there is `data_to_send`.
+        """Send a message that goes to many connections; afterwards there is `data_to_send`.
 
-        False where there is no room for it now, or the connection is not open, and then nothing has changed: unlike an
-        application's `send` a broadcast waits for no receiver, so its sender decides what becomes of it.
+        Returns:
+            False, with nothing changed, if there is no room now or the connection is not open: unlike an application's
+            `send`, a broadcast waits for no receiver, so its sender decides what to do.
         """
         output = self._send_buffer
         if self._state is not _OPEN or output.size >= output.limit:
@@ -269,10 +273,10 @@ class ServerConnection(Endpoint[FrameCodec]):
         return True
 
     def next_message(self, *, now: float) -> ReceivedMessage | None:
-        """Give the application its next message, or None.
+        """Return the application's next message, or None.
 
-        Asking is an input: it makes room, so that `wants_read` may change, and with no message left, a peer's end
-        that waited behind them takes effect (F32). After `websocket.disconnect` there is nothing more.
+        This is an input: it makes room, so `wants_read` may change, and when no message is left, a peer's end that
+        waited behind them takes effect (F32). After `websocket.disconnect` there are no more messages.
         """
         if self._pending_since is not None:
             self._before_next_message(now)
@@ -286,16 +290,20 @@ class ServerConnection(Endpoint[FrameCodec]):
         return message
 
     def check_receive(self) -> None:
-        """Raise LocalProtocolError where waiting for a message would be in vain: the disconnect was taken."""
+        """Check that a message can still come.
+
+        Raises:
+            LocalProtocolError: The disconnect, the last message, was already taken.
+        """
         if self._termination is not None and self._scope is not None and not self._receive_queue:
             raise LocalProtocolError("receive() after websocket.disconnect: it was the last message; return instead")
 
     def application_returned(self, *, now: float) -> None:
-        """Take the news that the application returned: 500 without an answer, 1000 when open; unread messages go."""
+        """Call when the application returned: 500 if unanswered, 1000 when open. Unread messages are dropped."""
         self._application_over(Trigger.TASK_RETURNED, RETURNED, RETURNED_UNANSWERED, now)
 
     def application_raised(self, *, now: float) -> None:
-        """Take the news that the application raised, or was cancelled: 500 without an answer, 1011 when open."""
+        """Call when the application raised, or was cancelled: 500 if unanswered, 1011 when open."""
         self._application_over(Trigger.TASK_RAISED, RAISED, RAISED_UNANSWERED, now)
 
     # -- the operator
@@ -312,16 +320,16 @@ class ServerConnection(Endpoint[FrameCodec]):
     def reject(self, *, now: float) -> None:
         """Answer the request with 503 once it has come, because there are too many connections.
 
-        Not before: an answer that overtakes the question confuses clients, and the end of the stream behind it makes
-        some report a lost connection instead of the 503.
+        Not earlier: an answer before the request confuses clients, and the end of stream after it makes some report a
+        lost connection instead of the 503.
         """
         del now
         self._rejected = True
 
     def forget_scope(self) -> None:
-        """Let go of the scope, once nobody needs it any more: the transport's way to send in it leads back to here.
+        """Release the scope, once it is no longer needed: the transport's `send_nowait` in it refers back to here.
 
-        Such a circle is freed by the garbage collector alone, which took a tenth of what a connection costs.
+        Only the garbage collector frees such a reference cycle, at a tenth of a connection's cost.
         """
         self.generation += 1
         self._scope = None
@@ -330,14 +338,14 @@ class ServerConnection(Endpoint[FrameCodec]):
 
     @property
     def has_message(self) -> bool:
-        """`next_message` would give one."""
+        """Whether `next_message` would return one."""
         queue = self._receive_queue
-        # The first is the common case, and no call.
+        # The first operand is the common case, and needs no call.
         return bool(queue.messages or queue or (self._deferred and self._pending_since is None))
 
     @property
     def scope(self) -> Scope | None:
-        """The ASGI scope, once the application is to be started with it; None before, and on a refused request."""
+        """The ASGI scope, once the application should be started with it; None before, and for a refused request."""
         return self._scope
 
     @property
@@ -347,7 +355,7 @@ class ServerConnection(Endpoint[FrameCodec]):
 
     @property
     def wants_read(self) -> bool:
-        """False: stop reading from the socket, until it is True again."""
+        """Whether to read from the socket; if False, stop until it is True again."""
         if self._eof or self._paused:
             return False
         if self._state is _AWAITING_ACCEPT:
@@ -355,7 +363,7 @@ class ServerConnection(Endpoint[FrameCodec]):
         return self._state is not _CLOSED
 
     def __repr__(self) -> str:
-        """Show state and peer, for logs."""
+        """Return state and peer, for logs."""
         return f"<ServerConnection {self._state.name} client={self._peer.client}>"
 
     # -- the machine
@@ -366,7 +374,7 @@ class ServerConnection(Endpoint[FrameCodec]):
     def _perform(self, effect: Effect, payload: Any, now: float) -> None:
         self._PERFORM[effect](self, payload, now)
 
-    # -- the effects. The assertions hold by the table: they say which trigger brings what
+    # -- the effects. The assertions follow from the table: they state which trigger carries what
 
     def _start_application(self, payload: _Payload, now: float) -> None:
         del now
@@ -382,7 +390,7 @@ class ServerConnection(Endpoint[FrameCodec]):
         assert response is not None
         self._early = None
         if self._request is not None and self._request.method == b"HEAD":
-            # RFC 9110 9.3.2: its answer has no content, whatever content-length says.
+            # RFC 9110 9.3.2: the response to HEAD has no content, whatever its content-length.
             response = response._replace(body=b"")
         self._answer(response, now)
         self._send_buffer.write(response.body)
@@ -462,7 +470,7 @@ class ServerConnection(Endpoint[FrameCodec]):
             self._process(Trigger.PEER_REQUEST, now, payload=verdict)
 
     def _take_early_data(self, now: float) -> None:
-        """Read what came before the accept as frames, now that the answer is out (E24, E25)."""
+        """Parse input received before the accept as frames, now that the answer is out (E24, E25)."""
         early, self._early = self._early, None
         if early:
             assert self._codec is not None
@@ -470,7 +478,7 @@ class ServerConnection(Endpoint[FrameCodec]):
             self._parse(now)
 
     def _answer(self, response: Response, now: float) -> None:
-        """Answer the handshake; what was kept of it for that is let go."""
+        """Answer the handshake, and release what was kept of it."""
         over_http2 = self._request is not None and self._request.http_version == "2"
         self._response = response.over_http2() if over_http2 else response
         if self._emit_response:
@@ -486,8 +494,8 @@ class ServerConnection(Endpoint[FrameCodec]):
     # -- the end
 
     def _process_eof(self, now: float, *, answering: bool = False) -> None:
-        # Some clients end their half when they have asked (`printf ... | client`), and read on: whoever has a message
-        # in its hands may answer it. A close frame says more, that nobody reads on, and has no such delay.
+        # Some clients half-close after their last request (`printf ... | client`) and keep reading: an application that
+        # has taken a message may still answer it. A close frame means that the peer stops reading; it is not delayed.
         answering = answering or (not self._asking and self.stats.messages_received > 0)
         self._defer_or_apply(Trigger.PEER_EOF, END_OF_STREAM, now, answering=answering)
 
@@ -496,13 +504,13 @@ class ServerConnection(Endpoint[FrameCodec]):
 
     def _application_over(self, trigger: Trigger, opened: Termination, unanswered: Termination, now: float) -> None:
         self._receive_queue.drop_messages()
-        # What was held back is dropped as well: nothing may come after the disconnect.
+        # Unparsed input is dropped as well: nothing may come after the disconnect.
         self._paused, self._pending_since = False, None
         self._process(trigger, now, opened if self._state is _OPEN else unanswered)
         self._after_our_close(now)
 
     def _finish(self, now: float) -> None:
-        """Say the last word on a connection that is closed: it gives no more output (I8)."""
+        """Release everything and write the access record; from here on there is no output (I8)."""
         self._send_buffer.drop()
         self._early = None
         if self._access_log and (self._response is None or self._response.status in _ACCEPTED):
@@ -554,7 +562,7 @@ class ServerConnection(Endpoint[FrameCodec]):
 
 
 def _disconnect(end: Termination) -> ReceivedMessage:
-    """Write the application's last message."""
+    """Make the application's last message."""
     return {"type": "websocket.disconnect", "code": int(end.code), "reason": end.reason}
 
 
@@ -565,13 +573,13 @@ _ENGINES: Final[Mapping[str, Callable[[Config, DeflateParameters | None], FrameC
 
 
 def _nothing(key: str) -> None:
-    """Stand in for `get` of what is no message, which `send` refuses."""
+    """Stand in for `get` on an object that is not a mapping, which `send` refuses."""
     del key
 
 
 _ACCEPTED: Final = (101, 200)  # 200 over HTTP/2 (RFC 8441 5)
 _WITH_PAYLOAD: Final = frozenset({"websocket.send", "websocket.http.response.body"})
-# For what is asked on every message: looking a member up in its class takes Python 3.11 as long as unmasking a word.
+# For checks made on every message: looking up an enum member takes Python 3.11 as long as unmasking a word.
 _AWAITING_REQUEST: Final = State.AWAITING_REQUEST
 _AWAITING_ACCEPT: Final = State.AWAITING_ACCEPT
 _OPEN: Final = State.OPEN

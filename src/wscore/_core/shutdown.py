@@ -1,9 +1,10 @@
-"""When a shutdown is over: who is asked to end, cancelled, and cut off, and when; a machine without a clock.
+"""The shutdown of a server: when connections are asked to end, cancelled and aborted; a state machine without a clock.
 
     SERVING -begin-> ASKING -grace over-> CANCELLING -close timeout over-> STOPPING -> OVER
                         \\----------- all connections gone -------------/
 
-A server tells it what happens and does what `acts` gives. Each step is taken at most once, however often it is told.
+A server reports events to it and does what `acts` returns. Each step is taken at most once; repeated events are
+harmless.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from .config import ServerConfig
 __all__ = ["LIFESPAN_SHARE", "Shutdown", "ShutdownAction"]
 
 LIFESPAN_SHARE: Final = 1.0
-"""Seconds that the lifespan's shutdown has at least, however long the connections took: an application that flushes
-what it holds must not lose it because a client was slow. Long enough to write a file or to close a pool; short, since
-it comes on top of grace and close timeout, and container runtimes kill."""
+"""Minimum seconds for the lifespan's shutdown, however long the connections took: an application that flushes data must
+not lose it because a client was slow. Long enough to write a file or to close a pool; short, since it comes on top of
+grace period and close timeout, and container runtimes kill."""
 
 
 class ShutdownAction(Enum):
-    """What a server has to do."""
+    """What the server has to do."""
 
     ASK = "accept no more, and ask every connection to end"
     CANCEL = "cancel every connection's application"
@@ -41,7 +42,7 @@ class _Phase(Enum):
 
 
 class Shutdown:
-    """The end of one server. After any input do what `acts` gives, until `over`."""
+    """The shutdown of one server. After any input do what `acts` returns, until `over`."""
 
     def __init__(self, config: ServerConfig) -> None:
         self._config = config
@@ -52,48 +53,48 @@ class Shutdown:
 
     @staticmethod
     def longest(config: ServerConfig) -> float:
-        """Say how many seconds a shutdown takes at most, if its event loop is not held up."""
+        """Return the maximum duration of a shutdown in seconds, provided that the event loop is not blocked."""
         return config.shutdown_grace + config.close_timeout + LIFESPAN_SHARE
 
     @property
     def begun(self) -> bool:
-        """The server is to end, or has ended."""
+        """Whether the shutdown has begun; stays True when it is over."""
         return self._phase is not _Phase.SERVING
 
     @property
     def over(self) -> bool:
-        """Nothing is awaited any more."""
+        """Whether nothing is awaited any more."""
         return self._phase is _Phase.OVER
 
     def acts(self) -> list[ShutdownAction]:
-        """Give what is to be done now, in order, each once."""
+        """Take the actions due now, in order; each is returned once."""
         acts, self._acts = self._acts, []
         return acts
 
     def next_timeout(self) -> float | None:
-        """When to call `handle_timeout`; None while nothing is bounded."""
+        """Return when to call `handle_timeout`; None while there is no deadline."""
         return self._deadline
 
     def begin(self, now: float) -> None:
-        """Begin the graceful end. No effect where it has begun."""
+        """Begin the graceful shutdown. Idempotent."""
         if self._phase is _Phase.SERVING:
             self._last = now + self._config.shutdown_grace + self._config.close_timeout
             self._move(_Phase.ASKING, now + self._config.shutdown_grace, ShutdownAction.ASK)
 
     def connections_gone(self, now: float) -> None:
-        """Take the news that no connection is left, nor a socket on its way to one."""
+        """Call when no connection is left, nor a socket that is about to become one."""
         if self._phase in (_Phase.ASKING, _Phase.CANCELLING):
             self._stop_lifespan(now)
 
     def lifespan_over(self) -> None:
-        """Take the news that the application's lifespan has nothing more to say."""
+        """Call when the application's lifespan is over."""
         if self._phase is _Phase.STOPPING:
             self._move(_Phase.OVER, None, ShutdownAction.END)
 
     def handle_timeout(self, now: float) -> None:
-        """Take the next step if its time has come; early, late and repeated calls are harmless.
+        """Take the next step if its deadline has passed; early, late and repeated calls are harmless.
 
-        One step at a time: where an application held up the loop beyond two of them, the others get a turn in between.
+        Only one step per call: if an application blocked the loop past two deadlines, other tasks run in between.
         """
         if self._deadline is None or now < self._deadline:
             return
@@ -106,7 +107,7 @@ class Shutdown:
             self._move(_Phase.OVER, None, ShutdownAction.GIVE_UP_LIFESPAN, ShutdownAction.END)
 
     def abort(self) -> None:
-        """End at once, whatever has begun."""
+        """End at once, in any phase."""
         if self._phase is not _Phase.OVER:
             self._move(_Phase.OVER, None, ShutdownAction.ABORT, ShutdownAction.END)
 

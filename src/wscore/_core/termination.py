@@ -1,7 +1,7 @@
-"""Every way in which a connection ends: who ended it, what the application is told, what goes on the wire.
+"""Every way in which a connection ends: who ended it, what the application receives, what goes on the wire.
 
-This is the only place that maps endings to codes (docs/reference/close-codes.md): whoever feeds the table takes a
-`Termination` from here. The table decides which of its two answers is given: the frame on an open connection, the
+This is the only place that maps endings to codes (docs/reference/close-codes.md): all code that feeds the table takes a
+`Termination` from here. The table decides which of its two answers is sent: the frame on an open connection, the
 response before the handshake was answered.
 """
 
@@ -22,18 +22,18 @@ Cause = Literal["peer", "application", "violation", "timeout", "operator", "tran
 
 
 class Termination(NamedTuple):
-    """One way of ending. Without a frame or a response, nothing is said to the peer."""
+    """One way of ending. Without a frame or a response, nothing is sent to the peer."""
 
     cause: Cause
     """Who ended it: the peer, the application, the peer by a violation, a timeout, the operator, or the transport."""
     code: int = CloseCode.ABNORMAL_CLOSURE
-    """What `websocket.disconnect` says."""
+    """The code in `websocket.disconnect`."""
     reason: str = ""
-    """Likewise."""
+    """The reason in `websocket.disconnect`."""
     frame: Close | None = None
     """The close frame to send."""
     response: Response | None = None
-    """The whole response to send."""
+    """The complete response to send."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -43,9 +43,9 @@ class CloseInfo:
     cause: Cause
     """Who ended it: the peer, the application, the peer by a violation, a timeout, the operator, or the transport."""
     code: int
-    """What `websocket.disconnect` says, or would say."""
+    """The code in `websocket.disconnect`, sent or not."""
     reason: str
-    """Likewise."""
+    """The reason in `websocket.disconnect`, sent or not."""
     sent: Close | None
     """The close frame that we sent."""
     received: Close | None
@@ -53,12 +53,12 @@ class CloseInfo:
 
     @property
     def clean(self) -> bool:
-        """Both ends sent a close frame (RFC 6455 7.1.4)."""
+        """Whether both ends sent a close frame (RFC 6455 7.1.4)."""
         return self.sent is not None and self.received is not None
 
 
 def was_presumed(end: Termination) -> bool:
-    """Tell whether the peer had not said this end itself: a close frame that had come before it says more."""
+    """Return whether the peer did not announce this end itself: a close frame that came before it has priority."""
     return end is END_OF_STREAM or end.cause in ("transport", "timeout")
 
 
@@ -76,7 +76,7 @@ def violated(violation: ProtocolViolation) -> Termination:
 
 
 def refused(response: Response) -> Termination:
-    """What the peer sent is no opening handshake that can be accepted; `response` says so."""
+    """The peer did not send an acceptable opening handshake; `response` says why."""
     why = response.body.decode().strip()
     return Termination("violation", reason=f"handshake refused with {response.status}: {why}", response=response)
 
@@ -86,7 +86,7 @@ LOST: Final = Termination("transport", reason="connection lost")
 
 
 def lost(error: BaseException) -> Termination:
-    """The socket is gone, and the transport was told why."""
+    """The socket is gone, with the exception that the transport got."""
     return LOST._replace(reason=f"{LOST.reason}: {describe_loss(error)}")
 
 
@@ -94,8 +94,8 @@ def lost(error: BaseException) -> Termination:
 
 
 def application_closed(close: Close) -> Termination:
-    """The application's own close, of an open connection."""
-    assert close.code is not None  # an application's close has one
+    """The application closed an open connection."""
+    assert close.code is not None  # an application's close always has one
     return Termination("application", close.code, close.reason, close)
 
 
@@ -147,7 +147,7 @@ TIMED_OUT: Final[dict[Timer, Termination]] = {
 }
 """The other timers end nothing."""
 
-# -- of a client's handshake, which has no answer to give
+# -- of a client's handshake, where nothing is sent
 
 
 def answered_otherwise(response: Response) -> Termination:
@@ -156,7 +156,7 @@ def answered_otherwise(response: Response) -> Termination:
 
 
 def not_answered(why: str) -> Termination:
-    """What the server sent is no answer to the handshake."""
+    """The server did not send a valid answer to the handshake."""
     return Termination("violation", reason=why)
 
 

@@ -1,7 +1,7 @@
-"""What is being waited for, and until when. Times are seconds of the caller's own clock; this file never asks for one.
+"""The running timers and their deadlines. Times are seconds of the caller's clock; this file has no clock.
 
-A connection waits for a handful of things at most, so a dict and a cached minimum beat a heap, and asking for the next
-deadline, which transports do after every input, is one attribute look-up.
+A connection has a handful of timers at most, so a dict and a cached minimum beat a heap, and reading the next deadline,
+which transports do after every input, is one attribute look-up.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ DURATIONS: Final = {
     Timer.DEFERRED: "close_timeout",
     Timer.CLOSE: "close_timeout",
 }
-"""The field of `Config` that says how long each timer runs; the reference is generated from it."""
+"""The `Config` field with each timer's duration; the reference is generated from it."""
 
 _STARTING: Final = {state: [(timer, DURATIONS[timer]) for timer in ARMED[state] - LATER] for state in State}
-"""What entering a state starts, with the field for how long."""
+"""The timers that entering a state starts, each with its `Config` field."""
 
 
 class Timers:
@@ -34,7 +34,7 @@ class Timers:
     __slots__ = ("_config", "_deadlines", "next")
 
     next: float | None
-    """The earliest deadline, or None with nothing to wait for."""
+    """The earliest deadline; None if no timer runs."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -42,7 +42,7 @@ class Timers:
         self.next = None
 
     def enter(self, state: State, now: float) -> None:
-        """Stop what `state` does not have, start what starts with it; what it has and runs already runs on."""
+        """Stop the timers that `state` does not have and start its own; those already running keep running."""
         armed, deadlines = ARMED[state], self._deadlines
         for timer in tuple(deadlines):
             if timer not in armed:
@@ -53,7 +53,7 @@ class Timers:
         self.next = min(deadlines.values()) if deadlines else None
 
     def start(self, timer: Timer, now: float) -> bool:
-        """Start `timer`, or let it begin anew, and give True; one whose duration is None never runs."""
+        """Start or restart `timer`; False if its duration is None, since then it never runs."""
         duration: float | None = getattr(self._config, DURATIONS[timer])
         if duration is not None:
             self._deadlines[timer] = now + duration
@@ -61,21 +61,21 @@ class Timers:
         return duration is not None
 
     def shorten(self, timer: Timer, deadline: float) -> None:
-        """Let a running `timer` end at `deadline` at the latest."""
+        """Move the deadline of a running `timer` forward to `deadline`, if that is earlier."""
         self._deadlines[timer] = min(self._deadlines[timer], deadline)
         self.next = min(self._deadlines.values())
 
     def stop(self, timer: Timer) -> None:
-        """Stop `timer`, running or not."""
+        """Stop `timer`. Idempotent."""
         if self._deadlines.pop(timer, None) is not None:
             self.next = min(self._deadlines.values(), default=None)
 
     def running(self, timer: Timer) -> bool:
-        """Tell whether `timer` runs."""
+        """Return whether `timer` runs."""
         return timer in self._deadlines
 
     def take_expired(self, now: float) -> Timer | None:
-        """Stop and return the timer with the earliest deadline, if that has come."""
+        """Stop and return the timer with the earliest deadline, if it has expired."""
         if self.next is None or now < self.next:
             return None
         expired = min(self._deadlines, key=self._deadlines.__getitem__)

@@ -1,1 +1,1 @@
-"""ASGI: its messages, its lifespan, its tls extension, and the applications that speak it."""
+"""ASGI: messages, lifespan, the tls extension, and the interfaces and failures of applications."""

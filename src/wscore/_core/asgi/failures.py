@@ -1,7 +1,7 @@
-"""What is told of an application that failed: whether anything is, in which words, and in which order.
+"""What is logged about an application that failed, and in which words.
 
-An application may raise whatever Python has. Nothing of it may take down a server but `KeyboardInterrupt`, which is the
-operator's and not the application's; `SystemExit` is what argparse raises on a user's text.
+An application may raise any exception. Only `KeyboardInterrupt` may take down the server, since it comes from the
+operator and not from the application; `SystemExit` is what argparse raises on a user's text.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = [
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LogEntry:
-    """Something for the log. `error` is an exception whose traceback belongs to it."""
+    """An entry for the log. `error` is the exception whose traceback is logged with it."""
 
     severity: Literal["debug", "warning", "error"]
     text: str
@@ -34,11 +34,16 @@ class LogEntry:
 def failure_log_entry(
     error: BaseException | None, *, answered: bool, cancelled: type[BaseException] | None = None
 ) -> LogEntry | None:
-    """Say what the log tells of a connection's application that has ended; None: nothing.
+    """Return what to log about a connection's application that has ended.
 
-    `error` is what it raised, None where it returned. `answered`: it has accepted or refused, or there was nobody left
-    to do that for. `cancelled` is the library's exception where the server itself has cancelled the application: that
-    is left out, and what remains of a group is told. Without it, a cancellation is somebody else's, and a failure.
+    Args:
+        error: What it raised; None if it returned.
+        answered: Whether it has accepted or refused the connection, or the peer left before that.
+        cancelled: The library's cancellation exception, if the server itself cancelled the application. It is ignored,
+            and only the rest of a group is logged. Without it a cancellation came from elsewhere and is a failure.
+
+    Returns:
+        The entry, or None if there is nothing to log.
     """
     if cancelled is not None and error is not None:
         error = _without(error, cancelled)
@@ -55,7 +60,7 @@ def failure_log_entry(
     error = unwrap_group(error)
     if isinstance(error, Exception):
         return LogEntry("error", "the application failed", error)
-    # Each of these would end a whole program, or a task that is not the application's.
+    # Each of these would end the whole program, or a task other than the application's.
     return LogEntry(
         "error", f"the application failed: it raised {type(error).__name__}, which ends nothing else", error
     )
@@ -69,7 +74,7 @@ def _without(error: BaseException, kind: type[BaseException]) -> BaseException |
 
 
 def is_interrupt(error: BaseException) -> bool:
-    """Tell whether `error` is, or in a group holds, a KeyboardInterrupt: that passes whoever contains failures."""
+    """Return whether `error` is a KeyboardInterrupt or a group with one: it passes through all failure handling."""
     group: Any = error
     if isinstance(error, BaseExceptionGroup):
         return any(map(is_interrupt, group.exceptions))
@@ -77,7 +82,7 @@ def is_interrupt(error: BaseException) -> bool:
 
 
 def unwrap_group(error: BaseException) -> BaseException:
-    """Give what a group of one holds: task groups wrap whatever ends them."""
+    """Return the only member of a group of one: task groups wrap whatever ends them."""
     if isinstance(error, BaseExceptionGroup):
         group = cast("BaseExceptionGroup[BaseException]", error)
         return unwrap_group(group.exceptions[0]) if len(group.exceptions) == 1 else group
@@ -85,26 +90,26 @@ def unwrap_group(error: BaseException) -> BaseException:
 
 
 def exception_line(error: BaseException) -> str:
-    """Name the exception in one line, as the last line of a traceback does."""
+    """Describe the exception in one line, like the last line of a traceback."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def format_message(text: str) -> str:
-    """Give an application's own words: in one line, or its traceback behind the line that it is about."""
+    """Format an application's own message: in one line, or, if it is a traceback, the headline and the traceback."""
     first = headline(text)
     return f"{first}\n{text.rstrip()}" if _frames(text) else first
 
 
 def headline(text: str) -> str:
-    """Give the line that `text` is about: of a traceback the exception's, else all of it in one line.
+    """Return the essential line of `text`: the exception of a traceback, else the whole text in one line.
 
-    Starlette and FastAPI answer a startup that raised with the whole traceback, whose point comes last.
+    Starlette and FastAPI answer a startup that raised with the whole traceback, in which the exception comes last.
     """
     lines = text.splitlines()
     frames = _frames(text)
     if frames:
-        # A frame is two deeper than its exception; in a group's traceback both stand behind a rule of "|".
+        # A frame is indented by two more than its exception; in a group's traceback both follow a column of "|".
         depth = lines[frames[-1]].index('File "') - 2
         for line in lines[frames[-1] + 1 :]:
             if line[depth : depth + 1].strip():
@@ -113,7 +118,7 @@ def headline(text: str) -> str:
 
 
 def _frames(text: str) -> list[int]:
-    """Find the lines of a traceback that name a file; none where `text` is no traceback."""
+    """Find the lines of a traceback that name a file; none if `text` is not a traceback."""
     if "Traceback (most recent call last):" not in text:
         return []
     return [at for at, line in enumerate(text.splitlines()) if line.lstrip(" |").startswith('File "')]

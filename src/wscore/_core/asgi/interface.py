@@ -1,7 +1,7 @@
-"""Which interface an object speaks: ASGI 3, the older ASGI 2, a factory of either, or none that can be served.
+"""Which interface an object implements: ASGI 3, the older ASGI 2, a factory of either, or none that can be served.
 
-Told from what it can be called with, before anybody connects: an object of the wrong shape would answer every client
-with 500. What cannot be told that way (a `*args`, an object written in C) is taken for ASGI 3.
+Decided from its signature before the first client connects: an object of the wrong kind would answer every client with
+500. If the signature is inconclusive (a `*args`, an object written in C), ASGI 3 is assumed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,11 @@ class Interface(Enum):
 
 
 def interface_of(app: Any) -> Interface:
-    """Tell how `app` is to be called. Raises TypeError, which says in one line what is wrong and what to write."""
+    """Return how to call `app`.
+
+    Raises:
+        TypeError: It cannot be served; the text says in one line what is wrong and what to write.
+    """
     if not callable(app):
         raise TypeError(f"it is of type {type(app).__name__}, which cannot be called")
     try:
@@ -50,7 +54,11 @@ def interface_of(app: Any) -> Interface:
 
 
 def as_asgi3(app: Any) -> Application:
-    """Give `app`, or what wraps an ASGI 2 application. Raises TypeError for what is neither."""
+    """Return `app`, or a wrapper if it is an ASGI 2 application.
+
+    Raises:
+        TypeError: It is neither.
+    """
     try:
         interface = interface_of(app)
     except TypeError as error:
@@ -81,7 +89,7 @@ def _takes(signature: inspect.Signature, count: int) -> bool:
 
 
 def _refuse_plain(app: Any) -> None:
-    """Refuse a function that gives nothing to await: `async` was forgotten, or it yields."""
+    """Refuse a function that returns nothing awaitable: `async` was forgotten, or it yields."""
     partial: Any = app
     while isinstance(app, functools.partial):
         app = partial = partial.func
@@ -96,7 +104,7 @@ def _refuse_plain(app: Any) -> None:
 
 
 def _returns_nothing(function: FunctionType) -> bool:
-    """Tell whether a function can return None alone. A wrapper that returns another's coroutine is none such."""
+    """Return whether a function always returns None; a wrapper that returns another's coroutine does not."""
     for before, this in pairwise(dis.get_instructions(function)):
         if this.opname == "RETURN_CONST" and this.argval is not None:
             return False

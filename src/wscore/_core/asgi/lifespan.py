@@ -1,6 +1,6 @@
-"""ASGI lifespan as a small machine of its own (ASGI lifespan 2.0): what the application said, and what follows.
+"""The ASGI lifespan protocol as a small state machine (ASGI lifespan 2.0).
 
-It waits for nothing: a transport runs the application with it, and tells it how the application ended.
+It waits for nothing: a transport runs the application with it and reports how the application ended.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from .failures import LogEntry, exception_line, format_message, unwrap_group
 __all__ = ["STARTUP_NOTICE", "Lifespan", "LifespanMode", "LifespanPhase"]
 
 LifespanMode = Literal["auto", "on", "off"]
-"""auto: an application that raises or returns without an answer has no lifespan, and is served all the same; on: one
-that raises has failed to start; off: it is not asked. One that raises SystemExit has failed in either mode."""
+"""auto: an application that raises or returns without an answer has no lifespan and is served nevertheless; on: if it
+raises, its startup has failed; off: the lifespan is not run. SystemExit fails the startup in either mode."""
 
 STARTUP_NOTICE: Final = 5.0
-"""Seconds of a startup after which a line says what is waited for. Whoever looks at a terminal that stays silent begins
-to wonder by then; a model or a pool that takes so long to load is worth the line."""
+"""Seconds after which a slow startup is logged, with what it waits for. By then a user begins to wonder about a silent
+terminal, and a model or a pool that takes so long to load is worth a line."""
 
 
 class LifespanPhase(Enum):
-    """Where an application is in its lifespan."""
+    """The phase of an application's lifespan."""
 
     STARTING = "the startup's answer is awaited"
     SERVING = "connections may be served"
@@ -38,16 +38,16 @@ class Lifespan:
 
     def __init__(self, mode: LifespanMode) -> None:
         self.state: dict[str, Any] = {}
-        """What the application keeps for its connections; each connection's scope gets a copy."""
+        """The application's lifespan state; each connection's scope gets a copy."""
         self.phase = LifespanPhase.SERVING if mode == "off" else LifespanPhase.STARTING
         self.failure = ""
         """Why startup or shutdown failed: the application's own message."""
         self.error: BaseException | None = None
-        """What the application raised, where that is its failure."""
+        """The exception that the application raised, if that is the failure."""
         self.log_entries: list[LogEntry] = []
-        """What is to be logged, in order. Whoever logs it empties the list."""
+        """Entries to log, in order. The caller that logs them empties the list."""
         self.supported = mode != "off"
-        """The application takes part."""
+        """Whether the application takes part in the lifespan."""
         self._mode = mode
         self._deadline: float | None = None
         self._notice_at: float | None = None
@@ -59,16 +59,16 @@ class Lifespan:
 
     @property
     def scope(self) -> dict[str, Any]:
-        """The scope to run the application with."""
+        """The ASGI scope to run the application with."""
         return {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
 
     @property
     def has_message(self) -> bool:
-        """`next_message` would give one."""
+        """Whether `next_message` would return one."""
         return not self._asked_startup or (self.phase is LifespanPhase.STOPPING and not self._asked_shutdown)
 
     def next_message(self) -> dict[str, str] | None:
-        """Give the application its next message, or None: there is none yet."""
+        """Return the application's next message; None if there is none yet."""
         if not self._asked_startup:
             self._asked_startup = True
             return {"type": "lifespan.startup"}
@@ -78,7 +78,12 @@ class Lifespan:
         return None
 
     def send(self, message: Mapping[str, Any]) -> None:
-        """Take the application's answer. Raises InvalidMessage, or LocalProtocolError where none was asked for."""
+        """Process a message from the application.
+
+        Raises:
+            InvalidMessage: Not a lifespan message.
+            LocalProtocolError: An answer that nothing asked for.
+        """
         kind = message.get("type")
         phase = self.phase
         match kind:
@@ -89,7 +94,7 @@ class Lifespan:
                 self._fail(message.get("message") or "the application's startup failed")
                 self.phase = LifespanPhase.FAILED
             case "lifespan.startup.complete" if phase is LifespanPhase.STOPPING and not self._startup_answered:
-                self._startup_answered = True  # too late to serve: the shutdown began meanwhile
+                self._startup_answered = True  # too late to serve: the shutdown has begun meanwhile
             case "lifespan.startup.failed" if phase is LifespanPhase.STOPPING and not self._startup_answered:
                 self._fail(message.get("message") or "the application's startup failed")
                 self._report("error", format_message(self.failure))
@@ -108,27 +113,32 @@ class Lifespan:
             ):
                 raise LocalProtocolError(f"{kind} while {phase.name}: {phase.value}")
             case _:
-                self._speaks_lifespan = False  # it did not look at the scope, and takes this for a connection
+                self._speaks_lifespan = False  # it did not check the scope's type and treats this as a connection
                 raise InvalidMessage(
                     f"message type {kind!r}: expected lifespan.startup.complete, lifespan.startup.failed, "
                     "lifespan.shutdown.complete or lifespan.shutdown.failed"
                 )
 
     def begin_startup(self, now: float, timeout: float | None = None) -> None:
-        """Let the startup's time run; `timeout` is how long it may take. Then `next_timeout` says when to look."""
+        """Start the startup's timers; read `next_timeout` afterwards.
+
+        Args:
+            now: The caller's clock, in seconds.
+            timeout: How long the startup may take, in seconds; None means no limit.
+        """
         if self.phase is LifespanPhase.STARTING:
             self._notice_at = now + STARTUP_NOTICE
             self._patience = timeout or 0.0
             self._deadline = None if timeout is None else now + timeout
 
     def next_timeout(self) -> float | None:
-        """When to call `handle_timeout`; None while nothing is bounded."""
+        """Return when to call `handle_timeout`; None while there is no deadline."""
         if self.phase is not LifespanPhase.STARTING:
             return None
         return min((at for at in (self._notice_at, self._deadline) if at is not None), default=None)
 
     def handle_timeout(self, now: float) -> None:
-        """Say that the startup takes long, or that it takes too long; early and repeated calls are harmless."""
+        """Log that the startup takes long, or fail it once it takes too long. Early and repeated calls are harmless."""
         if self.phase is not LifespanPhase.STARTING:
             return
         if self._deadline is not None and now >= self._deadline:
@@ -143,16 +153,17 @@ class Lifespan:
             )
 
     def application_returned(self) -> None:
-        """Take the news that the application returned, or was cancelled; without an answer it has no lifespan."""
+        """Call when the application returned, or was cancelled; without an answer it has no lifespan."""
         self._application_ended()
 
     def application_raised(self, error: BaseException) -> None:
-        """Take the news that the application raised.
+        """Call when the application raised.
 
-        Before it answered the startup: with "on" that is a failure, and so is what is no Exception (SystemExit) with
-        "auto" too; an Exception means with "auto" that it is served without a lifespan, which is reported as an error
-        where it had taken `lifespan.startup`: then it has a lifespan, and something in it broke. Later it is reported,
-        and the application is served on. After `lifespan.startup.failed` or `.shutdown.failed` those words stand.
+        Before its answer to the startup: with "on", the startup has failed; with "auto" only if `error` is not an
+        Exception (SystemExit). With "auto" an Exception means that the application is served without a lifespan. That
+        is logged as an error if it had received `lifespan.startup`, since then it has a lifespan, and something in it
+        broke. After the answer, the exception is logged and serving continues. After `lifespan.startup.failed` or
+        `.shutdown.failed` the message sent with those remains the reason.
         """
         error = unwrap_group(error)
         starting = self.phase is LifespanPhase.STARTING
@@ -173,7 +184,7 @@ class Lifespan:
         self._application_ended()
 
     def application_not_awaitable(self, answer: object) -> None:
-        """Take the news that calling the application gave `answer`, which cannot be awaited: it can serve nothing."""
+        """Call when calling the application returned `answer`, which cannot be awaited: it cannot be served."""
         if self.phase is LifespanPhase.STARTING:
             self._fail(
                 f"calling the application gave {type(answer).__name__}, where a coroutine was expected: "
@@ -182,20 +193,20 @@ class Lifespan:
             self.phase = LifespanPhase.FAILED
 
     def startup_overdue(self, seconds: float) -> None:
-        """Take the news that the startup took longer than `lifespan_timeout`."""
+        """Call when the startup took longer than `lifespan_timeout`."""
         if self.phase is LifespanPhase.STARTING:
             self._fail(f"the application's startup took longer than {seconds:g} s")
             self.phase = LifespanPhase.FAILED
 
     def shutdown_overdue(self) -> None:
-        """Take the news that the shutdown took longer than it may."""
+        """Call when the shutdown took too long."""
         if self.phase is LifespanPhase.STOPPING:
             self._fail("the application's shutdown took too long")
             self._report("error", self.failure)
             self.phase = LifespanPhase.OVER
 
     def begin_shutdown(self) -> None:
-        """Ask the application to shut down, if it takes part."""
+        """Begin the application's shutdown, if it takes part in the lifespan."""
         if self.phase in (LifespanPhase.STARTING, LifespanPhase.SERVING):
             self.phase = LifespanPhase.STOPPING if self.supported else LifespanPhase.OVER
 

@@ -1,8 +1,8 @@
-"""ASGI as types, and an application's message checked whole before anything changes (ASGI www 2.5).
+"""ASGI as types, and complete validation of an application's message before anything changes (ASGI www 2.5).
 
-The rule of this file: every reader of a message either returns a value that the core can use without a further look,
-or raises InvalidMessage with a text that names the key, what came and what was expected. Values are copied, so that
-an application may go on to change its buffers and dicts (A18).
+Rule of this file: every reader of a message either returns a value that the core can use without further checks, or
+raises InvalidMessage with a text that names the key, the value received and what was expected. Values are copied, so
+an application may modify its buffers and dicts afterwards (A18).
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ __all__ = [
 ]
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
-"""An ASGI 3 application, however it types its scope, receive and send."""
+"""An ASGI 3 application, whatever types it declares for scope, receive and send."""
 
 Headers = list[tuple[bytes, bytes]]
-"""Header fields in their order: lower-case names and values, duplicates kept."""
+"""Header fields in order: lower-case names and values, duplicates kept."""
 
 
 class Scope(TypedDict):
@@ -64,7 +64,7 @@ class ConnectMessage(TypedDict):
 
 
 class ReceiveMessage(TypedDict):
-    """`websocket.receive`: one whole message, with exactly one of `text` and `bytes`."""
+    """`websocket.receive`: one complete message, with exactly one of `text` and `bytes`."""
 
     type: Literal["websocket.receive"]
     text: NotRequired[str]
@@ -83,10 +83,12 @@ ReceivedMessage = ConnectMessage | ReceiveMessage | DisconnectMessage
 
 
 class Peer(NamedTuple):
-    """What a transport knows of the connection before a byte is read.
+    """What a transport knows of a connection before any byte is read.
 
-    `client` is (host, port), `server` is (host, port) or (path of a unix socket, None), each None where unknown.
-    `tls` is None on a plain connection, and else the content of ASGI's tls extension; see `tls_extension`.
+    Args:
+        client: (host, port); None if unknown.
+        server: (host, port), or (path of a Unix socket, None); None if unknown.
+        tls: The content of ASGI's tls extension, see `tls_extension`; None on a plain connection.
     """
 
     client: tuple[str, int] | None = None
@@ -95,9 +97,12 @@ class Peer(NamedTuple):
 
     @classmethod
     def of(cls, peername: Any, sockname: Any, tls: dict[str, Any] | None = None) -> Self:
-        """Read what a socket's `getpeername` and `getsockname` give: pairs, IPv6's four parts, or a unix path.
+        """Make a Peer from the results of a socket's `getpeername` and `getsockname`.
 
-        Linux's abstract names, which are bytes, are no paths: nothing is told of them.
+        Args:
+            peername: A pair, IPv6's four parts, a Unix path or None.
+            sockname: Likewise. Linux's abstract names, which are bytes, are not paths and are ignored.
+            tls: The content of ASGI's tls extension.
         """
         client = None if isinstance(peername, str | bytes | None) else (str(peername[0]), int(peername[1]))
         if isinstance(sockname, bytes):
@@ -108,14 +113,14 @@ class Peer(NamedTuple):
 
 
 class Accept(NamedTuple):
-    """A checked `websocket.accept`."""
+    """A validated `websocket.accept`."""
 
     subprotocol: str | None
     headers: Headers
 
 
 class ResponseStart(NamedTuple):
-    """A checked `websocket.http.response.start`; `content_length` is what its headers announce."""
+    """A validated `websocket.http.response.start`; `content_length` is taken from its headers."""
 
     status: int
     headers: Headers
@@ -123,7 +128,7 @@ class ResponseStart(NamedTuple):
 
 
 class Body(NamedTuple):
-    """A checked `websocket.http.response.body`."""
+    """A validated `websocket.http.response.body`."""
 
     data: bytes
     more: bool
@@ -134,16 +139,16 @@ TRIGGERS: Final[dict[str, Trigger]] = {
     "websocket.close": Trigger.APP_CLOSE,
     "websocket.send": Trigger.APP_SEND,
     "websocket.http.response.start": Trigger.APP_RESPONSE,
-    "websocket.http.response.body": Trigger.APP_BODY,  # or APP_LAST_BODY: both stand in the same rows
+    "websocket.http.response.body": Trigger.APP_BODY,  # or APP_LAST_BODY: both are in the same rows of the table
 }
 
-_LENGTH: Final = re.compile(rb"[0-9]{1,18}")  # of more digits int() may be quadratic, and raises a plain ValueError
+_LENGTH: Final = re.compile(rb"[0-9]{1,18}")  # with more digits int() may be quadratic, or raise a plain ValueError
 
-# The handshake's own fields; wsproto lets an application write them into a 101, where they contradict it.
+# The handshake's own fields; wsproto lets an application add them to a 101, which they contradict.
 
 
 def as_dict(message: Mapping[str, Any]) -> dict[str, Any]:
-    """Give an application's message as a dict, which nearly all are already. Raises InvalidMessage."""
+    """Return an application's message as a dict, which nearly all are already. Raises InvalidMessage."""
     given: Any = message
     if not isinstance(given, Mapping):
         raise InvalidMessage(f"expected a dict with a 'type', got {shown(message)}")
@@ -175,7 +180,7 @@ def read_send(message: Mapping[str, Any]) -> str | bytes:
 
 def read_accept(message: Mapping[str, Any], offered: list[str]) -> Accept:
     """Read a `websocket.accept`; `offered` are the client's subprotocols. Raises InvalidMessage."""
-    subprotocol = message.get("subprotocol") or None  # "" is none: an empty header makes Chrome fail the handshake
+    subprotocol = message.get("subprotocol") or None  # "" means none: an empty header makes Chrome fail the handshake
     if subprotocol is not None and subprotocol not in offered:
         # RFC 6455 4.1: a client must fail the connection over a subprotocol that it did not offer.
         raise InvalidMessage(
@@ -214,7 +219,7 @@ def read_response_start(message: Mapping[str, Any]) -> ResponseStart:
             f"websocket.http.response.start: content-length {shown(sorted(lengths))} is not one number"
         )
     length = int(lengths.pop()) if lengths else None
-    # How the body is delimited, and what becomes of the connection, is the server's affair (RFC 9112 6.1).
+    # The server decides how the body is delimited and whether the connection is kept (RFC 9112 6.1).
     own = [(name, value) for name, value in headers if name not in CONNECTION_HEADERS]
     return ResponseStart(int(status), own, length)
 

@@ -1,4 +1,4 @@
-"""What ASGI's tls extension (0.2) tells an application, read off a Python TLS object. Imports no ssl itself."""
+"""The content of ASGI's tls extension (0.2), read from a Python TLS object. Does not import ssl."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["TLSObject", "tls_extension"]
 # RFC 8446 4.2.1 and its predecessors.
 _VERSIONS: Final = {"TLSv1": 0x0301, "TLSv1.1": 0x0302, "TLSv1.2": 0x0303, "TLSv1.3": 0x0304}
 
-# RFC 4514 3, for the attributes it names; others keep Python's names.
+# RFC 4514 3 for the attributes it names; others keep Python's names.
 _ATTRIBUTES: Final = {
     "commonName": "CN",
     "localityName": "L",
@@ -25,7 +25,7 @@ _ATTRIBUTES: Final = {
 
 
 class TLSObject(Protocol):
-    """What is needed of an `ssl.SSLObject`, an `ssl.SSLSocket` or a `trio.SSLStream`."""
+    """The methods used of an `ssl.SSLObject`, an `ssl.SSLSocket` or a `trio.SSLStream`."""
 
     def version(self) -> str | None: ...
     def cipher(self) -> tuple[str, str, int] | None: ...
@@ -35,9 +35,14 @@ class TLSObject(Protocol):
 
 
 def tls_extension(tls: TLSObject) -> dict[str, Any]:
-    """Build `scope["extensions"]["tls"]`, with None for what Python's ssl cannot tell: the server's own certificate.
+    """Build `scope["extensions"]["tls"]` (ASGI tls extension 0.2).
 
-    Of the client's chain it tells the first certificate, and only one that was verified.
+    Args:
+        tls: An `ssl.SSLObject`, an `ssl.SSLSocket` or a `trio.SSLStream`, with its handshake complete.
+
+    Returns:
+        The extension's fields. `server_cert` is None, since Python's ssl does not reveal the server's own certificate.
+        `client_cert_chain` has only the first certificate of the client's chain, and only if it was verified.
     """
     der: bytes | None = tls.getpeercert(True)
     certificate: dict[str, Any] = tls.getpeercert(False) or {}
@@ -59,7 +64,7 @@ def _pem(der: bytes) -> str:
 
 
 def _name(subject: tuple[tuple[tuple[str, str], ...], ...]) -> str | None:
-    """Write a distinguished name as RFC 4514 2.1 does: the last part first."""
+    """Format a distinguished name as in RFC 4514 2.1: the last part first."""
     parts = ["+".join(f"{_ATTRIBUTES.get(key, key)}={_escaped(value)}" for key, value in rdn) for rdn in subject]
     return ",".join(reversed(parts)) or None
 
@@ -72,5 +77,5 @@ def _escaped(value: str) -> str:
 
 
 def _suite(context: Any, name: str) -> int | None:
-    """Find the two bytes that IANA gives the cipher suite: the low half of OpenSSL's id."""
+    """Return the cipher suite's two-byte IANA number: the low half of OpenSSL's id."""
     return next((cipher["id"] & 0xFFFF for cipher in context.get_ciphers() if cipher["name"] == name), None)

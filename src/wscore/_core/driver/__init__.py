@@ -1,1 +1,1 @@
-"""What a transport owes its connection's core, all but the waiting."""
+"""Drivers: everything that a transport does for its connection's core, except waiting."""

@@ -1,17 +1,17 @@
-"""What a transport owes its connection's core, all but the waiting.
+"""Everything that a transport does for its connection's core, except waiting.
 
-A core says what it wants in levels: bytes, a deadline, whether to read, how TCP is to end. A transport has to look at
-them after every input, and to do what has changed. Which look belongs to which input is easily forgotten, and a
-forgotten one is seldom noticed: so it is written here, once, for both ends and every library.
+A core exposes its wishes as levels: bytes, a deadline, whether to read, how to end TCP. A transport has to check them
+after every input and act on changes. It is easy to forget one of these checks, and such a mistake is seldom noticed, so
+they are implemented here, once, for both ends and every library.
 
-The rules of this file: it waits for nothing by itself, and has no clock but the one it is given. What it has told its
-library (*armed*, *reading*, *told*) it keeps, and compares with what the core wants; it never asks the library.
+Rules of this file: it waits for nothing itself, and uses only the clock it is given. It remembers what it has told its
+library (*armed*, *reading*, *told*) and compares that with what the core wants; it never queries the library.
 
-- The armed deadline is a function of the core's. A timer that fires is forgotten first, and set anew from what the core
-  says then, whether that changed or not. It may be set too early, which costs one look, and never too late.
-- `sync` follows every input. `receive_data` and `send` look at little of it on the way of a message, which is proven
-  by `generation`: it changes whenever anything else may have.
-- Bytes are written while the library takes them (`writable`), and only then does TCP end, as `closing` says.
+- The armed deadline follows the core's. When a timer fires, the deadline is cleared first and then set again from the
+  core's, changed or not. It may be too early, which costs one needless call, but never too late.
+- `sync` follows every input. `receive_data` and `send` skip most of it on a message's path. `generation` makes that
+  safe: it changes whenever anything else may have.
+- Bytes are written while the library accepts them (`writable`), and only then does TCP end, as `closing` says.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ __all__ = ["Driver"]
 
 Core = TypeVar("Core", ServerConnection, ClientConnection)
 
-# How long an application may go on without waiting, where there is always another message, or always room: 256
-# messages, which are some tenths of a millisecond where they are small, and of those that take it longer, fewer.
+# How long an application may run without yielding if there is always another message, or always room: 256 messages,
+# some tenths of a millisecond if they are small; fewer if they take longer.
 _MESSAGES_A_LOOK: Final = 32
 _LOOKS_A_TURN: Final = 8
 _SECONDS_A_TURN: Final = 0.005
-_COARSE: Final = 0.05  # seconds by which a loop may call early; a call that comes sooner finds nothing due
+_COARSE: Final = 0.05  # seconds by which a loop may call early; an even earlier call finds nothing due
 
 
 class Driver(Generic[Core]):
-    """A connection's core and what its library was told: base class of a transport's connection.
+    """Base class of a transport's connection: a core, and the state that its library was given.
 
-    The transport calls the inputs, all from one thread, as they happen: `receive_data`, `receive_eof`, `timed_out`,
+    The transport calls the inputs as they happen, all from one thread: `receive_data`, `receive_eof`, `timed_out`,
     `output_drained`, `lost`. It implements the primitives, each of which returns at once: `write`, `set_deadline`,
     `set_reading`, `shut_down_writing`, `close`, `abort`, `wake`, `wake_senders`; and `time`, a monotonic clock in
     seconds.
     """
 
-    # Those of `ServerDriver` and `ClientDriver` among them, which have none, so that a transport's class may be one of
-    # them and have another base with slots.
+    # Includes the slots of `ServerDriver` and `ClientDriver`, which have none themselves: a transport's class may
+    # inherit from one of them and from another base with slots.
     __slots__ = (
         "_answering",
         "_application_over",
@@ -76,12 +76,12 @@ class Driver(Generic[Core]):
 
     core: Core
     time: Callable[[], float]
-    """The clock: seconds, monotonic."""
+    """The clock: monotonic seconds."""
     gone: bool
-    """The socket is closed, or about to be; nothing can be read or written."""
-    _limit: int  # of output; from there on senders wait
+    """Whether the socket is closed, or about to be; nothing can be read or written."""
+    _limit: int  # bytes of output from which senders wait
     writable: bool
-    """The library takes bytes, and does not hold too many already."""
+    """Whether the library accepts bytes, its buffer being below the high-water mark."""
 
     def __init__(self, core: Core, time: Callable[[], float], channel: Channel | None = None) -> None:
         self.core = core
@@ -91,46 +91,47 @@ class Driver(Generic[Core]):
         self._limit = core.config.max_output_size
         self._channel = channel
         self._secured = channel is None
-        self._generation = -1  # the core's outputs have not been looked at
-        self._armed: float | None = None  # the deadline that the library was told
+        self._generation = -1  # the core's outputs have not been checked
+        self._armed: float | None = None  # the deadline given to the library
         self._reading = True
         self._eof = False
         self._ending = False
         self._goodbye_said = False
         self._told = Closing.NO
-        self._answering = False  # a step of the application is part of `receive_data`
+        self._answering = False  # the application runs a step inside `receive_data`
         self._flush_planned = False
         self._fresh_credit = _MESSAGES_A_LOOK
         self._credit = _MESSAGES_A_LOOK  # messages that the application may take or send before `checkpoint`
         self._looks = 0  # at the clock, since the application last waited
-        self._turn_began = 0.0  # or a little later: known once it is long
+        self._turn_began = 0.0  # time of the first of these looks
 
-    # -- primitives: what a library gives, in its own idiom. None of them waits, and none raises
+    # -- primitives, implemented with the library's own means. None of them raises, and all but `yield_control` return
+    # at once
 
     write: Callable[[bytes], None]
-    """Take all of the bytes; with `writable` set to False where it holds much, until `output_drained`.
+    """Accept all of the bytes; if too many are now buffered, set `writable` to False until `output_drained`.
 
-    This and `wake` may be methods, or whatever a library has that can be called, since each message pays for a call.
+    This and `wake` may be methods or any callable of the library, since each message pays for a call.
     """
 
     def unsent(self) -> int:
-        """Tell how many of the bytes written the peer's system has not taken, as far as can be told."""
+        """Return how many of the written bytes the peer's operating system has not received, as far as is known."""
         return 0
 
     def set_deadline(self, at: float | None) -> None:
-        """Call `timed_out` at `at` in place of what was set before; None: not at all."""
+        """Schedule `timed_out` for the time `at`, in place of any earlier schedule; None cancels it."""
         raise NotImplementedError
 
     def set_reading(self, on: bool) -> None:
-        """Read, or stop reading, so that TCP slows the peer."""
+        """Start or stop reading; while stopped, TCP's flow control slows the peer."""
         raise NotImplementedError
 
     def shut_down_writing(self) -> None:
-        """End our half of the connection behind what was written; the other is still read."""
+        """Shut down our half of the connection after flushing written bytes; the other half is still read."""
         raise NotImplementedError
 
     def close(self) -> None:
-        """Close the socket behind what was written, and call `lost`."""
+        """Close the socket after flushing written bytes, and call `lost`."""
         raise NotImplementedError
 
     def abort(self) -> None:
@@ -138,30 +139,30 @@ class Driver(Generic[Core]):
         raise NotImplementedError
 
     wake: Callable[[], None]
-    """Let who waits for a message look again."""
+    """Wake the tasks that wait for a message."""
 
     def wake_senders(self) -> None:
-        """Let who waits for room look again."""
+        """Wake the tasks that wait for room."""
         raise NotImplementedError
 
     def yield_control(self) -> Awaitable[None]:
-        """Let others have their turn. The one primitive here that waits."""
+        """Yield to the event loop. The only primitive here that waits."""
         raise NotImplementedError
 
     def plan_flush(self) -> None:
-        """Call `flush`; or set `_flush_planned` and do so soon: what is said meanwhile goes out in one piece."""
+        """Call `flush`; or set `_flush_planned` and call it soon, to write everything sent until then in one piece."""
         self.flush()
 
     # -- inputs
 
     def start(self) -> None:
-        """Make the world agree with a core that is new."""
+        """Act on the initial outputs of a new core."""
         if self._channel is not None:
             self._write(self._channel.data_to_send())
         self.sync()
 
     def receive_data(self, data: bytes | memoryview) -> None:
-        """Take bytes from the socket; what the application answers at once goes out in one write."""
+        """Process bytes from the socket; what the application answers immediately goes out in one write."""
         core = self.core
         if self._channel is None:
             core.receive_data(data, now=self.time())
@@ -179,7 +180,7 @@ class Driver(Generic[Core]):
             self.flush()
 
     def receive_eof(self) -> None:
-        """Take the end of the peer's stream."""
+        """Process the end of the peer's stream (EOF)."""
         self._eof = True
         if self._channel is not None:
             self._receive(self._channel, b"")
@@ -187,18 +188,18 @@ class Driver(Generic[Core]):
         self.sync()
 
     def output_drained(self) -> None:
-        """Take the news that the library has written what it held: it takes more."""
+        """Call when the library has written its buffer and accepts more bytes."""
         self.writable = True
         self.flush()
         if self.writable:
             self.wake_senders()
 
     def timed_out(self) -> None:
-        """Take the news that the deadline has come. What had arrived by then is to be read before."""
+        """Call when the deadline has passed, after reading the data that has arrived by then."""
         armed, self._armed = self._armed, None
         now = self.time()
         if armed is not None and now < armed <= now + _COARSE:
-            now = armed  # a loop whose clock is coarse calls a little early (uvloop counts milliseconds)
+            now = armed  # a loop with a coarse clock calls a little early (uvloop counts milliseconds)
         core = self.core
         core.report_unsent(self.unsent(), now=now)
         core.handle_timeout(now=now)
@@ -206,7 +207,11 @@ class Driver(Generic[Core]):
         self._arm_timer()
 
     def lost(self, error: Exception | None = None) -> None:
-        """Take the news that the socket is closed, or of no use any more. A second time is nothing new."""
+        """Call when the socket is closed or unusable. Idempotent.
+
+        Args:
+            error: Why, if the library reported an exception.
+        """
         if self.gone:
             return
         self.gone = self.writable = True
@@ -217,11 +222,11 @@ class Driver(Generic[Core]):
         self.sync()
         self.wake_senders()
 
-    # -- making the world agree with the core
+    # -- acting on the core's outputs
 
     def sync(self) -> None:
-        """See to all that has changed: bytes, messages, and the rest."""
-        if self._answering:  # `receive_data` sees to it
+        """Act on everything that has changed: bytes, messages and state."""
+        if self._answering:  # `receive_data` does it
             return
         core = self.core
         if core.output_size and not self._flush_planned and not self.gone:
@@ -232,7 +237,7 @@ class Driver(Generic[Core]):
             self.wake()
 
     def flush(self) -> None:
-        """Write what there is, as far as the library takes it, and then end TCP, if that is due."""
+        """Write output as far as the library accepts it, and then end TCP, if that is due."""
         self._flush_planned = False
         core = self.core
         if self.gone:
@@ -247,9 +252,9 @@ class Driver(Generic[Core]):
             self._end(closing)
 
     async def checkpoint(self) -> None:
-        """Begin the next step of an application that has used its credit up: where its turn is over, give way.
+        """Renew an application's used-up credit, yielding to the event loop first if its turn is over.
 
-        One that never waits, since there is always a message or always room, would have the loop to itself.
+        An application that never waits, because there is always a message or always room, would starve the loop.
         """
         if self.turn_is_over():
             await self.yield_control()
@@ -258,7 +263,7 @@ class Driver(Generic[Core]):
             self._credit = _MESSAGES_A_LOOK
 
     def turn_is_over(self) -> bool:
-        """Look at the clock, once in some messages, and count how often."""
+        """Return whether the application should yield. Called once per credit of messages; counts its calls."""
         now = self.time()
         self._looks += 1
         if self._looks == 1:
@@ -266,14 +271,15 @@ class Driver(Generic[Core]):
         return self._looks >= _LOOKS_A_TURN or now - self._turn_began > _SECONDS_A_TURN
 
     def begin_turn(self) -> None:
-        """Take note that the application has waited, and others had their turn."""
+        """Start a new turn: the application has yielded to the event loop."""
         self._credit = self._fresh_credit
         self._looks = 0
 
     def drain_pending_work(self) -> bool:
-        """Do a turn's work on what a connection that is gone left behind; tell whether there is more.
+        """Do a turn's work on the unparsed input of a connection that is gone, where no deadline triggers it.
 
-        Nothing is waited for there any more, so that no deadline does it.
+        Returns:
+            Whether there is more.
         """
         core = self.core
         if core.work_pending:
@@ -281,11 +287,11 @@ class Driver(Generic[Core]):
         return core.work_pending
 
     def changed(self) -> None:
-        """See to outputs of this end's core alone."""
+        """Act on outputs that only this end's core has."""
         raise NotImplementedError
 
     def _sync_state(self) -> None:
-        """See to what seldom changes."""
+        """Act on outputs that seldom change."""
         core = self.core
         self._generation = core.generation
         self.changed()
@@ -294,7 +300,7 @@ class Driver(Generic[Core]):
         if core.close_info is not None:
             self._ending = True
             if not self._secured:
-                core.connection_lost(now=self.time())  # nothing can be said to a peer that TLS does not lead to
+                core.connection_lost(now=self.time())  # without a finished TLS handshake the peer cannot be reached
             if not self._flush_planned:
                 self.plan_flush()
         reading = core.wants_read
@@ -304,7 +310,7 @@ class Driver(Generic[Core]):
         self._arm_timer()
 
     def _arm_timer(self) -> None:
-        """Tell the library of a deadline that is earlier than what it knows; a later one is seen to when that fires."""
+        """Arm the core's deadline if it is earlier than the armed one; a later one is armed when that fires."""
         deadline = self.core.next_timeout()
         if deadline is not None and (self._armed is None or deadline < self._armed) and not self.gone:
             self._armed = deadline
@@ -320,7 +326,7 @@ class Driver(Generic[Core]):
             self._goodbye_said = True
             self._say(self._channel, None)
         if closing is not Closing.ABORT and (not self.writable or self.gone):
-            return  # `output_drained` comes back to it
+            return  # `output_drained` retries
         self._told = closing
         if closing is Closing.SHUT_DOWN_WRITING:
             self.shut_down_writing()
@@ -329,25 +335,25 @@ class Driver(Generic[Core]):
         elif closing is Closing.ABORT:
             self.abort()
 
-    # -- what lies between
+    # -- the channel: TLS, a proxy
 
     def _receive(self, channel: Channel, data: bytes) -> None:
-        """Take bytes through the channel; b"" is the end of the network's."""
+        """Process bytes through the channel; b"" is the end of the stream."""
         if self._goodbye_said:
-            return  # whatever still comes is thrown away
+            return  # later input is discarded
         core = self.core
         try:
             said = channel.receive(data)
         except OSError as error:
             self._goodbye_said = True
-            self._write(channel.data_to_send())  # an alert, and nothing after it
+            self._write(channel.data_to_send())  # an alert, the last bytes we send
             self.channel_failed(error)
             return
         if channel.ready and not self._secured:
             self._secured = True
             self.secured(channel)
             if core.output_size and self.writable:
-                channel.send(core.data_to_send())  # in one piece with the handshake's end
+                channel.send(core.data_to_send())  # in one piece with the end of the handshake
         self._write(channel.data_to_send())
         if said:
             core.receive_data(said, now=self.time())
@@ -355,7 +361,7 @@ class Driver(Generic[Core]):
             core.receive_eof(now=self.time())
 
     def _say(self, channel: Channel, data: bytes | None) -> None:
-        """Say `data` through the channel, or with None that there is nothing more to say."""
+        """Send `data` through the channel; None sends its end."""
         try:
             if data is None:
                 channel.close()
@@ -367,8 +373,8 @@ class Driver(Generic[Core]):
         self._write(channel.data_to_send())
 
     def secured(self, channel: Channel) -> None:
-        """Take the news that the peer can be spoken to."""
+        """Handle the channel's becoming ready for application data."""
 
     def channel_failed(self, error: OSError) -> None:
-        """Take the news that TLS, or a proxy, has failed."""
+        """Handle a failure of TLS or a proxy."""
         self.core.connection_lost(now=self.time(), error=error)

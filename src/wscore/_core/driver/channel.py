@@ -1,4 +1,4 @@
-"""What may lie between a socket and a connection: TLS, a proxy, or both, as bytes in and bytes out."""
+"""The layer between a socket and a connection: TLS, a proxy, or both, as bytes in and bytes out."""
 
 from __future__ import annotations
 
@@ -8,33 +8,36 @@ __all__ = ["Channel"]
 
 
 class Channel(Protocol):
-    """What a driver asks of it. After every call take `data_to_send`; it has no socket, and waits for nothing.
+    """What a driver needs from such a layer, which has no socket and waits for nothing.
 
-    Every method raises OSError, ssl.SSLError among them, for what the other side does wrong; what there is to send then
-    is a last alert.
+    After every call take `data_to_send`.
+
+    Raises:
+        OSError: Including ssl.SSLError, from every method, if the other side makes a mistake; what remains to be sent
+            is a last alert.
     """
 
     ready: bool
-    """The peer can be spoken to."""
+    """Whether application data can be sent to the peer."""
     ended: bool
-    """The peer has said that nothing more will come."""
+    """Whether the peer has announced its end of stream."""
 
     def receive(self, data: bytes) -> bytes:
-        """Take what came from the network, b"" at its end; give what the peer said in it."""
+        """Process bytes from the network, b"" at the end of the stream; return the application data in them."""
         ...
 
     def send(self, data: bytes) -> None:
-        """Take what we say, once `ready`."""
+        """Send application data, once `ready`."""
         ...
 
     def close(self) -> None:
-        """Say that we say nothing more."""
+        """Announce the end of our stream."""
         ...
 
     def data_to_send(self) -> bytes:
-        """Take what is to be written to the network."""
+        """Take the bytes to write to the network."""
         ...
 
     def tls_extension(self) -> dict[str, Any] | None:
-        """Tell what TLS has agreed with the peer, as ASGI's tls extension has it; None without TLS."""
+        """Return the parameters negotiated by TLS, in the form of ASGI's tls extension; None without TLS."""
         ...

@@ -1,4 +1,4 @@
-"""A client's connection, all but the waiting: see `_driver`."""
+"""The driver of a client's connection: see `driver.base`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ __all__ = ["ClientDriver"]
 
 
 class ClientDriver(Driver[ClientConnection]):
-    """A `Driver` for `ClientConnection`: keeps which pings tasks wait for, and why there is no connection.
+    """A `Driver` for `ClientConnection`: also keeps the pings that tasks wait for, and why there is no connection.
 
-    A further primitive: `tell`, since tasks wait for more than messages and room.
+    One more primitive: `tell`, since tasks wait for more than messages and room.
     """
 
     __slots__ = ()
@@ -22,18 +22,22 @@ class ClientDriver(Driver[ClientConnection]):
     def __init__(self, core: ClientConnection, time: Callable[[], float], channel: Channel | None = None) -> None:
         super().__init__(core, time, channel)
         self.failure: OSError | None = None
-        """Why TLS, or a proxy, did not lead to the server."""
+        """Why the server could not be reached through TLS, or a proxy."""
         self.pongs: dict[bytes, float | None] = {}
-        """Pings that a task waits for; how many seconds they took, once answered."""
+        """The pings that tasks wait for, with the round trip in seconds once answered."""
 
     def tell(self) -> None:
-        """Let who waits for anything but messages and room look again: the opening, a pong, the end."""
+        """Wake the tasks that wait for anything but messages and room: the opening, a pong, the end."""
         raise NotImplementedError
 
-    # -- a task's steps, without their waiting
+    # -- a task's steps, without the waiting
 
     def next_message(self) -> str | bytes | None:
-        """Give the next message; None: wait for one. Raises ConnectionClosed where none can come."""
+        """Return the next message, or None if the task has to wait for one.
+
+        Raises:
+            ConnectionClosed: No message can come any more.
+        """
         core = self.core
         message = core.next_message(now=self.time())
         if core.generation != self._generation:
@@ -43,9 +47,13 @@ class ClientDriver(Driver[ClientConnection]):
         return message
 
     def send_message(self, message: str | bytes | bytearray | memoryview) -> bool:
-        """Send a message, unless it `must_wait`. True: it is so large that who sends it waits for room behind it.
+        """Send a message; check `must_wait` first.
 
-        Raises as `ClientConnection.send`.
+        Returns:
+            Whether the message is so large that the sender should wait for room after it.
+
+        Raises:
+            InvalidMessage, LocalProtocolError, ConnectionClosed: As `ClientConnection.send`.
         """
         core = self.core
         before = core.output_size
@@ -53,20 +61,22 @@ class ClientDriver(Driver[ClientConnection]):
         size = core.output_size
         self.sync()
         if size >= self._limit:
-            self.flush()  # now, so that the library says how much it holds: what answers a message waits otherwise
+            self.flush()  # now, so that the library reports how much it holds: replies would wait otherwise
         return size - before > self._limit and not self.writable
 
     @property
     def must_wait(self) -> bool:
-        """What is sent now has to wait for room; not after the end, since sending then says so."""
+        """Whether a message has to wait for room before it is sent; False after the end, where sending raises."""
         core = self.core
         return (not self.writable or core.output_size >= self._limit) and core.close_info is None
 
     @property
     def handshake_over(self) -> bool:
-        """The connection is open, or never will be. Raises HandshakeFailed and its subclasses for the second.
+        """Whether the handshake is over, that is, the connection is open.
 
-        Where it was not the server that failed, the OSError of TLS or of the way to it.
+        Raises:
+            HandshakeFailed: The connection will never be open; includes its subclasses.
+            OSError: Likewise, if TLS or a proxy failed rather than the server.
         """
         core = self.core
         if not core.opened and not self.gone:
@@ -74,27 +84,31 @@ class ClientDriver(Driver[ClientConnection]):
         if self.failure is not None:
             raise self.failure
         if not self._secured and core.close_info is not None and core.close_info.cause == "timeout":
-            raise TimeoutError  # it is not the server that did not answer
+            raise TimeoutError  # TLS or the proxy did not answer, not the server
         core.check_open()
         return True
 
     def pong(self, payload: bytes) -> float | None:
-        """Give the seconds that a pong took; None: wait for it. Raises ConnectionClosed where none can come."""
+        """Return the round trip of an answered ping in seconds, or None if the task has to wait for its pong.
+
+        Raises:
+            ConnectionClosed: No pong can come any more.
+        """
         seconds = self.pongs[payload]
         if seconds is None:
             self.core.check_pong()
         return seconds
 
     def changed(self) -> None:
-        """Take the pongs, and tell who waits."""
+        """Collect the pongs, and wake the waiting tasks."""
         for payload, seconds in self.core.pongs_received():
             if payload in self.pongs:
                 self.pongs[payload] = seconds
         self.tell()
 
     def channel_failed(self, error: OSError) -> None:
-        """Keep why."""
-        if not self.core.opened:  # TLS 1.3 may refuse a client whose own handshake is over
+        """Keep the error, if the connection is not open yet."""
+        if not self.core.opened:  # in TLS 1.3 a server may refuse a client whose own handshake is over
             self.failure = error
         super().channel_failed(error)
 

@@ -1,4 +1,4 @@
-"""A server's connection with its application, all but the waiting: see `_driver`."""
+"""The driver of a server's connection and its application: see `driver.base`."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ __all__ = ["ServerDriver"]
 
 
 class ServerDriver(Driver[ServerConnection]):
-    """A `Driver` for `ServerConnection`: starts the application, takes its steps and its end, and says what to log.
+    """A `Driver` for `ServerConnection`: starts the application, serves its calls, handles its end, and logs.
 
     Further inputs: `application_returned`, `application_raised`, `begin_shutdown`; `receive` and `send` are for the
     application. Further primitives: `start_application`, `over`, `log_access`, `log_notice`, `log_failure`, and three
-    that wait: `wait_for_message`, `wait_for_room`, `yield_control`, each of which may end early.
+    that wait and may return early: `wait_for_message`, `wait_for_room`, `yield_control`.
     """
 
     __slots__ = ()
@@ -35,11 +35,11 @@ class ServerDriver(Driver[ServerConnection]):
     # -- primitives
 
     def start_application(self, scope: Scope) -> None:
-        """Let a task of its own do `run_application`."""
+        """Run `run_application` in a new task."""
         raise NotImplementedError
 
     def cancelled(self) -> type[BaseException] | None:
-        """Give the library's exception for a cancelled task, where somebody has asked the running one to end."""
+        """Return the library's cancellation exception if the running task was cancelled, else None."""
         return None
 
     wait_for_message: Callable[[], Awaitable[None]]
@@ -50,16 +50,16 @@ class ServerDriver(Driver[ServerConnection]):
         raise NotImplementedError
 
     def over(self) -> None:
-        """Take note that the connection is over: the socket is closed, and the application has ended."""
+        """Handle the end of the connection: the socket is closed, and the application has ended."""
 
     def log_access(self, record: AccessRecord) -> None:
         """Write a record into the access log, if there is one."""
 
     def log_notice(self, text: str) -> None:
-        """Write into the log what is nobody's mistake."""
+        """Log an event that is not an error of the application or the server."""
 
     def log_failure(self, text: str, error: BaseException | None) -> None:
-        """Write what went wrong with the application into the error log, with what it raised."""
+        """Write a failure of the application to the error log, with the exception it raised."""
         raise NotImplementedError
 
     # -- inputs
@@ -70,16 +70,20 @@ class ServerDriver(Driver[ServerConnection]):
         self.sync()
 
     def application_returned(self) -> None:
-        """Take the application's return."""
+        """Process the application's return."""
         self._log(failure_log_entry(None, answered=self._answered))
         self.core.application_returned(now=self.time())
         self._end_application()
 
     def application_raised(self, error: BaseException | None, cancelled: type[BaseException] | None = None) -> None:
-        """Take the application's failure, or with None its cancellation; whatever it is, it ends one connection.
+        """Process the application's failure; whatever it is, it ends only this connection.
 
-        `cancelled` is the library's exception for a task that was cancelled, where this one was. Raises `error` again
-        where there is a KeyboardInterrupt in it, which is for the program.
+        Args:
+            error: What the application raised; None if it was cancelled.
+            cancelled: The library's cancellation exception, if this task was cancelled.
+
+        Raises:
+            BaseException: `error` again, if it is or contains a KeyboardInterrupt, which is meant for the program.
         """
         if error is not None:
             self._log(failure_log_entry(error, answered=self._answered, cancelled=cancelled))
@@ -97,7 +101,7 @@ class ServerDriver(Driver[ServerConnection]):
     # -- the application's side
 
     async def run_application(self, app: Application, scope: Scope) -> None:
-        """Call the application, and take its end: what the task that `start_application` starts has to do."""
+        """Call the application and process its end; the body of the task that `start_application` starts."""
         try:
             await app(scope, self.receive, self.send)
         except BaseException as error:
@@ -106,9 +110,10 @@ class ServerDriver(Driver[ServerConnection]):
             self.application_returned()
 
     async def receive(self) -> ReceivedMessage:
-        """Give the application its next message; cancelled, none is lost.
+        """Return the application's next message. If cancelled, no message is lost.
 
-        Raises LocalProtocolError where none can come.
+        Raises:
+            LocalProtocolError: The disconnect was already received.
         """
         core = self.core
         self._credit -= 1
@@ -118,7 +123,7 @@ class ServerDriver(Driver[ServerConnection]):
             while self.drain_pending_work():
                 await self.yield_control()
         while (message := core.next_message(now=self.time())) is None:
-            core.check_receive()  # asking in vain has changed nothing that would have to be looked at
+            core.check_receive()  # no sync is needed: a call that returns None has changed nothing
             await self.wait_for_message()
             self._credit, self._looks = self._fresh_credit, 0
         if core.generation != self._generation and not self._answering:
@@ -126,10 +131,13 @@ class ServerDriver(Driver[ServerConnection]):
         return message
 
     async def send(self, message: Mapping[str, Any]) -> None:
-        """Send the application's message, once there is room. Raises as `ServerConnection.send`.
+        """Send the application's message, once there is room.
 
-        Cancelled while it waits for room, it has sent nothing. A message larger than `max_output_size` is waited for
-        once more, until most of it is written: cancelled then, it is on its way whole.
+        If cancelled while waiting for room, nothing was sent. After a message larger than `max_output_size` this waits
+        again, until most of it is written; if cancelled then, the whole message will still be sent.
+
+        Raises:
+            InvalidMessage, LocalProtocolError, ClientDisconnected: As `ServerConnection.send`.
         """
         core = self.core
         self._credit -= 1
@@ -140,31 +148,31 @@ class ServerDriver(Driver[ServerConnection]):
             self._credit, self._looks = self._fresh_credit, 0
         core.send(message, now=self.time())
         size = core.output_size
-        if not self._answering:  # else `receive_data` sees to it
+        if not self._answering:  # else `receive_data` does it
             self.sync()
         if size >= self._limit:
             await self._deliver(size)
 
     async def _deliver(self, size: int) -> None:
-        """Write what has become much; behind a message that is much alone, wait until most of it is written."""
+        """Flush output at the limit; after a message that is large by itself, wait until most of it is written."""
         self.flush()
-        if size >= 2 * self._limit:  # there was room for it, so less than the limit was there before
+        if size >= 2 * self._limit:  # there was room, so less than the limit was buffered before this message
             while not self.writable:
                 await self.wait_for_room()
             self.core.check_delivery()
 
     def send_nowait(self, message: PreparedMessage) -> bool:
-        """Write what is sent to many connections, at once: False where it would have to wait."""
+        """Write a prepared message at once; False if it would have to wait, or the connection is not open."""
         if not self.writable or self.gone or not self.core.send_nowait(message):
             return False
         if not self._flush_planned and not self._answering:
             self.flush()
         return True
 
-    # -- what the core wants besides
+    # -- further outputs of the core
 
     def changed(self) -> None:
-        """Start the application, and write the access log."""
+        """Start the application when there is a scope, and write the access log."""
         core = self.core
         if core.scope is not None and not self._started:
             self._started = True
@@ -177,13 +185,13 @@ class ServerDriver(Driver[ServerConnection]):
                 self.log_access(record)
 
     def secured(self, channel: Channel) -> None:
-        """Let the core know what TLS has agreed."""
+        """Give the core the parameters negotiated by TLS."""
         tls = channel.tls_extension()
         if tls is not None:
             self.core.secured(tls)
 
     def channel_failed(self, error: OSError) -> None:
-        """Say so, where the peer never came to speak."""
+        """Log the failure, if the TLS handshake was not complete."""
         if not self._secured:
             self.log_notice(f"TLS handshake failed: {error}")
         super().channel_failed(error)

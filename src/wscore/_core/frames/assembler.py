@@ -1,7 +1,7 @@
-"""What a message may be, whichever engine reads it: the order of its frames, its limits, and permessage-deflate.
+"""The rules for messages, shared by all engines: the order of frames, limits, and permessage-deflate.
 
-An engine reads headers and payload; it asks here what they mean to the message, so that all engines give the same
-code to the same fault. The limits act on a header, before any of its payload is kept.
+An engine reads headers and payload and applies these rules to them, so all engines fail the same fault with the same
+code. Limits are checked on a header, before any of its payload is kept.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from .deflate import CorruptDeflate, DeflateParameters, Deflater, Inflater, TooL
 
 __all__ = ["WORK_A_TURN", "MessageAssembler", "ViolationError"]
 
-# Some tenths of a millisecond of frames; a few milliseconds of inflating.
+# Some tenths of a millisecond for frames; a few milliseconds for inflating.
 WORK_A_TURN: Final = 256
-"""How much an engine does at a time: a frame counts as one, and so do 4 KiB inflated, or read to be."""
+"""Units of work that an engine does per turn: a frame is one, and so are 4 KiB of inflated output or deflated input."""
 _UNIT: Final = 12  # as a shift: 4 KiB
 
 
 class ViolationError(Exception):
-    """The peer broke a rule; `code` is what to fail the connection with. No engine lets it out."""
+    """The peer broke a rule; `code` is the close code to fail the connection with. It never leaves an engine."""
 
     def __init__(self, code: int) -> None:
         super().__init__(code)
@@ -30,10 +30,10 @@ class ViolationError(Exception):
 
 
 class MessageAssembler:
-    """The messages of one connection, frame by frame.
+    """Checks and decodes the messages of one connection, frame by frame.
 
-    For each data frame an engine calls `open_frame`, then `content` with its payload, cut in any way, and then
-    `finish_frame`. Control frames are no part of a message, wherever they stand.
+    For each data frame an engine calls `open_frame`, then `content` with its payload, split in any way, and then
+    `finish_frame`. Control frames are not part of a message, even between its fragments.
     """
 
     __slots__ = (
@@ -51,14 +51,12 @@ class MessageAssembler:
     )
 
     compressed: bool
-    """The message being read is."""
+    """Whether the message being read is compressed."""
     work_left: int
-    """Of this turn; what is inflated is counted here, frames by the engine."""
+    """Units of work left in this turn; inflating is counted here, frames by the engine."""
 
     def __init__(self, config: Config, deflate: DeflateParameters | None, *, client: bool = False) -> None:
-        """Keep the limits, and the two halves of permessage-deflate where that was agreed on; we are the `client`'s end
-        or the server's.
-        """
+        """Keep the limits, and set up permessage-deflate if agreed on, for the server's or the `client`'s end."""
         self._limit = config.max_message_size
         self._max_fragments = config.max_fragments
         self._min_compressed = config.compression_min_size
@@ -69,7 +67,7 @@ class MessageAssembler:
             of_client = (deflate.client_window_bits, not deflate.client_no_context_takeover)
             (bits, takeover), (our_bits, our_takeover) = (of_server, of_client) if client else (of_client, of_server)
             self._inflater = Inflater(window_bits=bits, context_takeover=takeover)
-            if our_bits > 8:  # zlib has no such compressor; nobody must compress (RFC 7692 6)
+            if our_bits > 8:  # zlib cannot compress with 8; compressing is never required (RFC 7692 6)
                 self._deflater = Deflater(
                     window_bits=our_bits,
                     context_takeover=our_takeover,
@@ -80,39 +78,39 @@ class MessageAssembler:
         self.work_left = WORK_A_TURN
         self._frame_size = 0  # announced by the header of the frame being read
         self._wire_size = 0  # of the message's finished frames
-        self._size = 0  # what the message has come to
-        self._fragments = 0  # finished; no message is being read while there is none
+        self._size = 0  # inflated bytes of the message so far
+        self._fragments = 0  # finished frames of the message; 0 if none is being read
 
     # -- reading
 
     def begin_turn(self) -> None:
-        """Count the work from here on."""
+        """Start counting work for a new turn."""
         self.work_left = WORK_A_TURN
 
     def open_frame(self, *, continues: bool, rsv1: bool, size: int) -> bool:
-        """Judge a data frame by its header; tell whether its RSV1 means something. Raises Failure.
+        """Check a data frame's header, and return whether its RSV1 may be set. Raises ViolationError.
 
-        It may be called again for the same frame: an engine may not have the whole header yet.
+        It may be called again for the same frame, since an engine may not have the whole header yet.
         """
         if continues is (self._fragments == 0):  # RFC 6455 5.4
             raise ViolationError(CloseCode.PROTOCOL_ERROR)
         if not continues:
             self.compressed = rsv1 and self._inflater is not None
         self._frame_size = size
-        # Incompressible data grows a little; what it inflates to is what counts.
+        # Incompressible data grows a little when compressed; the exact limit applies to the inflated size.
         limit = self._limit + self._limit // 8 + 1024 if self.compressed else self._limit
         if self._wire_size + size > limit or self._fragments >= self._max_fragments:
             raise ViolationError(CloseCode.MESSAGE_TOO_BIG)
         return self.compressed and not continues
 
     def content(self, piece: bytes) -> bytes:
-        """Give what a piece of payload means: itself, or what it inflates to. Raises Failure."""
+        """Return the content of a piece of payload: itself, or inflated. Raises ViolationError."""
         if not self.compressed:
             return piece
         return self._inflate(piece, sys.maxsize)
 
     def some_content(self, piece: bytes) -> tuple[bytes, bytes]:
-        """Likewise, of no more of the piece than there is work left for; give the rest of the piece, too."""
+        """Do as `content` within the work left, and also return the unread rest of the piece."""
         if not self.compressed:
             return piece, b""
         content = self._inflate(piece, self.work_left << _UNIT)
@@ -120,7 +118,7 @@ class MessageAssembler:
         return content, self._inflater.unread
 
     def finish_frame(self, *, final: bool) -> bytes:
-        """End the frame, and with a final one the message; give what was left of that. Raises Failure."""
+        """End the frame, and with `final` the message; return the rest of its content. Raises ViolationError."""
         if not final:
             self._wire_size += self._frame_size
             self._fragments += 1
@@ -131,8 +129,8 @@ class MessageAssembler:
         return rest
 
     def _inflate(self, piece: bytes | None, enough: int = 0) -> bytes:
-        """Inflate a piece of the message until that is `enough`, or with None its end."""
-        assert self._inflater is not None  # else no message is taken for compressed
+        """Inflate a piece of the message, up to `enough` bytes, or with None its end."""
+        assert self._inflater is not None  # otherwise `compressed` is never set
         room = self._limit - self._size
         try:
             inflated = (
@@ -150,15 +148,15 @@ class MessageAssembler:
     # -- writing
 
     def payload(self, message: bytes) -> tuple[bool, bytes]:
-        """Give a message's payload on the wire, and whether it is compressed; RSV1 says so (RFC 7692 6)."""
+        """Return whether a message is sent compressed (RSV1, RFC 7692 6), and its payload on the wire."""
         if self._deflater is None or len(message) < self._min_compressed:
             return False, message
         return True, self._deflater.deflate(message)
 
     def fragment(self, payload: bytes, *, first: bool, final: bool) -> tuple[bool, bytes]:
-        """Give a frame's payload on the wire, of a message written piece by piece, and whether RSV1 is set in it.
+        """Return whether to set RSV1, and the payload on the wire, for one frame of a fragmented message.
 
-        How large the message will be nobody knows, so that it is compressed whatever its size.
+        Its total size is unknown in advance, so it is compressed whatever its size.
         """
         if first and final:
             return self.payload(payload)

@@ -1,11 +1,12 @@
-"""Frames: the seam between the connection and the engine that reads and writes them (RFC 6455 5).
+"""The interface between a connection and the engine that reads and writes its frames (RFC 6455 5).
 
-`FrameCodec` is all that a connection knows of an engine. Bytes go in, events come out one at a time, so that a
-connection whose inbox is full can leave the rest unread; a compressed read of 64 KiB may hold a thousand messages.
-An engine never raises on what a peer sends: it gives a `ProtocolViolation`, or the peer's `Close`, as its last event.
+`FrameCodec` is all that a connection knows of an engine. Bytes go in, events come out one at a time: a connection with
+a full receive queue can leave the rest unread, and a compressed read of 64 KiB may hold a thousand messages. An engine
+never raises because of a peer's input: its last event is a `ProtocolViolation`, or the peer's `Close`.
 
-A read says little of the work that is in it: 256 KiB are 43,000 empty pings, or 256 MiB once inflated. So an engine
-counts the frames that it reads one by one, and what it inflates, and gives `MORE` after `WORK_A_TURN`.
+The size of a read says little about the work in it: 256 KiB can be 43,000 empty pings, or 256 MiB when inflated. So an
+engine counts the frames that it reads one by one, and the bytes that it inflates, and returns `MORE` after
+`WORK_A_TURN`.
 """
 
 from __future__ import annotations
@@ -18,25 +19,25 @@ __all__ = ["MORE", "REASONS", "ClientFrameCodec", "Event", "FrameCodec", "More",
 
 
 class Ping(NamedTuple):
-    """A ping; its payload goes back in a pong."""
+    """A ping; its payload must be returned in a pong."""
 
     payload: bytes
 
 
 class Pong(NamedTuple):
-    """A pong, asked for or not."""
+    """A pong, solicited or not."""
 
     payload: bytes
 
 
 class ProtocolViolation(NamedTuple):
-    """The peer broke the protocol or a limit; `code` is what to fail the connection with."""
+    """The peer broke the protocol or a limit; `code` is the close code to fail the connection with."""
 
     code: int
 
     @property
     def reason(self) -> str:
-        """The close frame's reason: constant, so that nothing of the input is reflected and all engines agree."""
+        """The close frame's reason: constant, so it reflects none of the input, and all engines agree."""
         return REASONS[self.code]
 
 
@@ -48,72 +49,72 @@ REASONS: Final[dict[int, str]] = {
 
 
 class More(NamedTuple):
-    """A turn's work was done, and there is more in the bytes taken: others should have their turn before it."""
+    """A turn's work is done and there is more input: yield to other connections before continuing."""
 
 
 MORE: Final = More()
 
 Event = str | bytes | Ping | Pong | Close | ProtocolViolation | More
-"""A whole text or binary message is itself the event."""
+"""For a whole text or binary message, the message itself is the event."""
 
 
 class FrameCodec(Protocol):
-    """What an engine does. Not thread-safe; one connection owns it."""
+    """An engine. Not thread-safe; owned by one connection."""
 
     has_pending: bool
-    """Whether `messages` left anything of the bytes taken; where it did, ask `next_event`."""
+    """Whether `messages` left any input; if so, call `next_event`."""
 
     def receive_data(self, data: bytes | bytearray | memoryview) -> None:
-        """Take bytes from the peer. Afterwards ask `messages`, and `next_event` until it gives None; then `retain`."""
+        """Accept bytes from the peer; then call `messages`, `next_event` until it returns None, and `retain`."""
         ...
 
     def retain(self) -> None:
-        """Copy what is left of the bytes taken: whoever gave them uses their place again."""
+        """Copy the unread input, since the caller of `receive_data` reuses its buffer."""
         ...
 
     def messages(self, count: int, size: int) -> tuple[list[str | bytes], int]:
-        """Give a run of messages that come next, and their bytes: a fast path, which may give none.
+        """Return the next run of messages and their total size: a fast path, which may return none.
 
-        At most `count`, and none more once they are `size` bytes together. What is no plain message is left to
+        It returns at most `count`, and no more once they reach `size` bytes. Anything but a plain message is left to
         `next_event`.
         """
         ...
 
     def next_event(self) -> Event | None:
-        """Give what comes next in the bytes taken, or None: more bytes are needed, or the last event was given.
+        """Return the next event in the input; None if more bytes are needed, or the last event was returned.
 
-        `MORE` once a turn's work was done since `begin_turn`; asked again, it goes on where it stopped, with another.
+        `MORE` means that a turn's work is done since `begin_turn`; the next call continues, with a new turn.
         """
         ...
 
     def begin_turn(self) -> None:
-        """Count the work of `next_event` from here on."""
+        """Start counting the work of `next_event` for a new turn."""
         ...
 
     def text(self, text: str) -> bytes:
-        """Write a text message. UnicodeEncodeError where UTF-8 cannot encode it; nothing has changed then."""
+        """Encode a text message. Raises UnicodeEncodeError, without side effects, if UTF-8 cannot encode it."""
         ...
 
     def binary(self, data: bytes) -> bytes:
-        """Write a binary message."""
+        """Encode a binary message."""
         ...
 
     def ping(self, payload: bytes) -> bytes:
-        """Write a ping; at most 125 bytes."""
+        """Encode a ping with at most 125 bytes."""
         ...
 
     def pong(self, payload: bytes) -> bytes:
-        """Write a pong; at most 125 bytes."""
+        """Encode a pong with at most 125 bytes."""
         ...
 
     def close(self, close: Close) -> bytes:
-        """Write a close frame; code and reason were checked."""
+        """Encode a close frame; the caller has checked code and reason."""
         ...
 
 
 class ClientFrameCodec(FrameCodec, Protocol):
-    """What an engine does at the client's end: it masks what it writes, and takes nothing that is masked."""
+    """An engine for the client's end: it masks what it writes, and rejects masked frames."""
 
     def fragment(self, fragment: str | bytes, *, first: bool, final: bool) -> bytes:
-        """Write a piece of a message, all of a kind. UnicodeEncodeError as `text`."""
+        """Encode one fragment of a message; all must be of one type. Raises UnicodeEncodeError as `text`."""
         ...

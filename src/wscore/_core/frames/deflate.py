@@ -1,14 +1,14 @@
-"""permessage-deflate (RFC 7692): what is agreed in the handshake, and then each message inflated or deflated.
+"""permessage-deflate (RFC 7692): negotiation of its parameters, then inflating and deflating of messages.
 
-This module knows no frames and no handshake. It is told header values and payloads, and whoever asks for inflated
-bytes says how many there is room for. What a peer can make us hold, or do, is linear in what it sent.
+This module knows no frames and no handshake. It gets header values and payloads, and callers that inflate pass the
+number of bytes they have room for. The memory and work that a peer can cause are linear in what it sent.
 
-zlib's objects are made at first use: a connection that compresses nothing has none. Without context takeover they are
-dropped after each message, so that an idle connection has none either.
+zlib's objects are created lazily: a connection that compresses nothing has none. Without context takeover they are
+dropped after each message, so an idle connection has none either.
 
-What is imperfect: zlib notices a reach beyond its window only across the calls made to it. A peer that compresses with
-a larger window than agreed is always caught where it reaches back further than the window and a quarter of it; in
-between, it depends on how its bytes happened to be cut.
+Known imperfection: zlib detects references beyond its window only across calls. A peer that compresses with a larger
+window than agreed is always caught if it reaches back further than 1.25 windows; between 1 and 1.25, it depends on how
+its bytes happened to be split.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ __all__ = [
 
 
 class MalformedExtensions(Exception):
-    """A Sec-WebSocket-Extensions header that breaks the grammar of RFC 6455 9.1: the handshake is to be refused."""
+    """A Sec-WebSocket-Extensions header breaks the grammar of RFC 6455 9.1: the handshake must be refused."""
 
 
 class TooLarge(Exception):
@@ -48,29 +48,29 @@ class TooLarge(Exception):
 
 
 class CorruptDeflate(Exception):
-    """A message that is no deflate data, ends too early, or reaches back beyond the agreed window."""
+    """A message is not deflate data, ends too early, or reaches back beyond the agreed window."""
 
 
 # -- the handshake
 
 
 class DeflateParameters(NamedTuple):
-    """What server and client agreed on (RFC 7692 7.1)."""
+    """The parameters that server and client agreed on (RFC 7692 7.1)."""
 
     server_no_context_takeover: bool
-    """Each of the server's messages is compressed for itself."""
+    """Whether each message from the server is compressed independently."""
     client_no_context_takeover: bool
-    """Each of the client's messages is compressed for itself."""
+    """Whether each message from the client is compressed independently."""
     server_window_bits: int
-    """The server compresses with a window of this size: 9-15."""
+    """Size of the server's compression window, as a power of two: 9-15."""
     client_window_bits: int
-    """The client does: 8-15. 15 is what deflate has where nothing was said."""
+    """Size of the client's compression window: 8-15. 15 is deflate's default."""
 
     def header_value(self) -> bytes:
-        """Give the value of the response's Sec-WebSocket-Extensions header.
+        """Return the value of the response's Sec-WebSocket-Extensions header.
 
-        The client's window is named only where it is limited: a client that did not offer to have it limited must not
-        be answered so, and silence means 15 (RFC 7692 7.1.2.2).
+        It includes the client's window only if that is limited: the parameter must not be sent to a client that did not
+        offer it, and its absence means 15 (RFC 7692 7.1.2.2).
         """
         return _header_value(self)
 
@@ -82,7 +82,7 @@ def _header_value(accept_response: DeflateParameters) -> bytes:
         parts.append("server_no_context_takeover")
     if accept_response.client_no_context_takeover:
         parts.append("client_no_context_takeover")
-    # Allowed even where it was not offered (RFC 7692 7.1.2.1): the client need not keep a larger window for us.
+    # Allowed even if it was not offered (RFC 7692 7.1.2.1): the client need not keep a larger window for us.
     parts.append(f"server_max_window_bits={accept_response.server_window_bits}")
     if accept_response.client_window_bits < 15:
         parts.append(f"client_max_window_bits={accept_response.client_window_bits}")
@@ -93,10 +93,14 @@ _REMEMBERED: Final = 128  # bytes of an offer; those of browsers and libraries h
 
 
 def negotiate(offers: Sequence[bytes], config: Config) -> DeflateParameters | None:
-    """Choose from what a client offers: the first permessage-deflate that we can do, or None.
+    """Choose from a client's offers: the first permessage-deflate that we support, or None.
 
-    `offers` are the values of all Sec-WebSocket-Extensions headers in their order. A declined offer leaves nothing
-    behind. Raises MalformedExtensions, whether compression is wanted or not.
+    Args:
+        offers: The values of all Sec-WebSocket-Extensions headers, in order. A declined offer has no effect.
+        config: Whether compression is wanted, and its window.
+
+    Raises:
+        MalformedExtensions: A header breaks the grammar, even if compression is not wanted.
     """
     if not offers:
         return None
@@ -112,21 +116,21 @@ def _remembered(offer: bytes, limit: int | None) -> DeflateParameters | None:
 
 
 def _choose(offers: Sequence[bytes], limit: int | None) -> DeflateParameters | None:
-    """Choose as `negotiate` does, with windows of `limit` bits at most; None for a limit accepts nothing."""
+    """Choose as `negotiate` does, with windows of at most `limit` bits; a limit of None accepts nothing."""
     extensions = [extension for header in offers for extension in _parse(header)]
     if not extensions:
         raise MalformedExtensions("a header without an extension")
     if limit is not None:
         for name, parameters in extensions:
-            # Byte for byte: RFC 6455 says where a token is compared without regard to case (Upgrade, Connection: 4.2.1)
-            # and does not say so here. In another case it is an extension we do not know.
+            # Case-sensitive: RFC 6455 says which tokens are not (Upgrade, Connection: 4.2.1), and this is not one of
+            # them. In another case it is an unknown extension.
             if name == b"permessage-deflate" and (accept_response := _accept(parameters, limit)):
                 return accept_response
     return None
 
 
-# Each parameter of an offer with the values it may have, None being no value, and what they mean. A table, because
-# leading zeros, signs, digits of other scripts and overlong numbers are then no cases at all (RFC 7692 7.1).
+# Each parameter of an offer with its allowed values (None: no value) and their meanings. With a table, leading zeros,
+# signs, digits of other scripts and overlong numbers need no special cases (RFC 7692 7.1).
 _PARAMETERS: Final[Mapping[bytes, Mapping[bytes | None, int]]] = {
     b"server_no_context_takeover": {None: True},
     b"client_no_context_takeover": {None: True},
@@ -140,7 +144,7 @@ def _accept(parameters: list[tuple[bytes, bytes | None]], limit: int) -> Deflate
     for name, value in parameters:
         meaning = _PARAMETERS.get(name, {}).get(value)
         if meaning is None or name in offered:
-            return None  # RFC 7692 7: unknown, given twice, or a value it cannot have
+            return None  # RFC 7692 7: unknown, given twice, or an invalid value
         offered[name] = meaning
     client = offered.get(b"client_max_window_bits")
     return DeflateParameters(
@@ -151,32 +155,37 @@ def _accept(parameters: list[tuple[bytes, bytes | None]], limit: int) -> Deflate
     )
 
 
-# -- the handshake, from the client's end
+# -- the handshake on the client's side
 
 
 class MalformedExtensionResponse(Exception):
-    """A server's Sec-WebSocket-Extensions that a client must fail the connection over; the text says why."""
+    """A server's Sec-WebSocket-Extensions for which a client must fail the connection; the text says why."""
 
 
 def offer(config: Config) -> bytes | None:
-    """Give the value of the request's Sec-WebSocket-Extensions header; None where compression is not wanted."""
+    """Return the value of the request's Sec-WebSocket-Extensions header; None if compression is not wanted."""
     if not config.compression:
         return None
     bits = config.compression_window_bits
-    # What browsers offer. Without a value `client_max_window_bits` says that the server may limit our window.
+    # What browsers offer. Without a value, `client_max_window_bits` says that the server may limit our window.
     plain = b"permessage-deflate; client_max_window_bits"
     if bits == 15:
         return plain
-    # RFC 7692 7.1.3: what is liked best comes first. Some servers answer an offer with `server_max_window_bits` without
-    # it (gorilla/websocket), some know no such parameter; the second offer is one that they can have meant, or take.
+    # RFC 7692 7.1.3: offers come in order of preference. Some servers answer an offer of `server_max_window_bits`
+    # without the parameter (gorilla/websocket), some do not know it; the second offer is one that their answer fits, or
+    # that they can accept.
     return b"permessage-deflate; server_max_window_bits=%d; client_max_window_bits=%d, %b" % (bits, bits, plain)
 
 
 def accept_response(answers: Sequence[bytes], config: Config) -> DeflateParameters | None:
-    """Read what a server answers to `offer`; None for no compression.
+    """Read a server's answer to `offer`; None for no compression.
 
-    `answers` are the values of all Sec-WebSocket-Extensions headers. Raises MalformedAnswer for any that does not
-    follow from the offer (RFC 6455 9.1, RFC 7692 5.1, 7.1).
+    Args:
+        answers: The values of all Sec-WebSocket-Extensions headers.
+        config: The one that the offer was made with.
+
+    Raises:
+        MalformedExtensionResponse: The answer does not match the offer (RFC 6455 9.1, RFC 7692 5.1, 7.1).
     """
     try:
         extensions = [extension for header in answers for extension in _parse(header)]
@@ -196,7 +205,7 @@ def accept_response(answers: Sequence[bytes], config: Config) -> DeflateParamete
     return DeflateParameters(
         server_no_context_takeover=b"server_no_context_takeover" in answered,
         client_no_context_takeover=b"client_no_context_takeover" in answered,
-        # Any size answers one of the offers, and none is 15 (RFC 7692 7.1.2.1): 32 KiB, which is all it costs us.
+        # Every size matches one of the offers, and no size means 15 (RFC 7692 7.1.2.1), which costs us just 32 KiB.
         server_window_bits=answered.get(b"server_max_window_bits", 15),
         # Our value was a hint, which a server may ignore (7.1.2.2).
         client_window_bits=min(answered.get(b"client_max_window_bits", limit), limit),
@@ -212,7 +221,7 @@ _ANSWERED: Final[Mapping[bytes, Mapping[bytes | None, int]]] = {
 }
 
 
-# RFC 6455 9.1. Possessive throughout: no character can belong to two neighbours, so nothing is ever tried twice.
+# RFC 6455 9.1. All quantifiers are possessive: no character can match two neighbouring parts, so nothing backtracks.
 _QUOTED: Final = rb'"((?:[\t !#-\[\]-~]|\\[\t -~])*+)"'
 _NAME: Final = re.compile(rb"[ \t,]*+(%b)[ \t]*+" % TOKEN)  # elements of a list may be empty (RFC 7230 7)
 _PARAMETER: Final = re.compile(rb";[ \t]*+(%b)[ \t]*+(?:=[ \t]*+(?:(%b)|%b)[ \t]*+)?+" % (TOKEN, TOKEN, _QUOTED))
@@ -220,10 +229,10 @@ _ESCAPE: Final = re.compile(rb"\\(.)")
 
 
 def _parse(header: bytes) -> Iterator[tuple[bytes, list[tuple[bytes, bytes | None]]]]:
-    """Give the extensions in one header, each with its parameters; raise MalformedExtensions.
+    """Parse one header: yield its extensions, each with its parameters. Raises MalformedExtensions.
 
-    A quoted value that is no token, as in `a="b,c"`, is let through: RFC 6455 forbids it, but it can be read beyond
-    doubt, and some other extension's oddity is no reason to refuse a client.
+    A quoted value that is not a token, as in `a="b,c"`, is accepted: RFC 6455 forbids it, but it is unambiguous, and a
+    mistake in another extension is no reason to refuse a client.
     """
     header = header.strip(b" \t,")
     position = 0
@@ -244,30 +253,30 @@ def _parse(header: bytes) -> Iterator[tuple[bytes, list[tuple[bytes, bytes | Non
 
 # -- the messages
 
-_TAIL: Final = b"\x00\x00\xff\xff"  # cut off by who compresses, put back by who decompresses (RFC 7692 7.2)
-_EMPTY: Final = b"\x00"  # the whole of an empty message (RFC 7692 7.2.3.6)
-_FINAL_BLOCK: Final = b"\x03\x00"  # an empty last block, and it ends its stream exactly where a block may begin
-_MAX_STREAMS: Final = 64  # a last block ends a stream: one or two in a message are odd, a million of nothing an attack
-_SLICE: Final = 4096  # zlib hands back what it did not read as a copy: in slices, the copies stay linear
+_TAIL: Final = b"\x00\x00\xff\xff"  # removed by the compressor, added again by the decompressor (RFC 7692 7.2)
+_EMPTY: Final = b"\x00"  # the payload of an empty message (RFC 7692 7.2.3.6)
+_FINAL_BLOCK: Final = b"\x03\x00"  # an empty last block; it ends a stream only at a block boundary
+_MAX_STREAMS: Final = 64  # a last block ends a stream: one or two in a message are odd, a million empty ones an attack
+_SLICE: Final = 4096  # zlib returns unread input as a copy: with slices, the cost of copying stays linear
 
 
 class Inflater:
-    """The receiving half of a connection: wire bytes of compressed messages in, their content out.
+    """The receiving half of a connection: compressed payload in, message content out.
 
-    For each message call `inflate` with its payload, cut in any way, and then `end_message`. After an exception the
-    object is of no use: the connection is to be failed.
+    For each message call `inflate` with its payload, split in any way, and then `end_message`. After an exception the
+    object is unusable: fail the connection.
     """
 
     __slots__ = ("_begun", "_chunk", "_context_takeover", "_stream", "_streams_ended", "_window_bits", "unread")
 
     unread: bytes
-    """What the last call to `inflate` left of its data, having inflated enough: the next call's data begins with it."""
+    """Data left over by the last `inflate` that stopped at `enough`: the next call's data must begin with it."""
 
     def __init__(self, *, window_bits: int, context_takeover: bool) -> None:
-        """Inflate what is compressed with the agreed `window_bits`, 8-15, with or without context takeover."""
-        self._window_bits = max(window_bits, 9)  # zlib's raw streams have no 8; whoever writes 9 for 8 is read as well
+        """Prepare for the agreed parameters; `window_bits` is 8-15."""
+        self._window_bits = max(window_bits, 9)  # zlib's raw streams have no 8; this also reads peers that use 9 for 8
         self._context_takeover = context_takeover
-        # Never more from zlib at once: within one call it does not see that a reach goes beyond the window.
+        # The most to take from zlib per call: within one call it does not detect references beyond the window.
         self._chunk = 1 << self._window_bits >> 2
         self._stream: zlib._Decompress | None = None  # pyright: ignore[reportPrivateUsage]  # zlib publishes no name
         self._begun = False
@@ -275,13 +284,18 @@ class Inflater:
         self.unread = b""
 
     def inflate(self, data: bytes, room: int, enough: int = sys.maxsize) -> bytes:
-        """Give what a piece of a message's payload inflates to, at most `room` bytes (0 or more).
+        """Inflate a piece of a message's payload.
 
-        Where it comes to `enough` bytes, the rest of the piece is `unread`.
+        Args:
+            data: The piece.
+            room: The most bytes that it may inflate to, 0 or more.
+            enough: Inflated bytes after which to stop; the rest of the piece is then `unread`.
 
-        Raises TooLarge, with never more than `room` + 1 bytes inflated; CorruptDeflate.
+        Raises:
+            TooLarge: It inflates to more; at most `room` + 1 bytes were inflated.
+            CorruptDeflate: It is not valid deflate data.
         """
-        inflated = bytearray()  # not a list of pieces: a peer could make those very small, and each has its overhead
+        inflated = bytearray()  # not a list of pieces: a peer could make those very small, and each has overhead
         self.unread = b""
         for start in range(0, len(data), _SLICE):
             if len(inflated) >= enough:
@@ -293,7 +307,7 @@ class Inflater:
             while more:
                 if self._stream is None:
                     self._stream = zlib.decompressobj(-self._window_bits)
-                # One byte more than there is room for, to tell a message that just fits from one that does not.
+                # One byte more than there is room for, to distinguish a message that just fits from a larger one.
                 most = min(self._chunk, room - len(inflated) + 1)
                 try:
                     piece = self._stream.decompress(rest, most)
@@ -303,7 +317,7 @@ class Inflater:
                 if len(inflated) > room:
                     raise TooLarge
                 if self._stream.eof:
-                    # A block marked as the last, and more may follow it, even in this message (RFC 7692 7.2.1).
+                    # A last block may be followed by more blocks, even in this message (RFC 7692 7.2.1).
                     rest = self._stream.unused_data
                     self._stream = None
                     self._streams_ended += 1
@@ -311,7 +325,7 @@ class Inflater:
                         raise CorruptDeflate("too many last blocks in one message")
                     more = bool(rest)
                 else:
-                    # All read is not all written: a full chunk may leave more inside zlib.
+                    # All input read does not mean all output written: after a full chunk zlib may hold more.
                     rest = self._stream.unconsumed_tail
                     more = bool(rest) or len(piece) == most
                 if rest and len(inflated) >= enough:
@@ -320,10 +334,10 @@ class Inflater:
         return bytes(inflated)
 
     def end_message(self, room: int) -> bytes:
-        """Give what is left of the message, at most `room` bytes, and be ready for the next. Raises as `inflate`."""
+        """Return the rest of the message, at most `room` bytes, and prepare for the next. Raises as `inflate`."""
         rest = b""
-        # Two kinds of messages must not get the tail: one of no bytes at all, which some peers send for an empty one
-        # because zlib gave them nothing to flush, and one that ends with a last block and nothing after it.
+        # Two kinds of messages must not get the tail: one with no bytes, which some peers send for an empty message
+        # because zlib gave them nothing to flush, and one that ends with a last block.
         if self._begun and self._stream is not None:
             rest = self.inflate(_TAIL, room)
             self._check_whole_blocks()
@@ -334,7 +348,7 @@ class Inflater:
         return rest
 
     def _check_whole_blocks(self) -> None:
-        """Raise CorruptDeflate for a message cut short: zlib would silently take the next one for its continuation."""
+        """Raise CorruptDeflate for a truncated message: zlib would silently treat the next one as its continuation."""
         if self._stream is not None:
             probe = self._stream.copy() if self._context_takeover else self._stream
             try:
@@ -346,7 +360,7 @@ class Inflater:
 
 
 class Deflater:
-    """The sending half of a connection: whole messages in, the payload of their frames out."""
+    """The sending half of a connection: message content in, compressed payload out."""
 
     __slots__ = ("_context_takeover", "_level", "_mem_level", "_stream", "_window_bits")
 
@@ -359,12 +373,12 @@ class Deflater:
         self._stream: zlib._Compress | None = None  # pyright: ignore[reportPrivateUsage]  # zlib publishes no name
 
     def deflate(self, data: bytes, *, final: bool = True) -> bytes:
-        """Give the payload for a whole message, or for its next piece, or with `final` its last."""
+        """Return the payload for a whole message or a piece of one; `final` marks the last piece."""
         stream = self._stream
         if data and stream is None:
             stream = zlib.compressobj(self._level, zlib.DEFLATED, -self._window_bits, self._mem_level)
         self._stream = stream if self._context_takeover or not final else None
         if not data or stream is None:
-            return _EMPTY if final else b""  # without zlib, which gives nothing at all when flushed twice in a row
+            return _EMPTY if final else b""  # without zlib, which returns nothing when flushed twice in a row
         deflated = stream.compress(data) + stream.flush(zlib.Z_SYNC_FLUSH)
         return deflated[: -len(_TAIL)] if final else deflated

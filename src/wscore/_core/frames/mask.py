@@ -1,8 +1,8 @@
-"""Masking (RFC 6455 5.3): payload and key, each byte xor the key's, which repeats every four.
+"""Masking (RFC 6455 5.3): each byte of the payload is XORed with a byte of the repeating four-byte key.
 
-`mask` and `unmask` are C where that was built, and else Python: three ways, each the fastest at some size. They do the
-same; C takes any buffer, and Python bytes. WSCORE_PURE=1 in the environment leaves the C part out, when it is built as
-when it would be imported.
+`mask` and `unmask` are implemented in C, if the extension was built, or else in Python, with three algorithms for
+different sizes. The results are the same; C accepts any buffer, Python only bytes. WSCORE_PURE=1 in the environment
+disables the C extension, both at build time and at import time.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Final
 
 __all__ = ["ACCELERATED", "CUT", "REPEAT", "mask", "python_mask", "python_unmask", "unmask"]
 
-# The key, repeated to a payload's length, is the key times 1 + 2^32 + 2^64 ..., cut off at that length.
+# The key, repeated to a payload's length, is the key times 1 + 2^32 + 2^64 ..., truncated to that length.
 REPEAT: Final = [int.from_bytes(b"\1\0\0\0" * ((size + 3) // 4), "little") for size in range(126)]
 CUT: Final = [(1 << (8 * size)) - 1 for size in range(126)]
 
@@ -25,7 +25,7 @@ _to_int = int.from_bytes
 
 
 def python_mask(data: bytes, key: bytes) -> bytes:
-    """Mask or unmask `data`, beginning at the key's first byte."""
+    """Mask or unmask `data`, starting with the key's first byte."""
     size = len(data)
     if size < _LARGE:
         return (_to_int(data) ^ _to_int((key * (size // 4 + 1))[:size])).to_bytes(size)
@@ -36,7 +36,7 @@ def python_mask(data: bytes, key: bytes) -> bytes:
 
 
 def python_unmask(buffer: bytes, start: int, end: int) -> bytes:
-    """Unmask the payload that stands in `buffer` from `start` to `end`, its key in the four bytes before it."""
+    """Unmask the payload in `buffer[start:end]`; its key is the four bytes before it."""
     size = end - start
     if size < 126:  # key and payload are read as one number: the key is its lowest four bytes
         both = _to_int(buffer[start - 4 : end], "little")
@@ -48,7 +48,7 @@ mask: Callable[[Any, bytes], bytes] = python_mask
 unmask: Callable[[Any, int, int], bytes] = python_unmask
 
 if not os.environ.get("WSCORE_PURE"):
-    with contextlib.suppress(ImportError):  # not built: no compiler was there
+    with contextlib.suppress(ImportError):  # not built: there was no compiler
         from . import _speedups
 
         mask, unmask = _speedups.mask, _speedups.unmask

@@ -1,13 +1,13 @@
-"""Our own engine: one parse loop over one buffer.
+"""The native engine: one parse loop over one buffer.
 
-The fast path, `_scan`, takes a run of messages that came whole, each in one uncompressed frame, which is what nearly
-all are: it needs no state but the place in the buffer, and makes no object but the messages. Everything else takes the
-slow path, which is the RFC read from top to bottom: the header is judged before any payload is kept, and the payload of
-a data frame is unmasked, inflated and checked as it comes, however little of it is there. So bad UTF-8 shows at the
-byte that makes it bad, and nothing is looked at twice, however large a message is and however it was cut.
+The fast path, `_scan`, reads a run of messages, each complete in one uncompressed frame, as nearly all are: its only
+state is the position in the buffer, and it creates no objects but the messages. Everything else takes the slow path,
+which follows the RFC from top to bottom: the header is checked before any payload is kept, and a data frame's payload
+is unmasked, inflated and checked as it arrives, in pieces of any size. So invalid UTF-8 is detected at the first bad
+byte, and no byte is processed twice, however large a message is and however it was split.
 
-Violations are found in the order in which the `wsproto` engine finds them, so that both give the same code to a peer
-that breaks several rules at once.
+Violations are detected in the same order as by the `wsproto` engine, so both fail a peer that breaks several rules at
+once with the same code.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = ["NativeCodec"]
 
 _OPCODES: Final = frozenset(map(int, Opcode))
 
-# C reads from where the bytes are; Python's ways need a `bytes`.
+# The C code reads in place; the Python code needs `bytes`.
 _VIEW: Final[Callable[[bytes | memoryview], bytes | memoryview]] = memoryview if ACCELERATED else bytes
 
 
@@ -67,22 +67,22 @@ class NativeCodec:
         self._compresses = deflate is not None
         self._limit = config.max_message_size
         self._buffer: bytes | memoryview = b""  # a memoryview only until `retain`
-        self._at: int = 0  # what stands before it in the buffer was read
-        self._between = True  # no message is being read, and none has failed
+        self._at: int = 0  # position in the buffer; everything before it was read
+        self._between = True  # no message is being read, and no violation has occurred
         self._over = False
         self.has_pending = False
-        # The data frame being read; its payload may be here in part.
-        self._key = b""  # turned as the payload comes; empty between frames
+        # The data frame being read; its payload may have arrived in part.
+        self._key = b""  # rotated as the payload arrives; empty between frames
         self._left: int = 0
         self._final = False
-        self._rest = b""  # of its payload, unmasked: what was left to be inflated in another turn
+        self._rest = b""  # unmasked payload left to be inflated in another turn
         # The message being read, of one frame or more.
         self._is_text = False
-        self._content = BytesIO()  # which grows in place where it can, and gives what it holds without copying it
-        self._tail = b""  # the beginning of a code point, cut off by the end of a piece
+        self._content = BytesIO()  # grows in place where possible, and returns its content without a copy
+        self._tail = b""  # a code point's first bytes, cut off at the end of a piece
 
     def receive_data(self, data: bytes | bytearray | memoryview) -> None:
-        """Take bytes from the peer."""
+        """Accept bytes from the peer."""
         if self._buffer:
             self._buffer = b"".join((self._buffer[self._at :], data))
         elif type(data) is bytes or (type(data) is memoryview and _readable(data)):
@@ -93,12 +93,12 @@ class NativeCodec:
         self.has_pending = True
 
     def retain(self) -> None:
-        """Copy what is left of the bytes taken, where anything will still be read."""
+        """Copy the unread input, if any of it will still be read."""
         if type(self._buffer) is memoryview:
             self._buffer, self._at = b"" if self._over else bytes(self._buffer[self._at :]), 0
 
     def messages(self, count: int, size: int) -> tuple[list[str | bytes], int]:
-        """Take the fast path, as far as it leads: what came whole and plain."""
+        """Take the fast path as far as it leads, for complete plain messages."""
         if not self._between:
             return [], 0
         messages, at, size = self._scan(self._buffer, self._at, self._limit, count, size)
@@ -110,7 +110,7 @@ class NativeCodec:
         return messages, size
 
     def next_event(self) -> Event | None:
-        """Take the slow path, to the next message, control frame or failure."""
+        """Take the slow path to the next message, control frame or violation."""
         if self._over:
             return None
         if self._at == len(self._buffer) and not self._rest:
@@ -122,7 +122,7 @@ class NativeCodec:
             return self._fail(failure.code)
 
     def begin_turn(self) -> None:
-        """Count the work from here on."""
+        """Start counting work for a new turn."""
         self._messages.begin_turn()
 
     def _fail(self, code: int) -> ProtocolViolation:
@@ -159,7 +159,7 @@ class NativeCodec:
     # -- headers
 
     def _read_header(self) -> Event | None:
-        """Read a frame's header; a control frame is read whole, and given. Nothing is read while it is not all here."""
+        """Read a frame's header once it is complete; a control frame is read as a whole and returned."""
         buffer, at = self._buffer, self._at
         here = len(buffer) - at
         if here < 2:
@@ -216,21 +216,21 @@ class NativeCodec:
         self._between = False
         return close
 
-    # -- masks: a client masks, a server does not, and no other is listened to (RFC 6455 5.1)
+    # -- masking: a client's frames must be masked, a server's must not (RFC 6455 5.1)
 
     _EXPECTED: ClassVar[int] = MASKED
     _KEY_SIZE: ClassVar[int] = 4
 
     def _whole(self, start: int, end: int) -> bytes:
-        """Give a whole payload from the buffer."""
+        """Return a complete payload from the buffer, unmasked."""
         return unmask(self._buffer, start, end)
 
     def _key_before(self, start: int) -> bytes:
-        """Give what says, in `_key`, that a frame is being read: what its payload is masked with."""
+        """Return the key before a payload; kept in `_key`, it also indicates that a frame is being read."""
         return bytes(self._buffer[start - 4 : start])
 
     def _piece(self, piece: bytes | memoryview) -> bytes:
-        """Unmask a piece of the payload, and turn the key for the next."""
+        """Unmask a piece of the payload, and rotate the key for the next."""
         key = self._key
         turn = len(piece) % 4
         self._key = key[turn:] + key[:turn]
@@ -239,10 +239,10 @@ class NativeCodec:
     # -- payload
 
     def _read_payload(self) -> None:
-        """Take what is here of the data frame's payload; of one that inflates to much, as far as a turn goes."""
+        """Read the available part of a data frame's payload, inflating no more than the turn allows."""
         payload = self._rest
         if not payload:
-            piece = _VIEW(self._buffer)[self._at : self._at + self._left]  # of which `_piece` makes the only copy
+            piece = _VIEW(self._buffer)[self._at : self._at + self._left]  # `_piece` makes the only copy
             if not piece:
                 return
             self._at += len(piece)
@@ -252,7 +252,7 @@ class NativeCodec:
         self._keep(content)
 
     def _keep(self, piece: bytes, *, last: bool = False) -> None:
-        """Keep a piece of the message, and judge its UTF-8 (RFC 6455 8.1)."""
+        """Append a piece to the message, and check its UTF-8 (RFC 6455 8.1)."""
         self._content.write(piece)
         if self._is_text:
             piece = self._tail + piece if self._tail else piece
@@ -271,11 +271,11 @@ class NativeCodec:
     # -- writing
 
     def text(self, text: str) -> bytes:
-        """Write a text message."""
+        """Encode a text message."""
         return self._data(FINAL_TEXT, text.encode()) if self._compresses else frame(FINAL_TEXT, text)
 
     def binary(self, data: bytes) -> bytes:
-        """Write a binary message."""
+        """Encode a binary message."""
         return self._data(FINAL_BINARY, data) if self._compresses else frame(FINAL_BINARY, data)
 
     def _data(self, first: int, payload: bytes) -> bytes:
@@ -283,13 +283,13 @@ class NativeCodec:
         return frame(first | RSV1 if compressed else first, payload)
 
     def ping(self, payload: bytes) -> bytes:
-        """Write a ping."""
+        """Encode a ping."""
         return frame(FIN | PING, payload)
 
     def pong(self, payload: bytes) -> bytes:
-        """Write a pong."""
+        """Encode a pong."""
         return frame(FIN | PONG, payload)
 
     def close(self, close: Close) -> bytes:
-        """Write a close frame."""
+        """Encode a close frame."""
         return frame(FIN | CLOSE, close_payload(close))

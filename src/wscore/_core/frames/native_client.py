@@ -1,4 +1,4 @@
-"""Our own engine for the client's end: what it reads is not masked, what it writes is (RFC 6455 5.1, 5.3)."""
+"""The native engine for the client's end: it reads unmasked frames and writes masked ones (RFC 6455 5.1, 5.3)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .write import masked_frame
 __all__ = ["NativeClientCodec"]
 
 
-_IN_A_FRAME: Final = b"\0\0\0\0"  # the key of a frame that is not masked
+_IN_A_FRAME: Final = b"\0\0\0\0"  # the key of an unmasked frame
 
 
 class NativeClientCodec(NativeCodec):
@@ -24,7 +24,7 @@ class NativeClientCodec(NativeCodec):
     __slots__ = ("_key_source",)
 
     def __init__(self, config: Config, deflate: DeflateParameters | None, key: Callable[[], bytes]) -> None:
-        """Mask each frame with what `key` gives: four bytes that nobody can foretell."""
+        """Mask each frame with the next result of `key`: four unpredictable bytes."""
         super().__init__(config, deflate, client=True)
         self._key_source = key
 
@@ -46,13 +46,13 @@ class NativeClientCodec(NativeCodec):
     # -- writing
 
     def text(self, text: str) -> bytes:
-        """Write a text message."""
+        """Encode a text message."""
         if self._compresses:
             return self._data(FINAL_TEXT, text.encode())
         return masked_frame(FINAL_TEXT, text, self._key_source())
 
     def binary(self, data: bytes) -> bytes:
-        """Write a binary message."""
+        """Encode a binary message."""
         if self._compresses:
             return self._data(FINAL_BINARY, data)
         return masked_frame(FINAL_BINARY, data, self._key_source())
@@ -62,20 +62,20 @@ class NativeClientCodec(NativeCodec):
         return masked_frame(first | RSV1 if compressed else first, payload, self._key_source())
 
     def fragment(self, fragment: str | bytes, *, first: bool, final: bool) -> bytes:
-        """Write a piece of a message."""
+        """Encode one fragment of a message."""
         opcode, payload = (TEXT, fragment.encode()) if isinstance(fragment, str) else (BINARY, fragment)
         compressed, payload = self._messages.fragment(payload, first=first, final=final)
         opening = (opcode if first else CONTINUATION) | compressed * RSV1 | final * FIN
         return masked_frame(opening, payload, self._key_source())
 
     def ping(self, payload: bytes) -> bytes:
-        """Write a ping."""
+        """Encode a ping."""
         return masked_frame(FIN | PING, payload, self._key_source())
 
     def pong(self, payload: bytes) -> bytes:
-        """Write a pong."""
+        """Encode a pong."""
         return masked_frame(FIN | PONG, payload, self._key_source())
 
     def close(self, close: Close) -> bytes:
-        """Write a close frame."""
+        """Encode a close frame."""
         return masked_frame(FIN | CLOSE, close_payload(close), self._key_source())

@@ -1,11 +1,12 @@
-"""The fast path of reading: a run of messages that each came whole, in one frame.
+"""The fast path of reading: a run of messages, each complete in one frame.
 
-`scan` takes what nearly all messages are: a text or binary frame, final, no reserved bit set, masked, its length in the
-shortest form and within the limit, all of it here. It leaves out what cannot occur then: fragments, inflating, UTF-8
-across pieces. At anything else it stops and leaves that untouched, a broken rule among it: judging is the slow path's.
-`scan_unmasked` is the same for what a server sends, which is never masked (RFC 6455 5.1).
+`scan` accepts what nearly all messages are: a complete text or binary frame, final, masked, with no reserved bit set
+and its length in the shortest form and within the limit. So it needs no code for fragments, inflating, or UTF-8 split
+between pieces. At anything else, including violations, it stops and leaves the rest to the slow path.
+`scan_unmasked` does the same for frames from a server, which are never masked (RFC 6455 5.1).
 
-They are C where that was built, and else Python, and both do the same; C takes any buffer, and Python bytes.
+Both are implemented in C, if the extension was built, or else in Python, with the same results; C accepts any buffer,
+Python only bytes.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from .opcodes import FINAL_BINARY, FINAL_TEXT, MASKED
 __all__ = ["Scan", "python_scan", "python_scan_unmasked", "scan", "scan_unmasked"]
 
 Scan = Callable[[Any, int, int, int, int], tuple[list[str | bytes], int, int]]
-"""`(buffer, at, limit, count, size) -> (messages, at, size)`: from `at` on, take at most `count` messages of at most
-`limit` bytes each, and none more once they are `size` bytes together. Give them, where they end, and their bytes."""
+"""`(buffer, at, limit, count, size) -> (messages, at, size)`: starting at `at`, read at most `count` messages of at
+most `limit` bytes each, and no more once they reach `size` bytes. Returns them, where they end and their total size."""
 
 
 _to_int = int.from_bytes
@@ -68,7 +69,7 @@ def python_scan(buffer: bytes, at: int, limit: int, count: int, size: int) -> tu
 def python_scan_unmasked(
     buffer: bytes, at: int, limit: int, count: int, size: int
 ) -> tuple[list[str | bytes], int, int]:
-    """Scan what is not masked, in Python."""
+    """Scan unmasked frames in Python."""
     messages: list[str | bytes] = []
     here = len(buffer)
     left = size

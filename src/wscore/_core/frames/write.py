@@ -1,7 +1,7 @@
-"""Writing a frame: a header before a payload (RFC 6455 5.2).
+"""Encoding of frames: a header and a payload (RFC 6455 5.2).
 
-`frame` writes it unmasked, as a server does, and `masked_frame` masked, as a client (5.1, 5.3). They are C where that
-was built, and else Python, and both do the same.
+`frame` writes an unmasked frame, for servers, and `masked_frame` a masked one, for clients (5.1, 5.3). Both are
+implemented in C, if the extension was built, or else in Python, with the same results.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ __all__ = ["frame", "masked_frame", "python_frame", "python_masked_frame"]
 
 
 def python_frame(first: int, payload: str | bytes) -> bytes:
-    """Write a frame in Python. `first` is its first byte; the length is in its shortest form.
+    """Encode a frame in Python. `first` is its first byte; the length is in its shortest form.
 
-    A text is written as UTF-8; one with a lone surrogate raises UnicodeEncodeError.
+    Text is encoded as UTF-8; a lone surrogate raises UnicodeEncodeError.
     """
     data = payload.encode() if isinstance(payload, str) else payload
     size = len(data)
@@ -31,7 +31,7 @@ def python_frame(first: int, payload: str | bytes) -> bytes:
 
 
 def python_masked_frame(first: int, payload: str | bytes, key: bytes) -> bytes:
-    """Write a masked frame in Python, as `python_frame` does one that is not; `key` is four bytes."""
+    """Encode a frame as `python_frame` does, but masked with `key`, four bytes."""
     data = payload.encode() if isinstance(payload, str) else payload
     size = len(data)
     if size < 126:
@@ -41,7 +41,7 @@ def python_masked_frame(first: int, payload: str | bytes, key: bytes) -> bytes:
     return _LONG.pack(first, MASKED | 127, size) + key + python_mask(data, key)
 
 
-# The headers that most frames have are made once; none holds anything of a connection.
+# Precomputed headers for most frames; they contain no connection's data.
 _SHORT: Final = {
     final | opcode: [bytes((final | opcode, size)) for size in range(126)]
     for final in (FIN, FIN | RSV1)

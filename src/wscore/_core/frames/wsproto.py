@@ -1,9 +1,9 @@
-"""The engine on wsproto's frame layer; the only importer of wsproto.
+"""The engine based on wsproto's frame layer; wsproto is imported only here.
 
-It takes `FrameDecoder` and `MessageDecoder` for reading and `FrameProtocol` for writing, and leaves the layers above
-them: `Connection` refuses to write once it has read a close frame, where F32 still has answers to send, and
-`FrameProtocol` refuses close code 1014. What wsproto lacks, a limit on messages and a bounded permessage-deflate that
-survives a ping between two fragments, is plugged in as an extension of wsproto's.
+It uses `FrameDecoder` and `MessageDecoder` for reading and `FrameProtocol` for writing, but not the layers above them:
+`Connection` refuses to write after it has read a close frame, when F32 still has answers to send, and `FrameProtocol`
+refuses close code 1014. What wsproto lacks, a limit on message size and a bounded permessage-deflate that survives a
+ping between two fragments, is added as a wsproto extension.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from .mask import mask
 
 __all__ = ["WsprotoCodec"]
 
-# It inflates all that it was given, and deflate makes up to 1,032 bytes of one: this is 2 MiB at the worst.
+# wsproto inflates all its input at once, and deflate expands a byte to up to 1,032: this is 2 MiB in the worst case.
 _SLICE: Final = 2048
 _NO_RSV = RsvBits(False, False, False)
 
 
 class WsprotoCodec:
-    """A `FrameCodec` for the server's end of a connection; with `key`, which gives masking keys, for the client's."""
+    """A `FrameCodec` for the server's end of a connection; with `key`, a source of masking keys, for the client's."""
 
     def __init__(
         self, config: Config, deflate: DeflateParameters | None, key: Callable[[], bytes] | None = None
@@ -45,8 +45,8 @@ class WsprotoCodec:
         client = key is not None
         self._rules = MessageAssembler(config, deflate, client=client)
         rules = _MessageRules(self._rules)
-        self._slices = deflate is not None  # wsproto inflates all that it was given of a frame
-        self._waiting = b""  # what it was not given yet
+        self._slices = deflate is not None  # wsproto inflates all the input it has of a frame
+        self._waiting = b""  # input not yet given to wsproto
         self._at = 0
         self._key = key
         self._decoder = FrameDecoder(client=client, extensions=[rules])
@@ -54,25 +54,25 @@ class WsprotoCodec:
         self._writer = FrameProtocol(client=False, extensions=[rules])
         self._parts: list[str] | list[bytes] = []
         self._over = False
-        self.has_pending = True  # there may be something: only `next_event` can tell
+        self.has_pending = True  # possibly: only `next_event` can determine that
 
     def receive_data(self, data: bytes | bytearray | memoryview) -> None:
-        """Take bytes from the peer."""
+        """Accept bytes from the peer."""
         if not self._slices:
             self._decoder.receive_bytes(bytes(data))
         else:
             self._waiting, self._at = self._waiting[self._at :] + bytes(data), 0
 
     def retain(self) -> None:
-        """Do nothing: they were copied."""
+        """Do nothing: the input was copied."""
 
     def messages(self, count: int, size: int) -> tuple[list[str | bytes], int]:
-        """Give none: this engine has one path."""
+        """Return none: this engine has no fast path."""
         del count, size
         return [], 0
 
     def next_event(self) -> Event | None:
-        """Give the next message, control frame or failure."""
+        """Return the next message, control frame or violation."""
         rules = self._rules
         while not self._over:
             if rules.work_left <= 0:
@@ -105,11 +105,11 @@ class WsprotoCodec:
         return None
 
     def begin_turn(self) -> None:
-        """Count the work from here on."""
+        """Start counting work for a new turn."""
         self._rules.begin_turn()
 
     def _process(self) -> bool:
-        """Give wsproto the next slice, if there is one."""
+        """Give wsproto the next slice; False if there is none."""
         at = self._at
         if at == len(self._waiting):
             self._waiting, self._at = b"", 0
@@ -128,45 +128,45 @@ class WsprotoCodec:
         return close
 
     def _collect(self, part: object) -> None:
-        """Keep a part of a message; joined now and then, as a hundred thousand parts of a byte each weigh megabytes."""
+        """Append a part to the message; parts are joined regularly, as 100,000 one-byte parts take megabytes."""
         assert isinstance(part, str | bytes)
         if part:
             self._parts.append(part)  # type: ignore[arg-type]  # all parts of a message are of its kind
             if len(self._parts) >= 1024:
                 self._parts = [_join(self._parts)]  # type: ignore[assignment]
         elif not self._parts:
-            self._parts.append(part)  # type: ignore[arg-type]  # it says of which kind an empty message is
+            self._parts.append(part)  # type: ignore[arg-type]  # determines the type of an empty message
 
     def text(self, text: str) -> bytes:
-        """Write a text message."""
-        text.encode()  # wsproto has changed its state by the time it finds a lone surrogate
+        """Encode a text message."""
+        text.encode()  # wsproto changes its state before it detects a lone surrogate
         return self._written(self._writer.send_data(text))
 
     def binary(self, data: bytes) -> bytes:
-        """Write a binary message."""
+        """Encode a binary message."""
         return self._written(self._writer.send_data(data))
 
     def fragment(self, fragment: str | bytes, *, first: bool, final: bool) -> bytes:
-        """Write a piece of a message."""
-        del first  # the writer counts
+        """Encode one fragment of a message."""
+        del first  # the writer keeps track
         if isinstance(fragment, str):
             fragment.encode()  # as in `text`
         return self._written(self._writer.send_data(fragment, final))
 
     def ping(self, payload: bytes) -> bytes:
-        """Write a ping."""
+        """Encode a ping."""
         return self._written(self._writer.ping(payload))
 
     def pong(self, payload: bytes) -> bytes:
-        """Write a pong."""
+        """Encode a pong."""
         return self._written(self._writer.pong(payload))
 
     def close(self, close: Close) -> bytes:
-        """Write a close frame."""
+        """Encode a close frame."""
         return self._written(self._writer.close() if close == NO_CODE else self._writer.close(close.code, close.reason))
 
     def _written(self, frame: bytearray) -> bytes:
-        """Mask a frame that the writer, as a server's, did not: wsproto draws keys from the system itself."""
+        """Mask the frame for a client. The writer is a server's, since a client's would draw its own random keys."""
         if self._key is None:
             return bytes(frame)
         size = frame[1]
@@ -180,7 +180,7 @@ def _join(parts: list[str] | list[bytes]) -> str | bytes:
 
 
 class _MessageRules(Extension):
-    """What all engines hold of a message, in the shape of a wsproto extension: limits, and permessage-deflate."""
+    """The rules shared by all engines, limits and permessage-deflate, as a wsproto extension."""
 
     name = "wscore"
 
@@ -201,7 +201,7 @@ class _MessageRules(Extension):
         self._control = opcode.iscontrol()
         if self._control:
             return _NO_RSV
-        # wsproto would see a misplaced frame too, but after a byte of payload, which would be inflated first.
+        # wsproto detects a misplaced frame too, but only after a byte of payload, which would be inflated first.
         try:
             takes_rsv1 = self._messages.open_frame(
                 continues=opcode is Opcode.CONTINUATION, rsv1=rsv.rsv1, size=payload_length

@@ -1,6 +1,6 @@
-"""The opening handshake from the client's end: a URI becomes a request, a response is checked (RFC 6455 4.1).
+"""The client's side of the opening handshake: build the request for a URI, check the response (RFC 6455 4.1).
 
-h11 reads the response's head and a refusal's body; what it lets through is checked here, as on the server's side.
+h11 parses the response's head and a refusal's body; what h11 does not check is checked here, as on the server's side.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _START: Final = re.compile(rb"HTTP/1\.[0-9] [0-9]{3}[ \r\n]")
 
 
 class AcceptedHandshake(NamedTuple):
-    """A good 101: what client and server have agreed on, and the bytes that follow it."""
+    """A valid 101: what client and server agreed on, and the bytes after it (`rest`)."""
 
     response: Response
     subprotocol: str | None
@@ -37,14 +37,14 @@ class AcceptedHandshake(NamedTuple):
 
 
 class BadResponse(NamedTuple):
-    """What came is no answer to the handshake; `why` says what is wrong. `response` is there where it was HTTP."""
+    """Not a valid answer to the handshake; `why` says what is wrong. `response` is set if it was HTTP."""
 
     why: str
     response: Response | None = None
 
 
 class ClientHandshake:
-    """Writes the request, and reads what comes until the connection is open or there will be none."""
+    """Builds the request, and reads the response until the connection is open or has failed."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class ClientHandshake:
         headers: Mapping[str, str] | Iterable[tuple[str, str]],
         origin: str | None,
     ) -> None:
-        """Raises InvalidMessage for a header, a subprotocol or an origin that cannot be sent."""
+        """Prepare the request. Raises InvalidMessage for a header, a subprotocol or an origin that cannot be sent."""
         self._config = config
         self._subprotocols = _read_subprotocols(subprotocols)
         self._key = base64.b64encode(random(16))
@@ -65,7 +65,7 @@ class ClientHandshake:
         self._target = uri.target.encode()
         self._buffer = bytearray()
         self._seen = 0  # bytes of heads before the one being read
-        self._scanned = 0  # the end of the head does not begin before this: a dripping head costs no second look
+        self._scanned = 0  # the end of the head does not begin before this: a slow head is not searched twice
         self._parser: h11.Connection | None = None  # of a refusal
         self._refusal: Response | None = None
         self._body = bytearray()
@@ -87,20 +87,20 @@ class ClientHandshake:
         return headers + added
 
     def request(self) -> bytes:
-        """Write the request."""
+        """Return the request's bytes."""
         lines = [b"GET %b HTTP/1.1" % self._target, *(b"%b: %b" % header for header in self._headers)]
         return b"\r\n".join([*lines, b"", b""])
 
     # -- the response's head
 
     def feed(self, data: bytes | bytearray | memoryview) -> AcceptedHandshake | BadResponse | Response | None:
-        """Take more bytes: None while the head is unfinished.
+        """Process more bytes; None while the head is incomplete.
 
-        A response by itself is the head of a refusal; then `body` takes what follows, beginning with nothing.
+        A `Response` is the head of a refusal; pass the bytes after it to `body`, starting with b"".
         """
         self._buffer += data
         while True:
-            limit = self._config.max_head_size - self._seen  # for all heads together: 100s come without end otherwise
+            limit = self._config.max_head_size - self._seen  # for all heads together: 100s could come without end
             end = END_OF_HEAD.search(self._buffer, self._scanned)
             if not self._may_be_http(whole=end is not None):
                 return BadResponse("the answer is not HTTP/1.1")
@@ -120,14 +120,14 @@ class ClientHandshake:
                 return answer
 
     def _may_be_http(self, *, whole: bool) -> bool:
-        """Tell what is no HTTP as soon as that shows: behind another greeting no blank line may ever come."""
+        """Detect non-HTTP as early as possible: after the greeting of another protocol no blank line may ever come."""
         start = bytes(self._buffer[:13])
         if whole or len(start) == 13:
             return _START.match(start) is not None
         return start[:7] == b"HTTP/1."[: len(start)]
 
     def _read_head(self, head: bytes) -> AcceptedHandshake | BadResponse | Response | None:
-        """Read one whole head; None for an informational response, after which another follows."""
+        """Read one whole head; None for an informational response, which is followed by another."""
         parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=self._config.max_head_size + 1)
         parser.send(h11.Request(method=b"GET", target=self._target, headers=self._headers))
         parser.send(h11.EndOfMessage())
@@ -149,7 +149,7 @@ class ClientHandshake:
         return self._check(response)
 
     def _check(self, response: Response) -> AcceptedHandshake | BadResponse:
-        """Check a 101 as RFC 6455 4.1 has it."""
+        """Check a 101 as RFC 6455 4.1 requires."""
         values: dict[bytes, list[bytes]] = {}
         for name, value in response.headers:
             values.setdefault(name, []).append(value)
@@ -165,7 +165,7 @@ class ClientHandshake:
         digest = accept_key(self._key)
         if values.get(b"sec-websocket-accept") != [digest]:
             return BadResponse("Sec-WebSocket-Accept does not answer our key", response)
-        # A body here would be read as HTTP by one end and as frames by the other.
+        # One end would read a body as HTTP, and the other as frames.
         if b"transfer-encoding" in values or any(value.strip(b"0 ") for value in values.get(b"content-length", ())):
             return BadResponse("a 101 has no body", response)
         subprotocol: str | None = None
@@ -185,7 +185,7 @@ class ClientHandshake:
     # -- a refusal's body
 
     def body(self, data: bytes | bytearray | memoryview) -> Response | None:
-        """Take more of a refusal's body: None while there is more to come. Then the response, its body maybe cut."""
+        """Process more of a refusal's body; None while incomplete, then the response, its body maybe cut short."""
         assert self._parser is not None
         rest, self._buffer = bytes(self._buffer), bytearray()
         over = False
@@ -202,7 +202,7 @@ class ClientHandshake:
         return self.cut_short() if over or len(self._body) >= self._config.max_refusal_size else None
 
     def cut_short(self) -> Response | None:
-        """Give the refusal with what came of its body; None before its head came."""
+        """Return the refusal with the body received so far; None if its head has not come."""
         return self._refusal and self._refusal._replace(body=bytes(self._body[: self._config.max_refusal_size]))
 
 

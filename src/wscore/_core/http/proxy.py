@@ -1,7 +1,7 @@
-"""The way through an HTTP proxy: `CONNECT`, and what it answers (RFC 9110 9.3.6).
+"""Connecting through an HTTP proxy: the `CONNECT` request and its answer (RFC 9110 9.3.6).
 
-The rule of this file: it reads no more than the answer's head. What follows belongs to the connection that is then made
-through the proxy, where we speak first, so that nothing may follow.
+Rule of this file: it reads no more than the answer's head. What follows belongs to the tunnelled connection. There the
+client speaks first, so nothing may follow the head.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from .uri import URI, parse_uri
 __all__ = ["Proxy", "ProxyHandshake", "parse_proxy"]
 
 _SCHEMES: Final = {"http": "ws", "https": "wss"}
-_NOT_SHOWN: Final = re.compile(r"[^\x20-\x7e\xa1-\xff]")  # controls would reach a terminal with the error
+_NOT_SHOWN: Final = re.compile(r"[^\x20-\x7e\xa1-\xff]")  # the error's text may be shown on a terminal
 
 
 class Proxy(NamedTuple):
-    """An HTTP proxy; `secure` where it is spoken to over TLS."""
+    """An HTTP proxy; `secure` means a TLS connection to it."""
 
     secure: bool
     host: str
@@ -32,13 +32,13 @@ class Proxy(NamedTuple):
     """The value of a Proxy-Authorization header (Basic, RFC 7617) for the URL's user information."""
 
     def __str__(self) -> str:
-        """Write its URL, for messages: without user information."""
+        """Return its URL without user information, for messages."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'https' if self.secure else 'http'}://{host}:{self.port}"
 
 
 def parse_proxy(url: str) -> Proxy:
-    """Read a proxy's URL; one without a scheme is `http://`. Raises InvalidURI, which says what was expected."""
+    """Parse a proxy's URL; the default scheme is `http://`. Raises InvalidURI, which says what was expected."""
     scheme, separator, rest = url.partition("://")
     if not separator:
         scheme, rest = "http", url
@@ -55,7 +55,7 @@ def parse_proxy(url: str) -> Proxy:
 
 
 class ProxyHandshake:
-    """Asks a proxy for a connection to where a URI points: write `request`, then `feed` what comes."""
+    """Asks a proxy for a connection to a URI's host: send `request`, then `feed` the bytes received."""
 
     def __init__(self, proxy: Proxy, uri: URI, config: Config) -> None:
         self._proxy = proxy
@@ -71,13 +71,18 @@ class ProxyHandshake:
         self._read = 0  # bytes of heads before the one being read
 
     def request(self) -> bytes:
-        """Write the request."""
+        """Return the request's bytes."""
         return self._request
 
     def feed(self, data: bytes) -> bool:
-        """Take more bytes, none at the end of the stream. True: the way is free, and what comes now is the server's.
+        """Process more bytes, b"" at the end of the stream.
 
-        Raises ProxyRefused, and HandshakeFailed for what is no answer.
+        Returns:
+            True once the tunnel is open: from then on the bytes are the server's.
+
+        Raises:
+            ProxyRefused: The proxy answered with a status other than 2xx.
+            HandshakeFailed: The bytes are not a valid answer.
         """
         self._head += data
         if not data:
@@ -89,13 +94,13 @@ class ProxyHandshake:
                 reason = _NOT_SHOWN.sub(lambda found: f"\\x{ord(found[0]):02x}", answer.reason.decode("latin-1"))
                 said = f"{answer.status_code} {reason}".strip()
                 raise ProxyRefused(str(self._uri), f"proxy {self._proxy} refused: {said}", status=answer.status_code)
-            if self._head:  # who goes on now would take a proxy's words for the server's
+            if self._head:  # continuing would mistake the proxy's bytes for the server's
                 raise self._failed("it sent more than its answer")
             return True
         return False
 
     def _next_answer(self) -> h11.Response | h11.InformationalResponse | None:
-        """Read one whole head; None while it has not come. The limit is for all of them together."""
+        """Read one whole head; None while it is incomplete. The size limit covers all heads together."""
         end = END_OF_HEAD.search(self._head)
         if self._read + (end.end() if end else len(self._head)) > self._limit:
             raise self._failed(f"the head of its answer is larger than {self._limit} bytes")

@@ -1,9 +1,9 @@
 """The server's handshake: a request head becomes an `OpeningHandshake` or an error response (RFC 6455 4.2).
 
-The only importer of h11, which reads the head's grammar and is the judge of everything odd. A head that is plain and
-comes in one read, as nearly all do, is read here instead: a strict subset of what h11 takes, to the same values, in a
-tenth of the time. What h11 lets through is checked here: heads of any size, a thousand headers, folded lines, other
-HTTP versions, requests with a body (E3, E16-E22).
+h11 parses the head and decides about everything unusual. A plain head that comes in one read, as nearly all do, is
+parsed here instead: a strict subset of what h11 accepts, with the same results, in a tenth of the time. What h11 does
+not limit or reject is checked here: heads of any size, a thousand headers, folded lines, other HTTP versions, requests
+with a body (E3, E16-E22).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _REQUEST_LINE: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [\x21-\x7e]+ HT
 _ABSOLUTE_FORM: Final = re.compile(rb"(?i:https?|wss?)://[^/?#]+")
 _VERSION: Final = re.compile(r"[0-9](?:\.[0-9])?")
 _KEY: Final = re.compile(rb"[A-Za-z0-9+/]{22}==")  # base64 of 16 bytes
-# Possessive throughout: no character can belong to two neighbours, so nothing is ever tried twice.
+# All quantifiers are possessive: no character can match two neighbouring parts, so nothing backtracks.
 _PLAIN: Final = re.compile(
     rb"GET ([\x21-\x7e]++) HTTP/1\.1\r\n((?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t\x20-\x7e]*+\r\n)++)\r\n"
 )
@@ -69,13 +69,21 @@ class _Request(NamedTuple):
 
 
 class Request(_Request):
-    """A request head, read by h11 or by an embedder's own HTTP parser.
+    """A request head, parsed by h11 or by an embedder's own HTTP parser.
 
-    `http_version` is "1.1", or "2" for an extended CONNECT (RFC 8441), whose `target` is its `:path` and whose pseudo
-    headers have become method, target and `host`. Names of `headers` may be written in any case.
+    Types are checked because HTTP parsers differ in what they return, and a wrong type would look like a client's
+    mistake (400, 405, 426 or 505).
 
-    Raises TypeError for what is not of these types, and ValueError for a version such as "HTTP/1.1": parsers differ in
-    what they give, and a wrong shape would look like a client's mistake (400, 405, 426 or 505).
+    Args:
+        method: The method; CONNECT for HTTP/2.
+        target: The request target; the `:path` for HTTP/2.
+        headers: Pairs of bytes, with names in any case. HTTP/2's pseudo headers are left out: they become `method`,
+            `target` and the header `host`.
+        http_version: "1.1", or "2" for an extended CONNECT (RFC 8441).
+
+    Raises:
+        TypeError: A value is not of the declared type.
+        ValueError: A version such as "HTTP/1.1".
     """
 
     __slots__ = ()
@@ -92,7 +100,7 @@ class Request(_Request):
 
 
 def _header(pair: Any) -> tuple[bytes, bytes]:
-    """Check a header, and give it with its name in lower case. Its value may be a secret, which no error shows."""
+    """Check a header, and return it with its name in lower case. No error shows its value, which may be a secret."""
     match pair:
         case (bytes(name), bytes(value)):
             return name.lower(), value
@@ -106,25 +114,25 @@ def _header(pair: Any) -> tuple[bytes, bytes]:
 
 
 class Response(NamedTuple):
-    """The handshake's answer as a value. `body` is all of it for a refusal, and b"" where it is streamed or a 101."""
+    """The handshake's answer. `body` is complete for a refusal, and b"" for a 101 or a streamed response."""
 
     status: int
     headers: Headers
     body: bytes = b""
 
     def head(self) -> bytes:
-        """Write status line and headers as HTTP/1.1 has them."""
-        line = _STATUS_LINES.get(self.status) or b"HTTP/1.1 %d " % self.status  # RFC 9112 4: a phrase may be absent
+        """Return status line and headers in HTTP/1.1 format."""
+        line = _STATUS_LINES.get(self.status) or b"HTTP/1.1 %d " % self.status  # RFC 9112 4: the phrase may be absent
         return b"\r\n".join([line, *[b"%s: %s" % header for header in self.headers], b"", b""])
 
     def over_http2(self) -> Response:
-        """Leave out the fields of the TCP connection: over HTTP/2 they make a response malformed (RFC 9113 8.2.2)."""
+        """Remove the connection-specific headers, which make an HTTP/2 response malformed (RFC 9113 8.2.2)."""
         kept = [header for header in self.headers if header[0] not in (b"connection", b"upgrade")]
         return self._replace(headers=kept)
 
 
 def error_response(status: int, why: str, *headers: tuple[bytes, bytes]) -> Response:
-    """Make a whole response that says in a line of text why there is no connection; it ends the TCP connection."""
+    """Make a complete response with a one-line explanation as its body; it ends the TCP connection."""
     body = f"{why}\n".encode() if why else b""
     fixed = [
         (b"content-type", b"text/plain; charset=utf-8"),
@@ -136,16 +144,16 @@ def error_response(status: int, why: str, *headers: tuple[bytes, bytes]) -> Resp
 
 
 def read_plain(data: bytes | bytearray | memoryview, config: Config) -> tuple[Request, bytes] | None:
-    """Read a plain head that is all here, and give the request and what follows it; None for any other.
+    """Parse a complete plain head, and return the request and the bytes after it; None for any other.
 
-    Plain is a GET with CRLF at the end of each line and nothing but visible ASCII, spaces and tabs in the values: no
-    folding, no field twice, a Host, no body announced, the limits kept. What it gives is what h11 does.
+    Plain means a GET with lines that end in CRLF and values of only visible ASCII, spaces and tabs: no folding, no
+    field twice, a Host, no body announced, within the limits. The result is the same as h11's.
     """
     plain = _PLAIN.match(data, 0, config.max_head_size)
     if plain is None:
         return None
     lines = plain[2].split(b"\r\n")
-    del lines[-1]  # what follows the last line end: nothing
+    del lines[-1]  # empty: nothing follows the last line end
     headers = [(name.lower(), value.strip()) for name, value in [line.split(b":", 1) for line in lines]]
     fields = dict(headers)
     if (
@@ -156,24 +164,24 @@ def read_plain(data: bytes | bytearray | memoryview, config: Config) -> tuple[Re
         or b"transfer-encoding" in fields
     ):
         return None
-    return Request._make((b"GET", plain[1], headers, "1.1")), bytes(data[plain.end() :])  # known to be of its shape
+    return Request._make((b"GET", plain[1], headers, "1.1")), bytes(data[plain.end() :])  # the types are known
 
 
 class HeadReader:
-    """Collects the bytes of a request head until it is whole, within the limits for size and number of lines."""
+    """Collects the bytes of a request head until it is complete, within the limits for size and number of lines."""
 
     __slots__ = ("_buffer", "_config", "_line_read", "_scanned")
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._buffer: bytearray | None = None  # until something comes
-        self._scanned = 0  # the end of the head does not begin before this: a dripping head costs no second look
+        self._buffer: bytearray | None = None  # None until the first bytes
+        self._scanned = 0  # the end of the head does not begin before this: a slow head is not searched twice
         self._line_read = False
 
     def feed(self, data: bytes | bytearray | memoryview) -> tuple[Request, bytes] | Response | None:
-        """Take more bytes: None while the head is unfinished, then the request and what followed it, or a refusal."""
+        """Process more bytes; None while the head is incomplete, then the request and the rest, or a refusal."""
         if self._buffer is None:
-            # The fast path. A head that comes in pieces is left to h11, and so is tried here only once.
+            # The fast path, tried only once: a head that comes in pieces is left to h11.
             if plain := read_plain(data, self._config):
                 return plain
             self._buffer = bytearray()
@@ -219,10 +227,10 @@ class HeadReader:
         return method, target.partition(b"?")[0]
 
     def _judge_request_line(self, buffer: bytearray) -> Response | None:
-        """Refuse what is no HTTP as soon as that shows: after a TLS hello no blank line may ever come (T11)."""
+        """Refuse non-HTTP as early as possible: after a TLS hello no blank line may ever come (T11)."""
         if not _starts_with_token(buffer):
             return error_response(400, "not an HTTP request")
-        # A line that ends beyond the limit is too large, whatever it says, as it would be if it came in pieces (I1).
+        # A line that ends beyond the limit is too large, whatever its content, as it is when it comes in pieces (I1).
         if buffer.find(b"\n", 0, self._config.max_head_size) < 0:
             return None
         self._line_read = True
@@ -238,7 +246,7 @@ class OpeningHandshake(NamedTuple):
     key: bytes  # empty over HTTP/2
 
     def scope(self, peer: Peer, root_path: str, state: Mapping[str, Any]) -> Scope:
-        """Build the ASGI scope; `state` is copied, as ASGI asks (lifespan 2.0)."""
+        """Build the ASGI scope; `state` is copied, as ASGI requires (lifespan 2.0)."""
         request = self.request
         target = request.target
         if not target.startswith(b"/") and (absolute := _ABSOLUTE_FORM.match(target)):
@@ -267,7 +275,7 @@ class OpeningHandshake(NamedTuple):
         }
 
     def accept(self, accept: Accept) -> Response:
-        """Make the answer that opens the connection: 101, or 200 over HTTP/2 (RFC 8441 5)."""
+        """Make the response that opens the connection: 101, or 200 over HTTP/2 (RFC 8441 5)."""
         headers: Headers = []
         if self.key:
             headers += [*_UPGRADE_FIELDS, (b"sec-websocket-accept", accept_key(self.key))]
@@ -280,7 +288,7 @@ class OpeningHandshake(NamedTuple):
 
 
 def validate_request(request: Request, config: Config) -> OpeningHandshake | Response:
-    """Tell whether `request` is an opening handshake that RFC 6455 4.2.1 allows; else give the refusal."""
+    """Return the opening handshake if `request` is one that RFC 6455 4.2.1 allows, else the refusal."""
     values: defaultdict[bytes, list[bytes]] = defaultdict(list)
     for name, value in request.headers:
         if name in _JUDGED:
@@ -288,7 +296,7 @@ def validate_request(request: Request, config: Config) -> OpeningHandshake | Res
     over_http2 = request.http_version == "2"
     if not over_http2:
         connection, upgrade = values[b"connection"], values[b"upgrade"]
-        if connection != [b"Upgrade"] or upgrade != [b"websocket"]:  # as the RFC's example has it, and most clients
+        if connection != [b"Upgrade"] or upgrade != [b"websocket"]:  # as in the RFC's example, and from most clients
             for name in (b"connection", b"upgrade"):
                 if not b"".join(values[name]).isascii():
                     return error_response(400, f"{name.decode()}: not ASCII")
@@ -301,7 +309,7 @@ def validate_request(request: Request, config: Config) -> OpeningHandshake | Res
         return error_response(505, "an opening handshake needs HTTP/1.1")
     if len(values[b"host"]) != 1:
         return error_response(400, "expected one Host header")
-    # A body on an upgrade is where request smuggling starts: one end reads it as frames, the other as HTTP.
+    # A body on an upgrade enables request smuggling: one end reads it as frames, the other as HTTP.
     if b"transfer-encoding" in values or b"".join(values.get(b"content-length", ())).strip(b"0 "):
         return error_response(400, "an opening handshake has no body")
     if not (request.target.startswith(b"/") or _ABSOLUTE_FORM.match(request.target)):
@@ -317,7 +325,7 @@ def validate_request(request: Request, config: Config) -> OpeningHandshake | Res
     versions = values[b"sec-websocket-version"]
     if versions != [b"13"]:
         ours = (b"sec-websocket-version", b"13")
-        if versions and not over_http2:  # HTTP/2 knows no Upgrade, which a 426 has to name
+        if versions and not over_http2:  # HTTP/2 has no Upgrade, which a 426 must contain
             return _upgrade_required("expected Sec-WebSocket-Version: 13", ours)
         return error_response(400, "expected Sec-WebSocket-Version: 13", ours)
     subprotocols = _tokens(values[b"sec-websocket-protocol"])
@@ -336,7 +344,7 @@ def _upgrade_required(why: str, *headers: tuple[bytes, bytes]) -> Response:
 
 
 def _tokens(values: list[bytes], *, lower: bool = False) -> list[bytes]:
-    """Give the elements of a list header, which may stand in several fields; empty ones are none."""
+    """Return the elements of a list header, which may span several fields; empty elements are dropped."""
     if not values:
         return []
     together = b",".join(values)
@@ -345,7 +353,7 @@ def _tokens(values: list[bytes], *, lower: bool = False) -> list[bytes]:
 
 
 class Denial:
-    """An application's own HTTP response in place of the handshake, streamed (ASGI's websocket.http.response)."""
+    """An application's HTTP response instead of the handshake, streamed (ASGI's websocket.http.response)."""
 
     def __init__(self, start: ResponseStart) -> None:
         self._start = start
@@ -354,7 +362,7 @@ class Denial:
         self._chunked = False
 
     def check(self, body: Body) -> None:
-        """Raise InvalidMessage where `body` would break the content-length that the application announced."""
+        """Raise InvalidMessage if `body` contradicts the content-length that the application announced."""
         announced = self._start.content_length
         if announced is None or self._bodiless:
             return
@@ -366,9 +374,9 @@ class Denial:
             )
 
     def head(self, first: Body, *, chunks: bool) -> Response:
-        """Make the head, once the first piece of the body shows how the body's end can be told.
+        """Make the head, once the first piece of the body determines how the body is delimited.
 
-        `chunks` says whether a body of unknown length may be chunked; an embedder's HTTP frames it itself.
+        `chunks` says whether a body of unknown length may be chunked; an embedder's HTTP delimits it itself.
         """
         headers = list(self._start.headers)
         if self._start.content_length is not None:
@@ -385,7 +393,7 @@ class Denial:
         return Response(self._start.status, headers)
 
     def frame(self, body: Body) -> bytes:
-        """Write a checked piece of the body as it goes out."""
+        """Return the bytes on the wire for a checked piece of the body."""
         if self._bodiless:
             return b""
         self._written += len(body.data)

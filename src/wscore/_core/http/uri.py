@@ -1,4 +1,4 @@
-"""WebSocket URIs (RFC 6455 3): where to connect to, and what to ask for there."""
+"""WebSocket URIs (RFC 6455 3): where to connect, and what to request there."""
 
 from __future__ import annotations
 
@@ -15,20 +15,19 @@ _DEFAULT_PORTS: Final = {"ws": 80, "wss": 443}
 _HOST: Final = re.compile(r"[0-9A-Za-z._-]{1,255}")
 _IPV6: Final = re.compile(r"([0-9A-Fa-f:.]{2,45})(?:%(?:25)?([0-9A-Za-z._~-]+))?")
 _PORT: Final = re.compile(r"[0-9]{1,5}")
-_KEPT: Final = "!$&'()*+,;=:@/?%~-._[]"  # what a path or query holds as it is; `%` because it was quoted by its writer
+_KEPT: Final = "!$&'()*+,;=:@/?%~-._[]"  # not quoted in a path or query; `%` because it is already part of a quotation
 _SAME_AS: Final = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 
 
 class URI(NamedTuple):
-    """A checked `ws://` or `wss://` URI."""
+    """A validated `ws://` or `wss://` URI."""
 
     secure: bool
-    """`wss`: over TLS."""
+    """Whether the scheme is `wss`, that is, TLS."""
     host: str
-    """A name in ASCII (IDNA), or an address, IPv6 without its brackets; its zone, if any, behind a `%`, as a resolver
-    takes it."""
+    """An ASCII name (IDNA) or an address. IPv6 has no brackets; its zone, if any, follows a `%`, as for resolvers."""
     port: int
-    """80 or 443 where the URI names none."""
+    """The port; by default 80 or 443."""
     target: str
     """Path and query in ASCII, as in the request line; begins with a slash."""
     authorization: bytes | None = None
@@ -36,21 +35,21 @@ class URI(NamedTuple):
 
     @property
     def address(self) -> str:
-        """Give `host:port`, IPv6 in brackets and without its zone, which means nothing to others (RFC 6874 4)."""
+        """`host:port`, with IPv6 in brackets and without its zone, which is meaningless to other hosts (RFC 6874 4)."""
         return f"{_bracketed(self.host.partition('%')[0])}:{self.port}"
 
     @property
     def host_header(self) -> bytes:
-        """Give the Host header's value: the port is left out where it is the scheme's own (RFC 9110 7.2)."""
+        """The Host header's value, without the port if it is the scheme's default (RFC 9110 7.2)."""
         return (self.address.rpartition(":")[0] if _has_default_port(self) else self.address).encode()
 
     def __str__(self) -> str:
-        """Write the URI, for messages: without user information, and without the query, where tokens travel."""
+        """Return the URI for messages: without user information, and without the query, which may contain tokens."""
         return f"{_base(self)}{self.target.partition('?')[0]}"
 
 
 def _base(uri: URI) -> str:
-    """Give scheme, host and port as a URI has them, a zone among them (RFC 6874 2)."""
+    """Return scheme, host and port in URI syntax, including a zone (RFC 6874 2)."""
     port = "" if _has_default_port(uri) else f":{uri.port}"
     return f"{'wss' if uri.secure else 'ws'}://{_bracketed(uri.host.replace('%', '%25'))}{port}"
 
@@ -64,7 +63,14 @@ def _bracketed(host: str) -> str:
 
 
 def parse_uri(uri: str) -> URI:
-    """Read a `ws://` or `wss://` URI. Raises InvalidURI, which says what was expected."""
+    """Parse a `ws://` or `wss://` URI (RFC 6455 3).
+
+    Args:
+        uri: The URI. A host name may be internationalized; user information becomes `authorization`.
+
+    Raises:
+        InvalidURI: The text says what was expected, and contains no password.
+    """
     if any(character <= " " or character == "\x7f" for character in uri):
         raise _invalid(uri, "it holds a space or a control character")
     if "#" in uri:  # RFC 6455 3
@@ -78,7 +84,7 @@ def parse_uri(uri: str) -> URI:
     user_info, _, location = parts.netloc.rpartition("@")
     name, port = _split_port(uri, location)
     host = _read_host(uri, name)
-    path = parts.path or "/"  # behind a host it begins with a slash
+    path = parts.path or "/"  # after a host it begins with a slash
     try:
         target = quote(path, safe=_KEPT) + (f"?{quote(parts.query, safe=_KEPT)}" if parts.query else "")
     except UnicodeEncodeError:
@@ -93,7 +99,7 @@ def parse_uri(uri: str) -> URI:
 
 
 def redirected(uri: URI, location: str) -> str:
-    """Give the URI that a Location header points at, its scheme as WebSocket has it; not checked any further."""
+    """Return the URI that a Location header refers to, with a WebSocket scheme; not validated any further."""
     scheme, separator, rest = location.partition("://")
     if separator and (same := _SAME_AS.get(scheme.lower())):
         return f"{same}://{rest}"
@@ -124,7 +130,7 @@ def _read_host(uri: str, host: str) -> str:
         address = _IPV6.fullmatch(host[1:-1])
         if not host.endswith("]") or address is None or ":" not in address[1]:
             raise _invalid(uri, "no IPv6 address in the brackets")
-        zone = address[2]  # RFC 6874 2: behind %25; 3: people copy it with a bare %
+        zone = address[2]  # RFC 6874 2: after %25; 3: people copy it with a bare %
         return address[1] if zone is None else f"{address[1]}%{zone}"
     if not host:
         raise _invalid(uri, "expected a host")

@@ -1,4 +1,4 @@
-"""`WebSocketAdapter`: the connection that a handler in the newer form drives."""
+"""`WebSocketAdapter`: the connection that a handler in the newer API drives."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ __all__ = ["WebSocketAdapter"]
 
 
 class WebSocketAdapter:
-    """A connection, for the handlers of `@app.websocket`. Every method raises WebSocketDisconnect once it is over."""
+    """A connection, for the handlers of `@app.websocket`.
+
+    The receive and send methods raise WebSocketDisconnect once the connection has ended.
+    """
 
     def __init__(self, session: Session) -> None:
         self.id = session.member.id
@@ -31,17 +34,17 @@ class WebSocketAdapter:
         return data
 
     async def receive_text(self) -> str:
-        """Receive a message as text; UnicodeDecodeError for a binary one that is none."""
+        """Receive a message as text. Raises UnicodeDecodeError for a binary one that is not UTF-8."""
         data = await self._receive()
         return data if isinstance(data, str) else data.decode()
 
     async def receive_bytes(self) -> bytes:
-        """Receive a message as bytes, text as UTF-8."""
+        """Receive a message as bytes; text is encoded in UTF-8."""
         data = await self._receive()
         return data.encode() if isinstance(data, str) else data
 
     async def receive_json(self) -> Any:
-        """Receive a message and read it as JSON."""
+        """Receive a message and parse it as JSON. Raises ValueError for one that is not."""
         return json.loads(await self._receive())
 
     async def send_text(self, data: str) -> None:
@@ -62,5 +65,5 @@ class WebSocketAdapter:
         await anyio.lowlevel.checkpoint()
 
     async def close(self) -> None:
-        """Close with 1000, behind what was sent."""
+        """Close with 1000, after what was sent."""
         await self._session.end()

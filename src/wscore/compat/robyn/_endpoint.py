@@ -1,4 +1,4 @@
-"""What serves a path: the part that both forms have in common."""
+"""What serves a path: the part that both generations of the API share."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Endpoint:
-    """What serves a path: the part that both forms have in common."""
+    """Serves a path."""
 
     def __init__(self, router: SubRouter, endpoint: str) -> None:
         self.endpoint = endpoint
@@ -30,7 +30,7 @@ class Endpoint:
         router.add_web_socket(endpoint, self)
 
     async def serve(self, connection: Connection) -> None:
-        assert self.app is not None  # a Robyn has routed to it
+        assert self.app is not None  # set by the Robyn that routes to it
         await connection.accept()
         registry, room = self.app.registry, self.endpoint
         async with registry.join(connection, id=str(uuid.uuid4()), rooms=[room]) as member:

@@ -1,4 +1,4 @@
-"""`WebSocketHandler`: the newer form, `@app.websocket(path)` on a function that receives and sends (Robyn 0.88)."""
+"""`WebSocketHandler`, the newer API (Robyn 0.88): `@app.websocket(path)` on a function that receives and sends."""
 
 from __future__ import annotations
 
@@ -21,10 +21,13 @@ _POLICY_VIOLATION: Final = 1008
 
 
 class WebSocketHandler(Endpoint):
-    """What `@app.websocket(path)` makes of a function; `on_connect` and `on_close` register two more.
+    """The result of `@app.websocket(path)` on a function; `on_connect` and `on_close` register two more.
 
-    The first parameter gets the adapter, the others by name `query_params` and the dependencies, or else the query's
-    parameter of that name, converted to what they are annotated with.
+    Of each, the first parameter gets the adapter. The others are filled by name: `query_params`, the dependencies, or
+    else the query parameter of that name, converted to the annotated type.
+
+    Raises:
+        InjectionError: A parameter is annotated with a type other than str, int, float, bool and QueryParams.
     """
 
     def __init__(self, router: SubRouter, endpoint: str, handler: Callable[..., Any]) -> None:
@@ -32,17 +35,17 @@ class WebSocketHandler(Endpoint):
         super().__init__(router, endpoint)
 
     def on_connect(self, handler: Function) -> Function:
-        """Register what runs when a connection was accepted; text that it returns is sent."""
+        """Register the function to call once a connection is accepted. Its return value is sent."""
         self._filled["connect"] = Filled(handler)
         return handler
 
     def on_close(self, handler: Function) -> Function:
-        """Register what runs when a connection ends; text that it returns is sent where it is still open."""
+        """Register the function to call when a connection ends. Its return value is sent if it is still open."""
         self._filled["close"] = Filled(handler)
         return handler
 
     def hooks(self, session: Session) -> Hooks:
-        """Give the functions for one connection."""
+        """Return the functions for one connection."""
         websocket = WebSocketAdapter(session)
         arguments: dict[str, dict[str, Any]] = {}
 
@@ -55,12 +58,12 @@ class WebSocketHandler(Endpoint):
                 for event, filled in self._filled.items():
                     arguments[event] = filled.arguments(websocket, self.dependency)
             except WrongParameter as error:
-                arguments.clear()  # nobody is told of the end who heard nothing of the beginning
+                arguments.clear()  # no close handler without a connect handler
                 await websocket.send_text(f"Error: {error}")
                 await session.end(_POLICY_VIOLATION, "wrong parameters")
                 return
             await say("connect")
-            await call(self._filled["message"].function, **arguments["message"])  # what it returns is nobody's
+            await call(self._filled["message"].function, **arguments["message"])  # its return value is ignored
             await close()
             await session.end()
 

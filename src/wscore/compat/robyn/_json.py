@@ -9,5 +9,5 @@ __all__ = ["jsonify"]
 
 
 def jsonify(value: Any) -> str:
-    """Give `value` as compact JSON."""
+    """Return `value` as compact JSON."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""What a handler's parameters are filled with, decided when it is registered: `names_for` and `Filled`, one a form."""
+"""How a handler's parameters are filled, decided at registration: `names_for` (older API), `Filled` (newer API)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DEPENDENCIES: Final = ("global_dependencies", "router_dependencies")
 
 
 def names_for(handler: Callable[..., Any]) -> dict[str, str]:
-    """Give what each of a handler's parameters stands for."""
+    """Return what each of a handler's parameters stands for. Raises InjectionError if one stands for nothing."""
     parameters = [p for p in inspect.signature(handler).parameters.values() if p.kind is not p.VAR_KEYWORD]
     left = [name for name in ("ws", "msg") if name not in [p.name for p in parameters]]
     names: dict[str, str] = {}
@@ -36,7 +36,7 @@ def names_for(handler: Callable[..., Any]) -> dict[str, str]:
 
 
 class WrongParameter(ValueError):
-    """A parameter that the query lacks, or has wrong."""
+    """A parameter is missing from the query, or malformed."""
 
 
 def _bool(text: str) -> bool:
@@ -48,7 +48,7 @@ def _bool(text: str) -> bool:
 
 
 class Filled:
-    """A handler of the newer form, and what its parameters are filled with."""
+    """A handler of the newer API, and how its parameters are filled."""
 
     CONVERTERS: Final[dict[Any, Callable[[str], Any]]] = {str: str, int: int, float: float, bool: _bool}
 
@@ -69,7 +69,7 @@ class Filled:
             self._types[parameter.name] = annotation
 
     def arguments(self, websocket: WebSocketAdapter, dependency: Callable[[str], Any]) -> dict[str, Any]:
-        """Give the arguments for a connection, or raise WrongParameter."""
+        """Return the arguments for a connection. Raises WrongParameter."""
         query = websocket.query_params
         values = {each.name: self._value(each, query, dependency) for each in self._rest}
         return values | {each.name: websocket for each in self._adapter}

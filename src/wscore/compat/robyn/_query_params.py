@@ -8,7 +8,7 @@ __all__ = ["QueryParams"]
 
 
 class QueryParams:
-    """The query's parameters, decoded; a name may have several values. `get` gives the last."""
+    """The decoded query parameters; a name may have several values."""
 
     def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
         self._values: dict[str, list[str]] = {}
@@ -16,23 +16,23 @@ class QueryParams:
             self.set(key, value)
 
     def set(self, key: str, value: str) -> None:
-        """Add a value, behind those of the same name."""
+        """Add a value after those of the same name."""
         self._values.setdefault(key, []).append(value)
 
     def get(self, key: str, default: str | None = None) -> str | None:
-        """Give the last value."""
+        """Return the last value, or `default`."""
         return self._values[key][-1] if key in self._values else default
 
     def get_first(self, key: str) -> str | None:
-        """Give the first value."""
+        """Return the first value, or None."""
         return self._values[key][0] if key in self._values else None
 
     def get_all(self, key: str) -> list[str] | None:
-        """Give all values."""
+        """Return all values, or None."""
         return list(self._values[key]) if key in self._values else None
 
     def contains(self, key: str) -> bool:
-        """Tell whether there is a value."""
+        """Return whether there is a value."""
         return key in self._values
 
     def extend(self, other: QueryParams) -> None:
@@ -41,17 +41,17 @@ class QueryParams:
             self._values.setdefault(key, []).extend(values)
 
     def empty(self) -> bool:
-        """Tell whether there are no parameters."""
+        """Return whether there are no parameters."""
         return not self._values
 
     def to_dict(self) -> dict[str, list[str]]:
-        """Give all values of all names."""
+        """Return all values of all names."""
         return {key: list(values) for key, values in self._values.items()}
 
     def keys(self) -> list[str]:
-        """Give the names."""
+        """Return the names."""
         return list(self._values)
 
     def values(self) -> list[list[str]]:
-        """Give the values of each name."""
+        """Return the values of each name."""
         return list(self.to_dict().values())

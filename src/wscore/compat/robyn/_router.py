@@ -1,4 +1,4 @@
-"""`Robyn` and `SubRouter`: which endpoint serves which path, and what is injected into its handlers."""
+"""`Robyn` and `SubRouter`: the endpoint of each path, and the dependencies of its handlers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Robyn", "SubRouter"]
 
 
 class SubRouter:
-    """WebSockets below a prefix, for an application to include."""
+    """WebSockets below a prefix, to be included in an application."""
 
     def __init__(self, file_object: str = "", prefix: str = "") -> None:
         del file_object  # Robyn finds its own files by it
@@ -36,11 +36,11 @@ class SubRouter:
         return lambda handler: WebSocketHandler(self, endpoint, handler)
 
     def add_web_socket(self, endpoint: str, ws: Endpoint) -> None:
-        """Serve `endpoint` with `ws`; a `WebSocket` does this itself."""
+        """Serve `endpoint` with `ws`; a `WebSocket` calls this itself."""
         self.endpoints.append((self.prefix + endpoint, ws))
 
     def include_router(self, router: SubRouter) -> None:
-        """Serve what was registered on `router` until now, below its prefix."""
+        """Serve what is already registered on `router`, below its prefix; later registrations are not included."""
         self.global_dependencies.update(router.global_dependencies)
         router.global_dependencies = self.global_dependencies
         for endpoint, ws in router.endpoints:
@@ -48,7 +48,7 @@ class SubRouter:
 
 
 class Robyn(SubRouter):
-    """An application: ASGI, so that `wscore run module:app` or any other server serves it; `start` does as well."""
+    """An ASGI application, for `wscore run module:app` or any other server; `start` also serves it."""
 
     def __init__(self, file_object: str = "", *, registry: Registry | None = None) -> None:
         super().__init__(file_object)
@@ -56,20 +56,27 @@ class Robyn(SubRouter):
 
     @property
     def registry(self) -> Registry:
-        """Who is connected."""
+        """The connected members."""
         return self._app.registry
 
     def add_web_socket(self, endpoint: str, ws: Endpoint) -> None:
-        """Serve `endpoint` with `ws`; a `WebSocket` does this itself."""
+        """Serve `endpoint` with `ws`; a `WebSocket` calls this itself."""
         ws.app, ws.endpoint = self, endpoint
         self._app.add(Route(endpoint, ws.serve))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Serve a connection, or the lifespan."""
+        """Serve a websocket connection or the lifespan."""
         await self._app(scope, receive, send)
 
     def start(self, host: str = "127.0.0.1", port: int = 8080, *, backend: str = "asyncio") -> None:
-        """Serve until a signal comes, on asyncio or trio; SystemExit where it cannot."""
+        """Serve until a signal arrives.
+
+        Args:
+            backend: "asyncio" or "trio".
+
+        Raises:
+            SystemExit: Serving failed; the status is the command's.
+        """
         serve = importlib.import_module("wscore._cli.main").serve
         status = serve(self, "Robyn", host=host, port=port, backend=backend)
         if status:

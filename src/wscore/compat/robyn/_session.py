@@ -1,4 +1,4 @@
-"""A connection to an endpoint, as both forms of Robyn's API use it."""
+"""A connection to an endpoint, as both generations of the API use it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Session"]
 
 
 class Session:
-    """A connection to an endpoint, behind what its handlers see of it."""
+    """A connection to an endpoint, behind the object that its handlers get."""
 
     def __init__(self, connection: Connection, member: Member, registry: Registry, room: str) -> None:
         self.connection = connection
@@ -29,14 +29,14 @@ class Session:
         self._ended = False
 
     def close(self) -> None:
-        """Close, or take note that the handler that runs wants it. On the event loop, so that neither is missed."""
+        """Close now, or once the running handler is done. Only on the event loop, to avoid a race."""
         if self._handling:
             self.close_wanted = True
         else:
             self.member.close()
 
     async def say(self, function: Callable[..., Any], **arguments: Any) -> None:
-        """Send what a handler returns."""
+        """Call a handler and send its return value."""
         self._handling = True
         try:
             value = await call(function, **arguments)
@@ -53,6 +53,6 @@ class Session:
                 await tell()
 
     async def end(self, code: int = 1000, reason: str = "") -> None:
-        """Close, and wait until what was said before is sent."""
+        """Close, and wait until everything queued before is sent."""
         self.member.close(code, reason)
         await self.member.outbox.flush()

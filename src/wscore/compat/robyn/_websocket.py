@@ -1,4 +1,4 @@
-"""`WebSocket`: the older form, a path with handlers for "connect", "message" and "close" (Robyn 0.65)."""
+"""`WebSocket`, the older API (Robyn 0.65): a path with handlers for "connect", "message" and "close"."""
 
 from __future__ import annotations
 
@@ -18,10 +18,14 @@ __all__ = ["WebSocket"]
 
 
 class WebSocket(Endpoint):
-    """A path with handlers for "connect", "message" and "close", each of them optional.
+    """A path with optional handlers for "connect", "message" and "close".
 
-    A handler may be sync or async. It gets by name what it asks for: `ws`, `msg` (what came, or "" where nothing did),
-    `global_dependencies` and `router_dependencies`; other names stand for `ws` and then `msg`. What it returns is sent.
+    A handler may be sync or async. Its parameters are filled by name: `ws`, `msg` (the message, "" if there is none),
+    `global_dependencies` and `router_dependencies`; other names stand for `ws`, then `msg`. Its return value is sent.
+
+    Args:
+        robyn_object: The application or router that serves the path.
+        endpoint: The path, below the router's prefix.
     """
 
     def __init__(self, robyn_object: SubRouter, endpoint: str) -> None:
@@ -31,7 +35,15 @@ class WebSocket(Endpoint):
         self._handlers: dict[str, tuple[Callable[..., Any], dict[str, str]]] = {}
 
     def on(self, type: str) -> Callable[[Function], Function]:
-        """Register a handler; a later one takes the place of an earlier one."""
+        """Register a handler, replacing an earlier one.
+
+        Args:
+            type: "connect", "message" or "close".
+
+        Raises:
+            ValueError: There is no such event (from the decorator).
+            InjectionError: A parameter of the handler stands for nothing (from the decorator).
+        """
 
         def register(handler: Function) -> Function:
             if type not in ("connect", "message", "close"):
@@ -50,7 +62,7 @@ class WebSocket(Endpoint):
         self._router.inject_global(**dependencies)
 
     def hooks(self, session: Session) -> Hooks:
-        """Give the functions for one connection."""
+        """Return the functions for one connection."""
         ws = WebSocketConnector(session)
 
         async def say(event: str, msg: str | bytes = "") -> None:
@@ -62,7 +74,7 @@ class WebSocket(Endpoint):
         async def handle(event: str, msg: str | bytes = "") -> None:
             await say(event, msg)
             if session.close_wanted:
-                await close()  # before the close frame, so that what it returns is still sent
+                await close()  # before the close frame, so that its return value is still sent
                 await session.end()
 
         async def message(event: Any) -> None:

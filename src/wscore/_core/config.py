@@ -26,10 +26,13 @@ class InvalidConfig(ValueError):
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """What a connection allows its peer and its application. Immutable; one object serves all connections.
+    """The limits and timeouts of a connection, at either end. Immutable; one object serves all connections.
 
-    Sizes are bytes and inclusive: a message of exactly `max_message_size` passes. Times are seconds. `None` switches
-    off what it is allowed for. A value that cannot work raises ValueError here, not later on a connection.
+    Sizes are bytes and inclusive: a message of exactly `max_message_size` passes. Times are seconds. `None`, where
+    allowed, disables the limit.
+
+    Raises:
+        InvalidConfig: A value cannot work; raised here, not later on a connection.
     """
 
     # -- the opening handshake

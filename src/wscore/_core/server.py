@@ -65,17 +65,23 @@ _UNKNOWN_PEER: Final = Peer()
 
 
 class ServerConnection(Endpoint[FrameCodec]):
-    """One WebSocket connection, seen from the server, between bytes and ASGI messages.
+    """One WebSocket connection on the server's side, between bytes and ASGI messages.
 
-    Feed it what happens (the network, the application, the clock, the operator); after any input read its outputs,
-    in any order: `data_to_send`, `has_message`, `next_timeout`, `scope`, `wants_read`, `closing`. `now` is seconds of a
-    monotonic clock of the caller's. Not thread-safe: call every method from one task, or under one lock.
+    Feed it what happens (on the network, in the application, timeouts, the operator's actions); after any input read
+    its outputs, in any order: `data_to_send`, `has_message`, `next_timeout`, `scope`, `wants_read`, `closing`. Not
+    thread-safe: call every method from one task, or under one lock.
 
-    `peer` says what the transport knows of the connection; `state` is the lifespan's, copied into the scope. Without
-    `access_log` no `access_records` are made. `random` gives so many bytes that nobody can foretell, as `os.urandom`
-    does, for the payloads of keepalive's pings; without it they are counted. `half_close` says that the transport can
-    end its writing side alone, as TCP can, and TLS of Python's asyncio cannot; without it `closing` asks to close
-    instead.
+    Args:
+        config: Limits and timeouts.
+        peer: What the transport knows of the connection.
+        now: The caller's monotonic clock, in seconds, here and in every method.
+        state: The lifespan's state, copied into the scope.
+        access_log: Whether to produce `access_records`.
+        half_close: Whether the transport can shut down its writing side alone, as TCP can, and TLS in Python's asyncio
+            cannot; without it `closing` requests a close instead.
+        random: A function returning n cryptographically random bytes, such as `os.urandom`, for the payloads of
+            keepalive's pings; without it they are a counter.
+        root_path: ASGI `root_path`: where the application is mounted. A prefix of `path` and `raw_path`, as in uvicorn.
     """
 
     __slots__ = (
@@ -148,11 +154,14 @@ class ServerConnection(Endpoint[FrameCodec]):
         root_path: str = "",
         emit_response: bool = True,
     ) -> Self:
-        """Start from a request head that another HTTP parser has read; what follows it goes to `receive_data`.
+        """Start from a request head that another HTTP parser has read; pass the bytes after it to `receive_data`.
 
-        Without `emit_response` the handshake's answer is not written: take status and headers from `response`, and from
-        `data_to_send` the body as it comes, unframed, and then WebSocket frames. That is for parsers that write
-        responses themselves, and for HTTP/2 (RFC 8441), where `request.http_version` is "2" and the answer is 200.
+        Args:
+            request: The request head.
+            config: As for the class, like the arguments not listed here.
+            emit_response: False: do not write the handshake's answer. Take status and headers from `response`, and from
+                `data_to_send` the body as it comes, unframed, or WebSocket frames. For servers that write responses
+                themselves, and for HTTP/2 (RFC 8441), where `request.http_version` is "2" and the answer is 200.
         """
         connection = cls(
             config,
@@ -309,10 +318,17 @@ class ServerConnection(Endpoint[FrameCodec]):
     # -- the operator
 
     def begin_shutdown(self, *, now: float, code: int = CloseCode.SERVICE_RESTART, reason: str = "") -> None:
-        """End the connection because the server stops: 503 before an answer, a close frame with `code` when open.
+        """End the connection because the server stops: 503 if unanswered, a close frame when open.
 
-        A response that is being streamed, and a closing that is under way, go on. Raises InvalidMessage, a ValueError,
-        for a code or a reason that no close frame can carry.
+        A response that is being streamed, and a closing that has begun, continue.
+
+        Args:
+            now: The caller's clock, in seconds.
+            code: The close code. 1012 asks clients to come back; 1001 "going away" is older.
+            reason: The close reason, at most 123 bytes in UTF-8.
+
+        Raises:
+            InvalidMessage: A ValueError; a close frame cannot carry the code or the reason.
         """
         self._process(Trigger.OPERATOR_SHUTDOWN, now, shut_down(as_close(code, reason, "begin_shutdown")))
         self._after_our_close(now)

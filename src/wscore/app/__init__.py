@@ -1,8 +1,7 @@
-"""The application's side: pure ASGI, on any server.
+"""The application layer: pure ASGI, on any server.
 
-`App` serves routes; a route's handler is a function of the connection, a function of each message, a class, or
-`Events`. `WebSocket` is a connection, `Registry` knows who is connected, and what a handler's parameters are annotated
-with is injected.
+`App` serves routes. A route's handler is a function of the connection, a function of each message, a class, or
+`Events`; its parameters are injected by annotation. `WebSocket` is a connection, `Registry` tracks the connected ones.
 """
 
 from ._address import Address

@@ -1,4 +1,4 @@
-"""Where a peer is."""
+"""A peer's address."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["Address"]
 
 
 class Address(NamedTuple):
-    """Host and port of a peer, as its server saw them."""
+    """Host and port of a peer, as the server reports them."""
 
     host: str
     port: int

@@ -30,28 +30,28 @@ log = logger("wscore.app")
 
 Endpoint = TypeVar("Endpoint")
 Lifespan = Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any] | None]]
-"""Called with the application; entered before it serves, left when it is over. What it yields is the `state`."""
+"""Called with the application; entered before it serves, exited at shutdown. Yields the lifespan's `state`."""
 
 
 class Path(str):
-    """The connection's path, as a type to ask for it by."""
+    """The connection's path, injected by this annotation."""
 
     __slots__ = ()
 
 
 class Opened:
-    """Tells that the connection was accepted."""
+    """Signals that the connection was accepted."""
 
     def __init__(self) -> None:
         self.event = anyio.Event()
 
 
 class Cookies(dict[str, str]):
-    """The connection's cookies, as a type to ask for them by."""
+    """The connection's cookies, injected by this annotation."""
 
 
 class Route(NamedTuple):
-    """A path and what serves it: a handler of one of the four kinds, or an ASGI application."""
+    """A path and its endpoint: one of the four kinds of handler, or an ASGI application."""
 
     path: str
     endpoint: Any
@@ -59,7 +59,7 @@ class Route(NamedTuple):
 
 
 class Routed(Protocol):
-    """An ASGI application that says which path it serves, as other frameworks' routes do."""
+    """An ASGI application with a `path`, like other frameworks' routes."""
 
     path: str
 
@@ -69,7 +69,7 @@ class Routed(Protocol):
 
 
 class Mount(NamedTuple):
-    """A path and the ASGI application, or the routes, that serve whatever lies below it."""
+    """A path and the ASGI application, or the routes, that serve everything below it."""
 
     path: str
     app: Application | Sequence[Route | Mount]
@@ -89,11 +89,11 @@ BUILTINS: Final = (
     Registry,
     Opened,
 )
-"""What every connection has for parameters annotated so; asking for `Member` joins the registry besides."""
+"""Annotations whose values every connection has. `Member` is provided by `join`, which joins the registry."""
 
 
 async def join(websocket: WebSocket, registry: Registry, opened: Opened) -> AsyncIterator[Member]:
-    """Join the registry for as long as the connection lasts: what a parameter annotated `Member` asks for."""
+    """Provide `Member`: join the registry until the connection ends."""
     async with registry.join(websocket, opened=opened.event) as member:
         yield member
 
@@ -101,7 +101,7 @@ async def join(websocket: WebSocket, registry: Registry, opened: Opened) -> Asyn
 def make_injector(
     components: Iterable[Component | Callable[..., Any]] = (), by_name: Mapping[Any, NamedProvider] | None = None
 ) -> Injector:
-    """Make the injector of an application: what every connection has, `components`, and values by parameter name."""
+    """Return an application's injector: built-in values, `components`, and values by parameter name."""
     return Injector((join, *components), builtins=BUILTINS, by_name=by_name)
 
 
@@ -115,8 +115,19 @@ class App:
             await websocket.accept()
             await websocket.send_text(f"hello {name}")
 
-    A connection that no route matches gets a 404 where the server can send one, and a 403 elsewhere. A handler that
-    returns ends its connection with 1000; one that raises ends it with 1011, and the server logs the error.
+    A connection that matches no route gets a 404 if the server can send one, otherwise a 403. A handler that returns
+    ends its connection with 1000; one that raises ends it with 1011, and the server logs the error.
+
+    Args:
+        routes: Tried in this order; mounts come after all routes.
+        components: Provide values for handlers' parameters.
+        registry: By default a new one, for this process alone.
+        lifespan: Called with the application; entered before it serves, exited at shutdown. Yields the `state`.
+        injector: Replaces the default injector; `components` is then ignored.
+
+    Raises:
+        PathError: A route's path is malformed.
+        InjectionError: A handler or component cannot be called as it is written.
     """
 
     def __init__(
@@ -141,7 +152,9 @@ class App:
     def add(self, route: Route | Mount | Routed) -> None:
         """Add a route, a mount, or an ASGI application that has a `path`.
 
-        Raises PathError or InjectionError for one that cannot work.
+        Raises:
+            PathError: The path is malformed.
+            InjectionError: The endpoint is no known kind of handler, or nothing provides one of its parameters.
         """
         if isinstance(route, Mount):
             app = route.app
@@ -153,11 +166,20 @@ class App:
             self._routes.append((pattern, self.classify_endpoint(endpoint, pattern.converters)))
 
     def classify_endpoint(self, endpoint: Any, path: Mapping[str, Converter]) -> Runner:
-        """Say how an endpoint serves its connections; a subclass may know other kinds of handler than the four."""
+        """Return what serves an endpoint's connections. Subclasses may support other kinds of handler than the four."""
         return classify_endpoint(endpoint, self._injector, path)
 
     def websocket(self, path: str, *, name: str | None = None) -> Callable[[Endpoint], Endpoint]:
-        """Serve `path` with what is decorated: `@app.websocket("/room/{name}/{n:int}")`."""
+        """Serve `path` with the decorated handler: `@app.websocket("/room/{name}/{n:int}")`.
+
+        Args:
+            path: Literal text with parameters in braces.
+            name: The route's name; `App` itself does not use it.
+
+        Raises:
+            PathError: The path is malformed (from the decorator).
+            InjectionError: The handler cannot be called as it is written (from the decorator).
+        """
 
         def register(endpoint: Endpoint) -> Endpoint:
             self.add(Route(path, endpoint, name))
@@ -166,19 +188,32 @@ class App:
         return register
 
     def events(self, path: str) -> Events:
-        """Serve `path` with functions registered on what this gives: `chat = app.events("/chat")`, `@chat.on(...)`."""
+        """Serve `path` with functions registered on the result: `chat = app.events("/chat")`, `@chat.on(...)`."""
         events = Events()
         self.add(Route(path, events))
         return events
 
     def mount(self, path: str, app: Application | Sequence[Route | Mount]) -> None:
-        """Serve what lies below `path` with another ASGI application, or with routes."""
+        """Serve everything below `path` with another ASGI application, or with routes.
+
+        Args:
+            path: The prefix; it moves to the scope's `root_path`.
+            app: Routes given here share this application's registry and components.
+
+        Raises:
+            PathError: A path is malformed.
+            InjectionError: A handler among the routes cannot be called as it is written.
+        """
         self.add(Mount(path, app))
 
     # -- ASGI
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Serve a connection, or the lifespan; anything else that a server may ask is told that this is WebSocket."""
+        """Serve a websocket connection or the lifespan; answer an HTTP request with 426.
+
+        Raises:
+            ValueError: The scope has another type.
+        """
         match scope["type"]:
             case "websocket":
                 await self._serve(scope, receive, send)
@@ -216,8 +251,8 @@ class App:
                 await runner(Context(self._values(websocket, opened), stack))
         except Exception as error:
             if isinstance(error, WebSocketDisconnect) and websocket.is_disconnected:
-                return  # the peer is gone, and the handler did not mind
-            # Not every server closes for an application that failed; the error itself is the server's to log.
+                return  # the peer is gone; a handler need not catch this
+            # Not every server closes the connection when the application fails. Logging the error is the server's task.
             await _close(websocket, CloseCode.INTERNAL_ERROR)
             raise
         await _close(websocket)
@@ -264,7 +299,7 @@ class App:
 
 
 async def _close(websocket: WebSocket, code: int = CloseCode.NORMAL_CLOSURE) -> None:
-    """Close what is still open, and refuse what was not answered and did not fail."""
+    """Close an open connection; refuse one that was not answered, unless the handler failed."""
     state = websocket.application_state
     try:
         if state is WebSocketState.CONNECTED or (

@@ -1,7 +1,7 @@
-"""The seam to other processes: a message for a room or an id that may be anywhere, and who is in a room elsewhere.
+"""The interface to other processes: messages for rooms and ids elsewhere, and who is in a room there.
 
-A registry reaches the members in its own process by itself, and whoever carries its messages further is told of nothing
-else than this: what to send to the other processes, and who enters and leaves rooms here.
+A registry reaches the members of its own process itself. A backplane only gets what to send to the other processes, and
+who enters and leaves rooms here.
 """
 
 from __future__ import annotations
@@ -14,47 +14,47 @@ __all__ = ["Backplane", "Deliver", "Envelope"]
 
 
 class Envelope(NamedTuple):
-    """A message on its way."""
+    """A message for a room, or for one member."""
 
     data: str | bytes
     room: str | None
-    """The room it is for; None for one that is for an id."""
+    """The receiving room; None for a message to one member."""
     id: str | None
-    """The member it is for; None for one that is for a room."""
+    """The receiving member's id; None for a message to a room."""
     exclude: frozenset[str]
-    """Members of the room that do not get it."""
+    """Ids of the room's members that do not get it."""
 
 
 Deliver = Callable[[Envelope], object]
-"""Gives an envelope to those members in this process that it is for."""
+"""Delivers an envelope to its receivers in this process."""
 
 
 class Backplane(Protocol):
-    """What carries envelopes to the other processes. All is called on the event loop.
+    """Carries envelopes to the other processes. All methods are called on the event loop.
 
-    Connections wait for none of it, but for what they ask for with `present` and `count`.
+    Connections wait only for `present` and `count`.
     """
 
     def running(self, deliver: Deliver) -> AbstractAsyncContextManager[object]:
-        """Connect, and give `deliver` what arrives, until the end of the context: the application's lifespan."""
+        """Connect, and pass incoming envelopes to `deliver`, until the context (the application's lifespan) exits."""
         ...
 
     def publish(self, envelope: Envelope) -> None:
-        """Send an envelope to the other processes, once to each. Never waits; what it cannot send it drops."""
+        """Send an envelope once to each other process. Never waits; drops what it cannot send."""
         ...
 
     def entered(self, room: str, id: str) -> None:
-        """Take note that the member `id` of this process is in `room`: what others send there is wanted here."""
+        """Record that this process's member `id` is in `room`: messages to that room are wanted here."""
         ...
 
     def left(self, room: str, id: str) -> None:
-        """Take note that it is not there any more."""
+        """Record that the member has left the room."""
         ...
 
     async def present(self, room: str) -> list[str]:
-        """Give the ids of the members of `room` in the other processes, as far as that can be known."""
+        """Return the ids of the members of `room` in the other processes, as far as known."""
         ...
 
     async def count(self, room: str) -> int:
-        """Count them."""
+        """Return the number of members of `room` in the other processes, as far as known."""
         ...

@@ -1,4 +1,4 @@
-"""The Cookie header as browsers write it, which is more than RFC 6265 allows: whatever stands between semicolons."""
+"""The Cookie header as browsers write it: any text between semicolons, which is more than RFC 6265 allows."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ _ESCAPE: Final = re.compile(r"\\(?:([0-3][0-7]{2})|(.))")
 
 
 def parse_cookies(header: str) -> dict[str, str]:
-    """Give the cookies of one header, by name; of two with the same name the last.
+    """Parse one Cookie header.
 
-    A part without "=" is a value without a name, as browsers have it (bugzilla.mozilla.org, bug 169091). A value in
-    quotes loses them and its escapes (octal ones too, as Python's own `http.cookies` writes them).
+    A part without "=" is a value without a name, as in browsers (bugzilla.mozilla.org, bug 169091). A quoted value is
+    unquoted and unescaped (octal escapes too, as Python's `http.cookies` writes them).
+
+    Returns:
+        The values by name; the last one for a repeated name.
     """
     cookies: dict[str, str] = {}
     for part in header.split(";"):

@@ -1,13 +1,13 @@
-"""What an application catches when a connection is over, or is not what it expected.
+"""What an application catches when a connection has ended, or a message is not what it expected.
 
     Exception
     └── WebSocketDisconnect          the connection has ended: `except` this one
-        └── WebSocketDisconnected    and was used nevertheless (also a RuntimeError)
+        └── WebSocketDisconnected    a use of a connection that is not open (also a RuntimeError)
     TypeError, KeyError
-    └── WrongFrameType               a text message where a binary one was asked for, or the other way round
+    └── WrongFrameType               a text message where a binary one was expected, or vice versa
 
-Whoever catches `WebSocketDisconnect` need not know by which way the end was learnt: by a message, by a failed send, or
-by using a connection that had ended before.
+`WebSocketDisconnect` covers all three ways to learn of the end: a message, a failed send, or the use of a connection
+that had already ended.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ T = TypeVar("T")
 
 
 class derived(Generic[T]):
-    """An attribute that follows from others, unless a subclass or an instance has one of its own.
+    """An attribute computed from others, unless a subclass or an instance sets it.
 
-    A property could not be assigned to, and some do that: Starlette's WebSocketDenialResponse is an HTTP response and a
-    disconnect in one, and its `status_code` is the response's.
+    A property would not allow that, and code does it: Starlette's WebSocketDenialResponse is both an HTTP response and
+    a disconnect, and its `status_code` is the response's.
     """
 
     def __init__(self, get: Callable[[Any], T]) -> None:
@@ -47,30 +47,30 @@ class WebSocketDisconnect(Exception):
 
     @derived
     def status_code(self) -> int:
-        """The code, under the name that apistar has for it."""
+        """The code, under apistar's name."""
         return self.code
 
     @derived
     def detail(self) -> str:
-        """The reason in words, never empty."""
+        """The reason, never empty."""
         return self.reason or "WebSocket has been disconnected"
 
 
 class WebSocketDisconnected(WebSocketDisconnect, RuntimeError):
-    """A connection was used that is not open: not yet, or no more.
+    """A connection was used before it was open, or after it had ended.
 
-    `code` and `reason` say how it ended, where that is known; otherwise `code` is 1006.
+    `code` and `reason` are those of its end if known; otherwise `code` is 1006.
     """
 
     def __init__(self, message: str = "", code: int = CloseCode.ABNORMAL_CLOSURE, reason: str | None = None) -> None:
         super().__init__(code, reason)
-        self.args = (message,)  # so that its text is the message, as with any RuntimeError
+        self.args = (message,)  # str() is the message, as for any RuntimeError
 
 
 class WrongFrameType(TypeError, KeyError):
-    """A text message came where a binary one was asked for, or the other way round. The message is lost.
+    """A text message came where a binary one was expected, or vice versa. The message is lost.
 
-    Also a KeyError, which is what Starlette raises here on servers that leave the other key out.
+    Also a KeyError, which Starlette raises here on servers that omit the other key.
     """
 
     def __str__(self) -> str:

@@ -1,15 +1,15 @@
-"""What may serve a route, recognised when it is registered.
+"""The kinds of handler that may serve a route, recognised at registration.
 
-Four kinds, told apart by their shape:
+Four kinds, distinguished by their shape:
 
 - a function of the connection: a parameter is annotated `WebSocket`, and none is called `message`;
 - a function of each message: a parameter is called `message`; what it returns is sent;
-- a class with the methods `receive`, and where wanted `connect` and `disconnect`: one object per connection;
+- a class with a method `receive`, and optionally `connect` and `disconnect`: one object per connection;
 - `Events`: functions for "connect", "message", "close" and "error".
 
-The last three are one machine: a connection is accepted, its messages are handled one after another in their order,
-whatever a function returns is sent (None sends nothing), and the end is told once, whoever brought it about. An ASGI
-application, of version 3 or 2, may serve a route as well.
+The last three run the same way: the connection is accepted, its messages are handled one at a time in order, return
+values are sent (None sends nothing), and the end is reported once, whichever side caused it. An ASGI application, of
+version 3 or 2, may serve a route as well.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Runner = Callable[[Context], Awaitable[None]]
 """Serves one connection."""
 
 _LAST_WORDS: Final = 1.0
-"""Seconds that a close function has when the server cancels its connection: the shutdown has a deadline of its own."""
+"""Seconds for a close function when the server cancels its connection; the shutdown itself has a deadline."""
 
 
 class Events:
@@ -52,7 +52,7 @@ class Events:
 
     "connect" runs before the connection is accepted, and may refuse it with `websocket.close()`; "message" gets
     `message`, "close" gets `code` and `reason`, "error" gets `error` before the connection is closed with 1011. Each
-    is optional, and all may ask for more by annotation.
+    is optional, and all may take further parameters by annotation.
     """
 
     NAMES: Final = ("connect", "message", "close", "error")
@@ -60,10 +60,18 @@ class Events:
     def __init__(self) -> None:
         self.functions: dict[str, Callable[..., Any]] = {}
         self.registered: list[Callable[[], None]] = []
-        """Called after each registration: a route compiles there, so that a wrong function fails where it stands."""
+        """Called after each registration: routes plan their calls here, so a wrong function fails at once."""
 
     def on(self, event: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Register a function for an event; a later one takes the place of an earlier one."""
+        """Register a function for an event, replacing an earlier one.
+
+        Args:
+            event: "connect", "message", "close" or "error".
+
+        Raises:
+            InjectionError: There is no such event; or, from the decorator, nothing provides one of the function's
+                parameters.
+        """
         if event not in self.NAMES:
             raise InjectionError(f"no event is called {event!r}; expected one of {', '.join(self.NAMES)}")
 
@@ -87,7 +95,7 @@ class Hooks(NamedTuple):
 
 
 def classify_endpoint(endpoint: Any, injector: Injector, path: Mapping[str, Converter]) -> Runner:
-    """Make the runner for an endpoint; raise InjectionError for one that is none of the kinds, or cannot be filled."""
+    """Return the runner for an endpoint. Raises InjectionError for one of no known kind, or that cannot be called."""
     if isinstance(endpoint, Events):
         return _from_events(endpoint, injector, path)
     if not callable(endpoint):
@@ -227,11 +235,11 @@ def _from_asgi2(application: Callable[..., Any]) -> Runner:
     return run
 
 
-# -- the machine
+# -- running them
 
 
 async def run_hooks(context: Context, hooks: Hooks) -> None:
-    """Serve a connection with its functions: accept, messages in their order, and the end, told once."""
+    """Serve a connection with its functions: accept, messages in order, and the end, reported once."""
     websocket: WebSocket = context.values[WebSocket]
     last_words = anyio.CancelScope()
     try:
@@ -256,8 +264,8 @@ async def run_hooks(context: Context, hooks: Hooks) -> None:
     except Exception as error:
         if isinstance(error, WebSocketDisconnect):
             if websocket.is_disconnected:
-                return  # while it was being sent to
-            # A crash like any other, and not taken by those above for the end of this connection.
+                return  # during a send
+            # An ordinary failure, which callers must not take for the end of this connection.
             error = RuntimeError(f"the function used another connection, and that had ended: {error!r}")
         if hooks.error is not None:
             with suppress(WebSocketDisconnect):
@@ -265,7 +273,7 @@ async def run_hooks(context: Context, hooks: Hooks) -> None:
         if websocket.application_state is WebSocketState.CONNECTED:
             with suppress(WebSocketDisconnect):
                 await websocket.close(CloseCode.INTERNAL_ERROR)
-        raise error  # noqa: TRY201  # which may be another than the one that is handled here
+        raise error  # noqa: TRY201  # it may differ from the one handled here
     finally:
         if hooks.close is not None and websocket.was_accepted:
             with last_words:
@@ -273,7 +281,7 @@ async def run_hooks(context: Context, hooks: Hooks) -> None:
 
 
 async def reply(websocket: WebSocket, value: Any) -> None:
-    """Send what a function returned: text, binary, JSON as text, or nothing for None and on a connection not open."""
+    """Send a return value: text, binary, or JSON as text; nothing for None, or if the connection is not open."""
     if value is None or websocket.application_state is not WebSocketState.CONNECTED:
         return
     if isinstance(value, str):
@@ -285,11 +293,11 @@ async def reply(websocket: WebSocket, value: Any) -> None:
 
 
 class WrongKind(Exception):
-    """A message of a kind that the function does not take; the connection is closed with 1003."""
+    """A message of a kind that the function does not accept; closes the connection with 1003."""
 
 
 def _reader(annotation: Any) -> Callable[[Mapping[str, Any]], Any]:
-    """Say what `message` gets by its annotation: str or bytes that kind alone, both or nothing either, else JSON."""
+    """Return how to read `message`, by its annotation: `str` or `bytes` only that, both or none either, else JSON."""
     kinds = set(get_args(annotation)) if get_origin(annotation) in (Union, UnionType) else {annotation}
     if annotation is Any or kinds == {str, bytes}:
         return lambda event: event["bytes"] if event.get("text") is None else event["text"]
@@ -316,5 +324,5 @@ def _read_json(event: Mapping[str, Any]) -> Any:
 
 
 def _wanted(plan: CallPlan, **values: Any) -> dict[str, Any]:
-    """Keep what the function asks for by name; a hook may leave out what it does not need."""
+    """Keep the values that the function has parameters for; it may omit those it does not need."""
     return {name: value for name, value in values.items() if name in plan.given}

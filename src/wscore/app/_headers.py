@@ -1,6 +1,6 @@
-"""Header fields as an application reads them: names without regard to case, duplicates kept, latin-1.
+"""Header fields as an application reads them: names case-insensitive, duplicates kept, latin-1.
 
-A header is a list of pairs before it is a mapping; nothing here joins, splits or reorders them.
+They are a list of pairs first and a mapping second; nothing here joins, splits or reorders fields.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, cast
 __all__ = ["Headers", "MutableHeaders", "encode_headers"]
 
 HeaderItems = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
-"""Headers as an application may give them: a mapping, or pairs of str or bytes."""
+"""Headers as an application may pass them: a mapping, or pairs of str or bytes."""
 
 
 class Headers(Mapping[str, str]):
@@ -19,6 +19,14 @@ class Headers(Mapping[str, str]):
 
     `headers[name]` is the first value of that name, `getlist(name)` all of them; `keys()`, `values()`, `items()`,
     iteration and `len()` cover every field, duplicates included.
+
+    Args:
+        headers: A mapping; names are lowercased.
+        raw: Pairs of bytes, kept as they are.
+        scope: An ASGI scope, whose headers are used.
+
+    Raises:
+        TypeError: More than one source is given.
     """
 
     def __init__(
@@ -37,27 +45,27 @@ class Headers(Mapping[str, str]):
 
     @property
     def raw(self) -> list[tuple[bytes, bytes]]:
-        """The fields as pairs of bytes: a copy."""
+        """A copy of the fields, as pairs of bytes."""
         return list(self._list)
 
-    def keys(self) -> list[str]:  # type: ignore[override]  # a list, as Starlette has it: a view could hold no duplicates
-        """Give the name of every field."""
+    def keys(self) -> list[str]:  # type: ignore[override]  # a list, as in Starlette: views hold no duplicates
+        """Return the name of every field."""
         return [name.decode("latin-1") for name, _ in self._list]
 
     def values(self) -> list[str]:  # type: ignore[override]
-        """Give the value of every field."""
+        """Return the value of every field."""
         return [value.decode("latin-1") for _, value in self._list]
 
     def items(self) -> list[tuple[str, str]]:  # type: ignore[override]
-        """Give name and value of every field."""
+        """Return the name and value of every field."""
         return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self._list]
 
     def getlist(self, key: str) -> list[str]:
-        """Give every value of this name, in order."""
+        """Return every value of this name, in order."""
         return [self._list[index][1].decode("latin-1") for index in self._places(key)]
 
     def mutablecopy(self) -> MutableHeaders:
-        """Give a copy that can be changed."""
+        """Return a mutable copy."""
         return MutableHeaders(raw=self._list)
 
     def _places(self, key: object) -> list[int]:
@@ -83,7 +91,7 @@ class Headers(Mapping[str, str]):
     def __eq__(self, other: object) -> bool:
         return sorted(self._list) == sorted(other._list) if isinstance(other, Headers) else NotImplemented
 
-    __hash__ = None  # type: ignore[assignment]  # equal whatever the order, and MutableHeaders change
+    __hash__ = None  # type: ignore[assignment]  # equality ignores the order, and MutableHeaders change
 
     def __repr__(self) -> str:
         items = self.items()
@@ -92,7 +100,7 @@ class Headers(Mapping[str, str]):
 
 
 class MutableHeaders(Headers):
-    """Headers that can be changed; assigning leaves one field of a name, `append` adds one more."""
+    """Mutable headers. Assignment leaves a single field of that name; `append` adds another."""
 
     def __setitem__(self, key: str, value: str) -> None:
         field = (key.lower().encode("latin-1"), value.encode("latin-1"))
@@ -109,11 +117,11 @@ class MutableHeaders(Headers):
             del self._list[index]
 
     def append(self, key: str, value: str) -> None:
-        """Add a field, beside others of its name."""
+        """Add a field, keeping others of the same name."""
         self._list.append((key.lower().encode("latin-1"), value.encode("latin-1")))
 
     def setdefault(self, key: str, value: str) -> str:
-        """Give the value of `key`; where there is none, set it to `value` first."""
+        """Return the value of `key`, which is set to `value` first if missing."""
         if key not in self:
             self.append(key, value)
         return self[key]
@@ -125,7 +133,7 @@ class MutableHeaders(Headers):
 
 
 def encode_headers(headers: HeaderItems) -> list[tuple[bytes, bytes]]:
-    """Make the pairs of bytes that an ASGI message carries; names given as str go into lower case, as ASGI asks."""
+    """Return the pairs of bytes for an ASGI message; names given as str are lowercased, as ASGI requires."""
     pairs = cast("Mapping[str, str]", headers).items() if isinstance(headers, Mapping) else headers
     return [
         (

@@ -1,11 +1,11 @@
-"""Injection: what a handler's parameters are filled with, decided when it is registered.
+"""Injection: how a handler's parameters are filled, decided at registration.
 
-A parameter's identity is its annotation. A component says by the return annotation of its `resolve` what it provides;
-the connection's own values are there without one. Each handler gets a plan once, so a parameter that nobody provides
-is an error at registration that names both, and a connection only walks the plan.
+A parameter is identified by its annotation. A component provides the return annotation of its `resolve`; a
+connection's built-in values need no component. Each handler is planned once: a parameter that nothing provides is an
+error at registration that names both, and a connection only executes the plan.
 
-Values are made once per connection, when first needed, and torn down in reverse order when it ends. A plain `def`
-never runs on the event loop, here or elsewhere in this package: it runs in a worker thread.
+Values are made once per connection, on demand, and torn down in reverse order when it ends. A plain `def` never runs
+on the event loop, here or elsewhere in this package: it runs in a worker thread.
 """
 
 from __future__ import annotations
@@ -26,38 +26,38 @@ __all__ = ["CallPlan", "Component", "Context", "InjectionError", "Injector", "ca
 
 
 class InjectionError(TypeError):
-    """A handler or component that cannot be called as it is written; raised when it is registered."""
+    """A handler or component that cannot be called as it is written; raised at registration."""
 
 
 class Component:
     """Provides values for parameters: subclass it and write `def resolve(self, ...) -> Provided`.
 
     `resolve` may be sync or async, and may be a generator that yields the value once and tears it down afterwards
-    (annotated `-> Iterator[Provided]` or `AsyncIterator[Provided]`). Its own parameters are injected likewise.
+    (annotated `-> Iterator[Provided]` or `AsyncIterator[Provided]`). Its parameters are injected, too.
     """
 
     resolve: Callable[..., Any]
 
 
 class Context:
-    """The values of one connection: the built-in ones, and those that components have made for it."""
+    """The values of one connection: the built-in ones, and those made by components."""
 
     def __init__(self, values: Mapping[Any, Any], stack: AsyncExitStack) -> None:
         self.values = dict(values)
-        """The connection's own values by the annotation that asks for them; `Injector` knows which to expect."""
+        """The built-in values by annotation; `Injector` knows which to expect."""
         self.stack = stack
         """Closed when the connection ends."""
         self._made: dict[_Provider, Any] = {}
 
     async def make(self, provider: _Provider) -> Any:
-        """Give what `provider` provides to this connection, made at the first call."""
+        """Return this connection's value of `provider`, made on the first call."""
         if provider not in self._made:
             self._made[provider] = await provider.make(self)
         return self._made[provider]
 
 
 NamedProvider = Callable[[Context, str, Any], Any]
-"""Gives the value for a parameter by its name: of the context, the name and the default (`Parameter.empty`: none)."""
+"""Returns a parameter's value, given the context, its name and its default (`Parameter.empty` if it has none)."""
 
 
 class CallPlan(NamedTuple):
@@ -67,10 +67,10 @@ class CallPlan(NamedTuple):
     constants: tuple[tuple[str, Callable[[Context], Any]], ...]
     provided: tuple[tuple[str, _Provider], ...]
     given: frozenset[str]
-    """The parameters that the caller fills, those of them that the function has."""
+    """The parameters that the caller fills, limited to those that the function has."""
 
     async def bind(self, context: Context) -> dict[str, Any]:
-        """Give the keyword arguments for a connection; they stay the same for as long as it lives."""
+        """Return the keyword arguments for a connection; they are constant over its lifetime."""
         arguments = {name: source(context) for name, source in self.constants}
         for name, provider in self.provided:
             arguments[name] = await context.make(provider)
@@ -78,16 +78,16 @@ class CallPlan(NamedTuple):
 
 
 class _Provider:
-    """A component, or a function with a return annotation, with the plan to call it by."""
+    """A component, or a function with a return annotation, and the plan to call it."""
 
     def __init__(self, name: str, function: Callable[..., Any], provides: Any) -> None:
         self.name = name
         self.function = function
         self.provides = provides
-        self.plan: CallPlan | None = None  # None while it is being made: meeting that means a circle
+        self.plan: CallPlan | None = None  # None while it is being made: meeting that is a cycle
 
     async def make(self, context: Context) -> Any:
-        assert self.plan is not None  # made before any connection is
+        assert self.plan is not None  # planned before any connection exists
         arguments = await self.plan.bind(context)
         if inspect.isasyncgenfunction(self.function):
             return await context.stack.enter_async_context(asynccontextmanager(self.function)(**arguments))
@@ -98,10 +98,15 @@ class _Provider:
 
 
 class Injector:
-    """Makes plans out of components and the built-in values of a connection.
+    """Plans calls, from components and the built-in values of a connection.
 
-    `builtins` are the annotations whose values a connection always has; `by_name` are those whose value also depends
-    on the parameter's name (`QueryParam`, say).
+    Args:
+        components: As for `add`.
+        builtins: Annotations whose values every connection has.
+        by_name: Annotations whose values also depend on the parameter's name (`QueryParam`, say).
+
+    Raises:
+        InjectionError: A component cannot be called as it is written.
     """
 
     def __init__(
@@ -118,7 +123,11 @@ class Injector:
             self.add(component)
 
     def add(self, component: Component | Callable[..., Any]) -> None:
-        """Add a component, or a function that is one by its return annotation. The later one wins."""
+        """Add a component, or a function that provides its return annotation. The later one wins.
+
+        Raises:
+            InjectionError: There is no return annotation, or the signature cannot be read.
+        """
         function = component.resolve if isinstance(component, Component) else component
         name = type(component).__name__ if isinstance(component, Component) else _name(function)
         _, hints = signature_of(function, name)
@@ -137,9 +146,16 @@ class Injector:
         path: Mapping[str, Converter] | None = None,
         name: str | None = None,
     ) -> CallPlan:
-        """Make the plan for `function`. `given` are parameters that the caller fills; `path` those of its route.
+        """Make the plan to call `function`.
 
-        Raises InjectionError for a parameter that nobody provides, and for components that need each other.
+        Args:
+            function: A handler, sync or async.
+            given: Parameters that the caller fills.
+            path: The parameters of its route's path.
+            name: How errors call the function; by default its qualified name.
+
+        Raises:
+            InjectionError: Nothing provides a parameter, or components depend on each other.
         """
         return self._plan(function, frozenset(given), path or {}, name or _name(function), ())
 
@@ -184,7 +200,7 @@ class Injector:
             circle = " -> ".join(each.name for each in (*within[within.index(provider) :], provider))
             raise InjectionError(f"components that need each other: {circle}")
         if provider.plan is None:
-            # Components know no path: the same one serves every route.
+            # Components get no path parameters: the same one serves every route.
             provider.plan = self._plan(provider.function, frozenset(), {}, provider.name, (*within, provider))
         return provider
 
@@ -197,7 +213,7 @@ class Injector:
 
 
 class PathParameters(dict[str, Any]):
-    """The parameters in the route's path, converted."""
+    """The converted parameters of the route's path."""
 
 
 def _path_parameter(name: str, context: Context) -> Any:
@@ -206,7 +222,7 @@ def _path_parameter(name: str, context: Context) -> Any:
 
 def _builtin(annotation: Any, context: Context) -> Any:
     value = context.values[annotation]
-    # What costs something to make, or registers the connection somewhere, is made when it is asked for.
+    # Values that are costly to make, or have side effects, are made on demand.
     if isinstance(value, Deferred):
         value = context.values[annotation] = value()
     return value
@@ -217,7 +233,7 @@ def _named(source: Callable[[Context, str, Any], Any], parameter: inspect.Parame
 
 
 class Deferred:
-    """A built-in value that is made when first asked for."""
+    """A built-in value that is made on demand."""
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make
@@ -227,7 +243,7 @@ class Deferred:
 
 
 def is_async(function: Callable[..., Any]) -> bool:
-    """Tell whether calling `function` gives an awaitable: coroutine functions, partials of them, async `__call__`."""
+    """Return whether calling `function` is awaitable: coroutine functions, partials of them, async `__call__`."""
     while isinstance(function, partial):
         function = function.func  # pyright: ignore[reportUnknownMemberType]
     if inspect.iscoroutinefunction(function):
@@ -236,14 +252,14 @@ def is_async(function: Callable[..., Any]) -> bool:
 
 
 async def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Call a sync or async function; a sync one in a worker thread, and to its end even when we are cancelled."""
+    """Call a sync or async function. A sync one runs in a worker thread, to its end even if the caller is cancelled."""
     if is_async(function):
         return await function(*args, **kwargs)
     return await anyio.to_thread.run_sync(partial(function, *args, **kwargs))
 
 
 def signature_of(function: Callable[..., Any], name: str) -> tuple[list[inspect.Parameter], dict[str, Any]]:
-    """Give the parameters that are filled one by one, and the annotations, resolved where they are strings."""
+    """Return the parameters other than `*args` and `**kwargs`, and the annotations, with strings resolved."""
     try:
         parameters = [
             parameter
@@ -288,14 +304,14 @@ _GENERATORS: Final = (
 
 
 def _yielded(name: str, annotation: Any) -> Any:
-    """Give what a generator provides: the type in `Iterator[T]`; its value and not the generator is injected."""
+    """Return what a generator provides, the `T` of `Iterator[T]`: its value is injected, not the generator."""
     if typing.get_origin(annotation) in _GENERATORS:
         return typing.get_args(annotation)[0]
     raise InjectionError(f"component {name}: expected a return annotation like Iterator[T] or AsyncIterator[T]")
 
 
 class _InThreads:
-    """Runs a sync context manager's two ends in worker threads; its second end also when we are cancelled."""
+    """Runs a sync context manager's enter and exit in worker threads; the exit even when cancelled."""
 
     def __init__(self, manager: AbstractContextManager[Any]) -> None:
         self._manager = manager

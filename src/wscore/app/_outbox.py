@@ -1,7 +1,7 @@
-"""Messages for one connection from others: a bounded queue, and the task that sends what is in it, once there is any.
+"""A bounded queue of messages for one connection, and the task that sends them, started on demand.
 
-Putting a message in never waits. A receiver that reads too slowly fills its own queue and nobody else's; what happens
-then is the policy's affair.
+Others' messages are queued without waiting. A slow receiver fills only its own queue; the policy decides what happens
+then.
 """
 
 from __future__ import annotations
@@ -26,14 +26,13 @@ __all__ = ["Outbox", "SlowPolicy", "payload_size"]
 log = logger("wscore.app")
 
 SlowPolicy = Literal["skip", "close"]
-"""What happens to a receiver whose queue is full: it misses the message, or is closed with 1013 (try again later)."""
+"""What to do with a receiver whose queue is full: skip the message, or close with 1013 (try again later)."""
 
 
 class Outbox:
-    """The queue of one connection. `opened` is set once it was accepted; nothing is sent before.
+    """The queue of one connection. Nothing is sent before `opened` is set, which means accepted.
 
-    Its tasks run in `tasks`, begun when they are first needed: most members of most rooms never have to wait, and a
-    task that waits for nothing takes some kilobytes.
+    Its tasks run in `tasks`, started lazily: messages for most members never wait, and an idle task costs kilobytes.
     """
 
     def __init__(
@@ -49,27 +48,32 @@ class Outbox:
         self.skipped = 0
         """Messages that the receiver missed because its queue was full."""
         self._websocket = websocket
-        # Our own transports take a message for many at once, without a task that sends it (docs/reference/api.md).
+        # wscore's transports take a broadcast message directly, without a task that sends it (docs/reference/api.md).
         self._post = websocket._send_nowait
         self._opened = opened
         self._tasks = tasks
-        self._context = contextvars.copy_context()  # the member's, and not that of whoever sends to it first
+        self._context = contextvars.copy_context()  # the member's, not the first sender's
         self._max_count = max_count
         self._max_size = max_size
         self._slow = slow
         self._messages: deque[tuple[dict[str, Any], int]] = deque()
         self._size = 0
-        self._news: anyio.Event | None = None  # there is something to send; made by the task that sends
-        self._progress: anyio.Event | None = None  # something was sent; made by who waits for that, which is seldom
+        self._news: anyio.Event | None = None  # there is something to send; created by the sending task
+        self._progress: anyio.Event | None = None  # something was sent; created lazily: rarely awaited
         self._too_slow = False
-        self._sends = False  # the task that does is there
+        self._sends = False  # the sending task was started
         self._closing = False  # a close is the last message in the queue
         self._gone = False
 
     def offer(self, message: dict[str, Any], prepared: PreparedMessage) -> bool:
-        """Take somebody else's message, or deal with a receiver that is too slow; False where it misses it.
+        """Queue another sender's message; if the queue is full, apply the policy.
 
-        `prepared` is the same, for a transport that takes it at once; else, and behind what is queued, it is queued.
+        Args:
+            message: The ASGI message to queue.
+            prepared: The same message, for a transport that takes it directly. Tried first if nothing is queued.
+
+        Returns:
+            Whether the message was taken.
         """
         if self._gone or self._closing or self._too_slow:
             return False
@@ -88,38 +92,39 @@ class Outbox:
         return False
 
     async def put(self, message: dict[str, Any], size: int) -> None:
-        """Queue the connection's own message behind what is there; waits while the queue is full.
+        """Queue the connection's own message; waits while the queue is full.
 
-        WebSocketDisconnect once the connection is gone or is being closed: a task that only sends must hear of it.
+        Raises:
+            WebSocketDisconnect: The connection is gone or being closed. A task that only sends must learn of it.
         """
         while self._full and not self._gone:
             await self._progressed()
         if self._closing:
-            await self.flush()  # so that who hears of the end finds the connection at its end
+            await self.flush()  # so that the connection has ended when this raises
         if self._gone or self._closing:
             raise WebSocketDisconnect(self._websocket.close_code, self._websocket.close_reason)
         self._put(message, size)
 
     def close(self, code: int, reason: str) -> None:
-        """Queue a close behind what is there, however much that is; nothing is queued behind it."""
+        """Queue a close as the last message, even if the queue is full. Idempotent."""
         if not self._closing:
             self._put({"type": "websocket.close", "code": code, "reason": reason}, 0)
             self._closing = True
 
     async def flush(self) -> None:
-        """Wait until everything was sent, or the connection is gone; one that was never opened gets nothing."""
+        """Wait until everything was sent or the connection is gone. Returns at once if it was never accepted."""
         while self._messages and self._opened.is_set() and not self._gone:
             await self._progressed()
 
     def end(self) -> None:
-        """Send nothing any more, and forget what is queued: the connection is gone, or no member any more."""
+        """Discard the queue and send nothing more: the connection is gone, or is no longer a member."""
         self._gone = True
         self._messages.clear()
         self._size = 0
         self._tell_progress()
 
     async def _send_all(self) -> None:
-        """Send what comes, until the connection is gone."""
+        """Send queued messages until the connection is gone."""
         try:
             await self._opened.wait()
             while True:
@@ -132,7 +137,7 @@ class Outbox:
                 self._news = anyio.Event()
                 await self._news.wait()
         except WebSocketDisconnect:
-            pass  # the handler hears of it from its own receive
+            pass  # the handler learns of it from its own receive
         finally:
             self.end()
 
@@ -171,7 +176,12 @@ class Outbox:
 
 
 def payload_size(data: str | bytes) -> int:
-    """Count the bytes of a message's payload. TypeError and UnicodeEncodeError for what cannot be sent."""
+    """Return the size of a message's payload in bytes.
+
+    Raises:
+        TypeError: `data` is neither str nor bytes.
+        UnicodeEncodeError: The text contains surrogates.
+    """
     if isinstance(data, bytes):
         return len(data)
     if not isinstance(data, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may not be typed

@@ -1,4 +1,4 @@
-"""Query parameters: decoded once, every pair kept, in the order in which the client wrote them."""
+"""Query parameters: decoded once, every pair kept, in the client's order."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ __all__ = ["QueryParams"]
 class QueryParams(Mapping[str, str]):
     """An immutable multidict of decoded query parameters.
 
-    Made from a query string (`str`, or the `bytes` of a scope), from pairs or from a mapping, and from keywords.
-    `params[name]` is the last value of that name; `getlist(name)` gives all, `multi_items()` every pair. Parameters
-    without a value are kept as "". `str()` encodes it again.
+    `params[name]` is the last value of that name; `getlist(name)` returns all, `multi_items()` every pair. Parameters
+    without a value are kept as "". `str()` encodes the query again.
+
+    Args:
+        query: A query string (`str`, or the `bytes` of a scope), pairs, or a mapping.
+        **params: More parameters, appended.
     """
 
     def __init__(self, query: str | bytes | Mapping[Any, Any] | Iterable[tuple[Any, Any]] = (), **params: Any) -> None:
@@ -30,24 +33,24 @@ class QueryParams(Mapping[str, str]):
         self._dict = dict(self._list)
 
     def getlist(self, key: str) -> list[str]:
-        """Give every value of this name, in order."""
+        """Return every value of this name, in order."""
         return [value for name, value in self._list if name == key]
 
     def multi_items(self) -> list[tuple[str, str]]:
-        """Give every pair, in order."""
+        """Return every pair, in order."""
         return list(self._list)
 
-    # From the dict, not from the mixins, which would ask for every key again.
+    # From the dict: the mixins would look up every key again.
     def keys(self) -> KeysView[str]:
-        """Give each name once."""
+        """Return each name once."""
         return self._dict.keys()
 
     def values(self) -> ValuesView[str]:
-        """Give the last value of each name."""
+        """Return the last value of each name."""
         return self._dict.values()
 
     def items(self) -> ItemsView[str, str]:
-        """Give each name with its last value."""
+        """Return each name with its last value."""
         return self._dict.items()
 
     def __getitem__(self, key: str) -> str:
@@ -62,7 +65,7 @@ class QueryParams(Mapping[str, str]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, QueryParams):
             return NotImplemented
-        # The order of names means nothing, the order of one name's values does.
+        # The order of names is irrelevant; that of one name's values is not.
         return sorted(self._list, key=itemgetter(0)) == sorted(other._list, key=itemgetter(0))
 
     def __hash__(self) -> int:

@@ -1,8 +1,8 @@
-"""Rooms that span processes and machines, through Redis' publish and subscribe: at most once, and nobody waits for it.
+"""Rooms that span processes and machines, through Redis' publish/subscribe: at-most-once, and senders never wait.
 
-Each process listens to the rooms that it has members in, and to one channel for ids. What it sends goes into a bounded
-queue, and from there to Redis in as few round trips as there is time for. While Redis is away the members here are
-reached all the same, the queue fills, and what finds it full is dropped and counted.
+Each process subscribes to the rooms in which it has members, and to one channel for ids. Outgoing messages go into a
+bounded queue, and from there to Redis in batches, one per round trip. While Redis is unreachable, members in this
+process still get messages; the queue fills, and messages that find it full are dropped and counted.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ __all__ = ["RedisBackplane"]
 
 log = logger("wscore.app")
 
-_FIRST_DELAY: Final = 0.1  # seconds; most losses are a restart
-_LONGEST_DELAY: Final = 1.0  # seconds; a thousand processes then make a thousand attempts a second
-_PATIENCE: Final = 1.5  # seconds; who is back then finds all others back, whose last attempt was just too early
-_LAST_WORDS: Final = 1.0  # seconds for what is still queued when the application ends: "I leave", most often
+_FIRST_DELAY: Final = 0.1  # seconds; most losses are restarts
+_LONGEST_DELAY: Final = 1.0  # seconds; a thousand processes then make a thousand attempts per second
+_PATIENCE: Final = 1.5  # seconds; by then the others are back, even if their last attempt came just too early
+_LAST_WORDS: Final = 1.0  # seconds to flush the queue when the application ends; mostly members leaving
 
 
 class RedisBackplane:
-    """`Registry(backplane=RedisBackplane("redis://localhost"))`: the processes that share a Redis share their rooms.
+    """The backplane of processes that share a Redis: `Registry(backplane=RedisBackplane("redis://localhost"))`.
 
-    It needs the extra `redis` (ImportError), Redis 6 or later, and to be run: an `App` does that in its lifespan,
-    `Registry.running` elsewhere. Processes that use the same Redis for different applications need different prefixes.
+    Needs the extra `redis` and Redis 6 or later. It must be running: `App` runs it in its lifespan, elsewhere use
+    `Registry.running`. Different applications on the same Redis need different prefixes.
     """
 
     def __init__(
@@ -54,12 +54,20 @@ class RedisBackplane:
         max_queue_size: int = 2**24,
         ssl: tls.SSLContext | None = None,
     ) -> None:
-        """Say where Redis is: `redis://USER:PASSWORD@HOST:PORT/DB`, `rediss://` for TLS, or `unix:///PATH`.
+        """Configure the backplane; it connects in `running`.
 
-        `prefix` begins the names of all channels and keys. What is known of the members of a process that died expires
-        after `expiry` seconds. `timeout` is for Redis, in seconds: to connect, and to answer. `max_queue` messages, or
-        `max_queue_size` bytes, may wait for it. `ssl` is for `rediss://`; by default the system's authorities count,
-        and the name in the certificate. Raises ValueError for what cannot work, ImportError without coredis.
+        Args:
+            url: `redis://USER:PASSWORD@HOST:PORT/DB`, `rediss://` for TLS, or `unix:///PATH`.
+            prefix: Starts the names of all channels and keys.
+            expiry: Seconds after which the presence of a dead process's members expires.
+            timeout: Seconds for Redis to connect, and to answer.
+            max_queue: Messages that may wait for Redis.
+            max_queue_size: Bytes that may wait for Redis.
+            ssl: For `rediss://`. The default trusts the system's CAs and checks the certificate's name.
+
+        Raises:
+            ValueError: The URL is unusable, or a number is too small.
+            ImportError: coredis is not installed.
         """
         if expiry <= 0 or timeout <= 0 or max_queue < 1 or max_queue_size < 1:
             raise ValueError(
@@ -89,20 +97,21 @@ class RedisBackplane:
 
     @property
     def connected(self) -> bool:
-        """Whether other processes are reached at the moment."""
+        """Whether other processes are currently reachable."""
         return self._session is not None and self._session.up
 
     # -- what a registry calls
 
     def running(self, deliver: Deliver) -> AbstractAsyncContextManager[object]:
-        """Connect, and deliver what arrives, until the end of the context; it begins after the first attempt.
+        """Connect, and deliver incoming messages, until the context exits. It is entered after the first attempt.
 
-        RuntimeError where it runs already: a backplane is one registry's.
+        Raises:
+            RuntimeError: It is already running: a backplane belongs to one registry.
         """
         return self._running(deliver)
 
     def publish(self, envelope: Envelope) -> None:
-        """Queue an envelope for the other processes, or drop it where the queue is full."""
+        """Queue an envelope for the other processes. Drops it if the queue is full or the backplane is not running."""
         if not self._runs:
             self.counters.dropped += 1
             self._warn("RedisBackplane does not run: what is sent reaches this process alone (does lifespan run?)")
@@ -113,13 +122,13 @@ class RedisBackplane:
             self._warn("the queue for Redis is full: other processes miss messages")
 
     def entered(self, room: str, id: str) -> None:
-        """Listen to a room, and make a member known there."""
+        """Subscribe to a room, and announce a member there."""
         self._here.setdefault(room, set()).add(id)
         if self._session is not None:
             self._session.change(room, id)
 
     def left(self, room: str, id: str) -> None:
-        """Make known that a member is gone, and listen no more where it was the last one."""
+        """Withdraw a member from a room, and unsubscribe if it was the last one."""
         self._here[room].discard(id)
         if not self._here[room]:
             del self._here[room]
@@ -127,14 +136,14 @@ class RedisBackplane:
             self._session.change(room, id)
 
     async def present(self, room: str) -> list[str]:
-        """Give the ids of a room's members in the other processes; none while Redis is away."""
+        """Return the ids of a room's members in the other processes; none while Redis is unreachable."""
         return await self._session.present(room) if self._session is not None and self._session.up else []
 
     async def count(self, room: str) -> int:
-        """Count them; 0 while Redis is away."""
+        """Return the number of a room's members in the other processes; 0 while Redis is unreachable."""
         return await self._session.count(room) if self._session is not None and self._session.up else 0
 
-    # -- its life
+    # -- lifecycle
 
     @asynccontextmanager
     async def _running(self, deliver: Deliver) -> AsyncGenerator[None]:
@@ -149,7 +158,7 @@ class RedisBackplane:
                 await tried.wait()
                 try:
                     yield
-                except Exception as error:  # kept out of the task group, which would make a group of it
+                except Exception as error:  # kept out of the task group, which would wrap it
                     failure = error
                 with anyio.move_on_after(_LAST_WORDS):
                     if self._session is not None and self._session.up:
@@ -200,7 +209,7 @@ class RedisBackplane:
                     if anyio.current_time() - began > _LONGEST_DELAY:
                         backoff = _backoff()
                 if lost_at is None:
-                    # A Redis that hangs is lost only once its time is over, and by then the queue has long been full.
+                    # Count from the last answer: a hung Redis is noticed late, when the queue has long been full.
                     lost_at, dropped, unconfirmed = anyio.current_time(), session.dropped_before, before
                     text = "Redis at %s is away, and other processes with it; trying again (%s)"
                     log.warning(text, self._target, reason(group))

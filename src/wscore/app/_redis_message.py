@@ -1,10 +1,10 @@
-"""What goes through Redis: the names of channels and keys, and the form of a message.
+"""What goes through Redis: the names of channels and keys, and the format of a message.
 
     wscore1 ORIGIN KIND IDS\\nPAYLOAD
 
-ORIGIN are 32 hexadecimal digits, drawn anew by each process; KIND is `t` or `b`; IDS is a JSON array: in the channel of
-a room those who do not get it, in the channel of ids the one who does. Whoever can publish can put anything there, so
-what is read is checked whole.
+ORIGIN is 32 hexadecimal digits, random for each process; KIND is `t` (text) or `b` (binary); IDS is a JSON array: in
+the channel of a room the excluded members, in the channel of ids the one recipient. Anyone who can publish can put
+anything there, so every message is fully validated.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ _IDS: Final = _KIND.stop + 1
 
 
 class Malformed(ValueError):
-    """A message that no backplane has sent; the text says what is wrong with it."""
+    """A message that is not a backplane's; the text says what is wrong with it."""
 
 
 class Names:
-    """The names that one prefix gives. What of a room's name or an id no UTF-8 encodes is told apart all the same."""
+    """The names under one prefix. Surrogates in room names and ids, which UTF-8 cannot encode, stay distinct."""
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
         self.ids = encode_name(f"{prefix}ids")
-        """The channel of what is for one member; every process listens to it."""
+        """The channel for messages to one member; every process subscribes to it."""
 
     def channel(self, room: str) -> bytes:
-        """Give the channel of a room; those processes listen to it that have members there."""
+        """Return the channel of a room; processes with members there subscribe to it."""
         return encode_name(f"{self._prefix}room:{room}")
 
     def presence(self, room: str) -> bytes:
-        """Give the key of a room's presence: a sorted set of "ORIGIN:ID", by the time at which each entry expires."""
+        """Return the key of a room's presence: a sorted set of "ORIGIN:ID", scored by expiry time."""
         return encode_name(f"{self._prefix}presence:{room}")
 
 
@@ -49,7 +49,7 @@ def encode_name(name: str) -> bytes:
 
 
 def decode_name(name: bytes) -> str:
-    """Decode a name; what is none, somebody else has put there, and it is shown as it is."""
+    """Decode a name. Invalid bytes, which are not a backplane's, are escaped."""
     try:
         return name.decode("utf-8", "surrogatepass")
     except UnicodeDecodeError:
@@ -57,19 +57,19 @@ def decode_name(name: bytes) -> str:
 
 
 def encode(envelope: Envelope, origin: str) -> bytes:
-    """Make the message."""
+    """Return the message for an envelope."""
     ids = sorted(envelope.exclude) if envelope.id is None else [envelope.id]
     kind, payload = ("t", envelope.data.encode()) if isinstance(envelope.data, str) else ("b", envelope.data)
     return b"%s%s %s %s\n%s" % (_MAGIC, origin.encode(), kind.encode(), json.dumps(ids).encode(), payload)
 
 
 def sent_by(message: bytes, origin: bytes) -> bool:
-    """Tell whether a message is `origin`'s own; nothing else of it is looked at."""
+    """Return whether a message is from `origin`, without validating it."""
     return message[_ORIGIN] == origin
 
 
 def decode(message: bytes, room: str | None) -> Envelope:
-    """Read a message from the channel of `room`, or of ids where that is None. Raises Malformed."""
+    """Parse a message from the channel of `room`, or of ids if that is None. Raises Malformed."""
     if not message.startswith(_MAGIC):
         raise Malformed("it does not begin with wscore1")
     head, newline, payload = message.partition(b"\n")

@@ -1,4 +1,4 @@
-"""What waits for Redis, within limits, and what became of it: the counters."""
+"""The bounded queue of messages for Redis, and the counters of their fate."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ __all__ = ["RedisCounters", "RedisQueue"]
 
 @dataclasses.dataclass(slots=True)
 class RedisCounters:
-    """Messages, as this process has seen them, since the backplane was made."""
+    """Counts of messages in this process, since the backplane was created."""
 
     published: int = 0
-    """Taken by Redis."""
+    """Accepted by Redis."""
     dropped: int = 0
-    """Never sent: the queue was full, Redis refused them, or the backplane had ended."""
+    """Not published: the queue was full, Redis refused them, or the backplane was not running."""
     unconfirmed: int = 0
-    """Sent, but the connection was lost before the answer: others may have them or not, and they are not sent again."""
+    """Sent, but the connection was lost before the answer: they may or may not have arrived, and are not resent."""
     received: int = 0
-    """Come from other processes."""
+    """Received from other processes."""
     malformed: int = 0
-    """Come from somebody else, in no form that is known here."""
+    """Received from elsewhere, in an unknown format."""
     losses: int = 0
-    """Times that the connection to Redis was lost."""
+    """How often the connection to Redis was lost."""
 
 
 class RedisQueue:
-    """Messages for channels, in their order. One that finds it full is dropped, and those before it stay."""
+    """An ordered queue of messages for channels. When it is full, the new message is dropped."""
 
     def __init__(self, counters: RedisCounters, *, max_count: int, max_size: int) -> None:
         self._counters = counters
@@ -40,7 +40,7 @@ class RedisQueue:
         return len(self._messages)
 
     def put(self, channel: bytes, message: bytes) -> bool:
-        """Queue a message; False where it is dropped."""
+        """Queue a message. Return False if it was dropped."""
         if len(self._messages) >= self._max_count or self._size >= self._max_size:
             self._counters.dropped += 1
             return False
@@ -49,7 +49,7 @@ class RedisQueue:
         return True
 
     def take(self, count: int, size: int) -> list[tuple[bytes, bytes]]:
-        """Take the first messages: `count` at most, and no more once they have `size` bytes."""
+        """Remove and return the first messages: at most `count`, stopping once they reach `size` bytes."""
         taken: list[tuple[bytes, bytes]] = []
         while self._messages and len(taken) < count and size > 0:
             taken.append(self._messages.popleft())
@@ -58,7 +58,7 @@ class RedisQueue:
         return taken
 
     def drop(self) -> None:
-        """Drop what is there: nobody will send it any more."""
+        """Drop all messages, at the backplane's end."""
         self._counters.dropped += len(self._messages)
         self._messages.clear()
         self._size = 0

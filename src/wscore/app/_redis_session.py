@@ -1,7 +1,7 @@
-"""One stay with Redis, from the connection to its loss: two connections, one that listens and one that talks.
+"""One session with Redis, from connect to loss: two connections, one for subscriptions and one for commands.
 
-A session never tries again. Whatever goes wrong ends it, with an exception that says why; what was queued and not sent
-stays in the queue for the next one. The only file here that knows coredis.
+A session never reconnects. Any failure ends it, with an exception that says why; unsent messages stay in the queue for
+the next session. The only file here that imports coredis.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ __all__ = ["Session", "Target", "reason"]
 
 log = logger("wscore.app")
 
-_BATCH: Final = 128  # messages that are sent before the first answer is awaited: one round trip for all of them
-_BATCH_SIZE: Final = 2**20  # and bytes; more would sit in memory twice
-_CHUNK: Final = 500  # names in one command, and commands in a row: nobody else's turn is long in coming
+_BATCH: Final = 128  # messages sent before the first answer is awaited: one round trip for all of them
+_BATCH_SIZE: Final = 2**20  # and bytes; more would be in memory twice
+_CHUNK: Final = 500  # names per command, and commands in a row; bounds the delay for everyone else
 
 
-# coredis logs each connection that ends and each attempt that fails; ours say so once, and why. Its other users' stay.
+# coredis logs every lost connection and failed attempt. Ours are logged once, with the reason; its other users' stay.
 _ours: ContextVar[bool] = ContextVar("ours", default=False)
 logging.getLogger("coredis").addFilter(lambda record: not _ours.get())
 
 
 class Target:
-    """Where Redis is, and how to connect. Raises ValueError for a URL that says neither."""
+    """Where Redis is, and how to connect. Raises ValueError for an unusable URL."""
 
     def __init__(self, url: str, *, timeout: float, context: ssl.SSLContext | None) -> None:
         parts = urlsplit(url)
@@ -61,10 +61,10 @@ class Target:
             if parts.path.strip("/") and not parts.path.strip("/").isdecimal():
                 raise ValueError(f"expected the number of a database, not {parts.path.strip('/')!r}")
         options: dict[str, Any] = {"stream_timeout": timeout, "connect_timeout": timeout, "decode_responses": False}
-        if parts.scheme == "rediss":  # coredis by itself would not look at the name in the certificate
+        if parts.scheme == "rediss":  # coredis' default does not check the certificate's name
             options["ssl_context"] = context if context is not None else ssl.create_default_context()
-        # A pool is made for what it reads out of the URL. It keeps connections until they are wanted, and hides that
-        # one was lost and another taken; here each has its task, which ends when the connection does.
+        # The pool only serves to parse the URL. It would keep idle connections, and replace a lost one silently; here
+        # each connection has a task, which ends when the connection does.
         self._pool: ConnectionPool[Any] = ConnectionPool.from_url(url, decode_components=True, **options)
         self.timeout = timeout
 
@@ -72,14 +72,14 @@ class Target:
         return str(self._pool.location)
 
     def connection(self, budget: anyio.CapacityLimiter) -> BaseConnection:
-        """Make a connection that is yet to be run."""
+        """Return a new connection, not yet running."""
         options = {**self._pool.connection_kwargs, "processing_budget": budget}
         connection: BaseConnection = self._pool.connection_class(self._pool.location, **options)
         return connection
 
 
 class Session:
-    """Two connections, what listens and what talks on them, and what this process has told Redis so far."""
+    """Two connections, the tasks that use them, and what this process has told Redis so far."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class Session:
         deliver: Deliver,
     ) -> None:
         self.up = False
-        """Whether it has everything that it needs, and sends."""
+        """Whether the session is fully set up and publishes."""
         self._target = target
         self._origin = origin
         self._origin_bytes = origin.encode()
@@ -104,28 +104,28 @@ class Session:
         self._counters = counters
         self._expiry = expiry
         self._deliver = deliver
-        self._rooms: dict[bytes, str] = {}  # by the channels that are subscribed to
-        self._changed: dict[str, set[str]] = {}  # by room: who has entered or left since Redis was told of it
-        self._clock = 0.0  # what to add to this process's clock for Redis' own
+        self._rooms: dict[bytes, str] = {}  # by subscribed channel
+        self._changed: dict[str, set[str]] = {}  # by room: ids that entered or left since Redis was last told
+        self._clock = 0.0  # Redis' clock minus this process's
         self._news = anyio.Event()
         self._progress = anyio.Event()
         self._confirmed = anyio.Event()  # Redis has answered the last SUBSCRIBE to the channel of ids
         self._busy = False
-        self._warned = False  # of malformed messages
-        self._refused = False  # and of what Redis refuses
+        self._warned = False  # about malformed messages
+        self._refused = False  # about what Redis refuses
         self.dropped_before = counters.dropped
-        """How many messages had been dropped when Redis last took what there was."""
+        """The number of dropped messages when Redis last accepted a batch."""
         self._budget = anyio.CapacityLimiter(1)
         self._talking: BaseConnection
         self._listening: BaseConnection
 
-    # -- its life
+    # -- lifecycle
 
     async def run(self, *, patience: float, up: Callable[[], None]) -> None:
-        """Connect, call `up`, and go on until something is lost; raises whatever ends it, in a group.
+        """Connect, call `up`, and run until a failure, which is raised in an exception group.
 
-        It listens at once, but publishes nothing for `patience` seconds: after a restart of Redis all come back one by
-        one, and who is first would talk to nobody.
+        Subscribes at once, but publishes nothing for `patience` seconds: after a restart of Redis the processes
+        reconnect one by one, and the first would publish to no one.
         """
         async with anyio.create_task_group() as tasks:
             self._talking = await tasks.start(_run, self._target, anyio.CapacityLimiter(1))
@@ -142,17 +142,17 @@ class Session:
             up()
 
     async def flush(self) -> None:
-        """Wait until Redis has taken everything that is there."""
+        """Wait until Redis has accepted everything queued."""
         while self._queue or self._changed or self._busy:
             self._progress = anyio.Event()
             await self._progress.wait()
 
     def wake(self) -> None:
-        """Take note that there is something in the queue."""
+        """Call when something was queued."""
         self._news.set()
 
     def change(self, room: str, id: str) -> None:
-        """Take note that a member has entered or left a room. Redis is told how it is when its turn comes."""
+        """Call when a member has entered or left a room. The next batch tells Redis the state at that time."""
         self._changed.setdefault(room, set()).add(id)
         self._news.set()
 
@@ -165,7 +165,7 @@ class Session:
         await self._confirm()
 
     async def _confirm(self) -> None:
-        """Subscribe to the channel of ids, and wait for the answer; again it changes nothing, but is answered."""
+        """Subscribe to the channel of ids, and wait for the answer. Idempotent, and answered every time."""
         self._confirmed = anyio.Event()
         self._listening.send_command(b"SUBSCRIBE", self._names.ids)
         with anyio.move_on_after(self._target.timeout):
@@ -179,27 +179,27 @@ class Session:
         self._listening.send_command(b"SUBSCRIBE", *channels)
 
     async def _listen(self) -> None:
-        """Deliver what comes.
+        """Deliver incoming messages, with backpressure.
 
-        coredis keeps what it has read, however much that is, while one message is delivered at a time. So its reading
-        waits (it does nothing without a turn in `_budget`) until what is there was delivered; what Redis then holds for
-        us has Redis' own limits.
+        coredis buffers what it has read without limit, while messages are delivered one at a time. So its reading is
+        paused (it needs a token from `_budget`) until the buffer is empty; what Redis then holds for us is subject to
+        Redis' own limits.
         """
         holds = False
         async with aclosing(self._listening.push_messages) as pushes:
             async for push in pushes:
                 self._hear(push)
-                if self._listening.reusable:  # nothing is left
+                if self._listening.reusable:  # the buffer is empty
                     if holds:
                         self._budget.release_on_behalf_of(self)
                         holds = False
                 elif not holds:
-                    with suppress(anyio.WouldBlock):  # it is about to read: after that, then
+                    with suppress(anyio.WouldBlock):  # it is about to read: pause after that
                         self._budget.acquire_on_behalf_of_nowait(self)
                         holds = True
 
     async def _hear_refusals(self) -> None:
-        """End with what Redis answers a SUBSCRIBE that it refuses: to others the answer is a push."""
+        """Raise Redis' answer to a refused SUBSCRIBE; an accepted one is answered by a push."""
         async with aclosing(self._listening.streamed_messages) as answers:
             async for answer in answers:
                 raise answer if isinstance(answer, RedisError) else RedisError(f"an answer to nothing: {answer!r:.80}")
@@ -212,7 +212,7 @@ class Session:
             return
         room = self._rooms.get(channel)
         if room is None and channel != self._names.ids:
-            return  # it was on its way when the last member left
+            return  # in transit when the last member left
         try:
             envelope = decode(push[2], room)
         except Malformed as error:
@@ -229,7 +229,7 @@ class Session:
     # -- talking
 
     async def _talk(self) -> None:
-        """Tell Redis what is new, as much as there is in one round trip, and then what has come meanwhile."""
+        """Send Redis changes and messages: one batch per round trip, then what has accumulated meanwhile."""
         while self._talking.usable:
             told = self._tell(list(islice(self._changed, _CHUNK)))
             messages = self._queue.take(_BATCH, _BATCH_SIZE) if self.up else []
@@ -247,7 +247,7 @@ class Session:
     async def _publish(self, messages: list[tuple[bytes, bytes]], told: list[Awaitable[Any]]) -> None:
         unconfirmed = len(messages)
         try:
-            # All are written before the first is awaited, and answered in their order: who waits for one has the rest.
+            # All are written before the first is awaited, and answered in order: one round trip for all.
             answers = [self._ask(b"PUBLISH", *message) for message in messages]
             await self._accepted(told)
             for answer in answers:
@@ -259,7 +259,7 @@ class Session:
             self._counters.unconfirmed += unconfirmed
 
     def _tell(self, rooms: Sequence[str]) -> list[Awaitable[Any]]:
-        """Write how it is with these rooms: whether this process listens, who is there. Gives what to await."""
+        """Write the state of these rooms: subscriptions and presence. Returns the answers to await."""
         told: list[Awaitable[Any]] = []
         listen: list[str] = []
         forget: list[bytes] = []
@@ -280,30 +280,30 @@ class Session:
             self._listening.send_command(b"UNSUBSCRIBE", *forget)
         return told
 
-    # -- presence: an entry for each member of each room, which expires unless it is renewed
+    # -- presence: an entry for each member of each room, which expires unless renewed
 
     async def present(self, room: str) -> list[str]:
-        """Give the ids of a room's members in the other processes; none if Redis does not answer."""
+        """Return the ids of a room's members in the other processes; none if Redis does not answer."""
         own = f"{self._origin}:".encode()
         found: list[bytes] = await self._find(b"ZRANGEBYSCORE", room) or []
         return [decode_name(entry.partition(b":")[2]) for entry in found if not entry.startswith(own)]
 
     async def count(self, room: str) -> int:
-        """Count them; 0 if Redis does not answer."""
+        """Return the number of a room's members in the other processes; 0 if Redis does not answer."""
         own = len(self._here.get(room, ()))
         return max(0, int(await self._find(b"ZCOUNT", room) or 0) - own)
 
     async def _find(self, command: bytes, room: str) -> Any:
-        """Ask for the entries of a room that have not expired."""
+        """Query the entries of a room that have not expired."""
         try:
-            self._tell([room])  # first, on the same connection: so our own are there as they are now
+            self._tell([room])  # first, on the same connection, so that our own entries are current
             return await self._ask(command, self._names.presence(room), self._now(), b"+inf", raises=True)
         except (RedisError, TimeoutError) as error:
             log.debug("Redis does not say who is there: %s", reason(error))
             return None
 
     async def _announce_all(self) -> None:
-        """Renew the entries of all members, some at a time, and remove what others have not renewed."""
+        """Renew the entries of all members, in chunks, and remove expired ones."""
         seconds, microseconds = await self._ask(b"TIME", raises=True)
         self._clock = int(seconds) + int(microseconds) / 1e6 - anyio.current_time()
         told: list[Awaitable[Any]] = []
@@ -317,7 +317,7 @@ class Session:
         await self._accepted(told)
 
     def _announce(self, key: bytes, ids: Sequence[str]) -> list[Awaitable[Any]]:
-        """Write entries of members, which expire, and so does the key once nobody renews any. Gives what to await."""
+        """Write members' entries, which expire unless renewed, as does the key. Returns the answers to await."""
         expiry = round(self._expiry * 1000)
         told: list[Awaitable[Any]] = []
         for start in range(0, len(ids), _CHUNK):
@@ -332,24 +332,24 @@ class Session:
         return encode_name(f"{self._origin}:{id}")
 
     def _now(self) -> int:
-        """Give Redis' time, which is the same for all, in milliseconds."""
+        """Return Redis' time, which all processes share, in milliseconds."""
         return round((anyio.current_time() + self._clock) * 1000)
 
     async def _keep_alive(self) -> None:
-        """Renew what expires, and find out whether both connections still carry anything."""
+        """Renew what expires, and check that both connections still work."""
         while True:
             await anyio.sleep(self._expiry / 3)
             await self._announce_all()
             await self._confirm()
 
     def _ask(self, command: bytes, *arguments: Any, raises: bool = False) -> Awaitable[Any]:
-        """Write a command, and give what to await: the answer, which may be an error unless it `raises`."""
+        """Write a command and return its answer to await. An error answer is raised if `raises`, else returned."""
         return self._talking.create_request(command, *arguments, raise_exceptions=raises)
 
     async def _accepted(self, answers: Sequence[Awaitable[Any]]) -> bool:
-        """Wait for answers; False if Redis refused something, as where it may keep nothing or is out of memory.
+        """Wait for answers. Return False if Redis refused something: it may not store anything, or is out of memory.
 
-        The first is a warning, and all else goes on. Raises what another connection might mend.
+        The first refusal is a warning in the log, and the session goes on. Raises what a new connection may cure.
         """
         accepted = True
         for answer in answers:
@@ -367,7 +367,7 @@ class Session:
 async def _run(
     target: Target, budget: anyio.CapacityLimiter, *, task_status: anyio.abc.TaskStatus[BaseConnection]
 ) -> None:
-    """Run a connection, and give it once it is there; its end is an error."""
+    """Run a connection, and report it as started once it is up. Its end is an error."""
     connection = target.connection(budget)
     _ours.set(True)
     try:
@@ -376,13 +376,13 @@ async def _run(
             task_status.started(connection)
         raise ConnectionLost("the connection was lost")
     finally:
-        for each in vars(connection).values():  # coredis closes them only where it has connected
+        for each in vars(connection).values():  # coredis closes them only if it has connected
             if isinstance(each, MemoryObjectReceiveStream | MemoryObjectSendStream):
                 each.close()
 
 
 def reason(error: BaseException) -> str:
-    """Say in one line why a session ended: the first of what went wrong, and that by what the system or Redis said."""
+    """Return in one line why a session ended: the first failure, in the words of the system or of Redis."""
     if isinstance(error, BaseExceptionGroup):
         return reason(cast("BaseExceptionGroup[BaseException]", error).exceptions[0])
     cause = error.__cause__

@@ -1,7 +1,7 @@
-"""Who is connected: ids, rooms and broadcast.
+"""The connected members: ids, rooms and broadcast.
 
-A message to others never waits for them: it is put into their outboxes, as one object for all of them. Leaving is
-structural: a member is there for exactly as long as the `async with` block that made it, whatever ends that.
+A broadcast never waits for its receivers: one message object goes into all their outboxes. Leaving is structural:
+membership lasts exactly as long as the `async with` block that created it, however that ends.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 
 class Member:
-    """A connection in a registry."""
+    """A connection in a registry, created by `Registry.join`."""
 
     def __init__(self, registry: Registry, websocket: WebSocket, id: str, outbox: Outbox) -> None:
         self.id = id
@@ -42,32 +42,38 @@ class Member:
         self._registry = registry
 
     def enter(self, room: str) -> None:
-        """Enter a room; a second time is nothing new."""
+        """Enter a room. Idempotent."""
         self._registry.enter(self, room)
 
     def leave(self, room: str) -> None:
-        """Leave a room; one that it is not in is nothing new."""
+        """Leave a room. Idempotent."""
         self._registry.leave(self, room)
 
     async def send(self, data: str | bytes) -> None:
-        """Send to this member itself, behind what is queued for it already; waits while its queue is full.
+        """Send to this member, behind what is already queued; waits while its queue is full.
 
-        WebSocketDisconnect once its connection is gone.
+        Raises:
+            WebSocketDisconnect: The connection is gone or being closed.
+            TypeError: `data` is neither str nor bytes.
         """
         await self.outbox.put(_message(data), payload_size(data))
 
     def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
-        """Leave the registry, and close the connection behind what is queued for it already; a second time is nothing.
+        """Leave the registry, and close the connection behind what is already queued. Idempotent.
 
-        The handler that serves it hears of it as of any other end.
+        The connection's handler sees this like any other disconnect.
+
+        Args:
+            code: The close code (RFC 6455 7.4).
+            reason: At most 123 bytes of UTF-8 (RFC 6455 5.5).
         """
         self._registry.close(self, code, reason)
 
 
 class Registry:
-    """The members of one application, in this process, and the way to those in others.
+    """The members of one application in this process, and the link to those in others.
 
-    All methods may be called from the event loop and, except those that are `async`, from any thread.
+    All methods may be called on the event loop and, except the `async` ones, from any thread.
     """
 
     def __init__(
@@ -78,9 +84,16 @@ class Registry:
         max_queue_size: int = 2**20,
         slow: SlowPolicy = "skip",
     ) -> None:
-        """Make an empty registry. `max_queue` messages, or `max_queue_size` bytes, may wait for each member.
+        """Create an empty registry.
 
-        Without a backplane there is this process alone.
+        Args:
+            backplane: The link to other processes; without one the registry covers this process alone.
+            max_queue: Messages that may wait for each member.
+            max_queue_size: Bytes that may wait for each member.
+            slow: What to do with a member whose queue is full: "skip" the message, or "close" with 1013.
+
+        Raises:
+            ValueError: A limit is below 1.
         """
         if max_queue < 1 or max_queue_size < 1:
             raise ValueError("Registry: max_queue and max_queue_size must be 1 or more")
@@ -90,11 +103,11 @@ class Registry:
         self._members: dict[str, Member] = {}
         self._rooms: dict[str, dict[str, Member]] = {}
         self._backplane = backplane
-        self._loop: tuple[int, Any] | None = None  # the thread of the event loop, and the way into it from others
+        self._loop: tuple[int, Any] | None = None  # the event loop's thread, and the token to enter it from others
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
-        """Run the backplane; an application does this for its lifespan."""
+        """Run the backplane within the block. `App` does this in its lifespan."""
         self._remember_loop()
         async with nullcontext() if self._backplane is None else self._backplane.running(self._deliver):
             yield
@@ -108,10 +121,16 @@ class Registry:
         rooms: Iterable[str] = (),
         opened: anyio.Event | None = None,
     ) -> AsyncGenerator[Member]:
-        """Be a member for as long as the block lasts; what is queued when it ends without an error is still sent.
+        """Make the connection a member within the block. If the block succeeds, what is queued is still sent.
 
-        `id` is a new UUID unless one is given; one that is taken raises ValueError. `opened` is set once the
-        connection was accepted, which it is already where there is none: nothing is sent to it before.
+        Args:
+            websocket: The connection.
+            id: By default a new UUID.
+            rooms: Rooms to enter.
+            opened: Set once the connection was accepted; nothing is sent before. None if it already was.
+
+        Raises:
+            ValueError: The id is taken.
         """
         if opened is None:
             opened = anyio.Event()
@@ -131,7 +150,7 @@ class Registry:
                 finally:
                     self._remove(member)
                 await outbox.flush()
-            except Exception as error:  # kept out of the task group, which would make a group of it
+            except Exception as error:  # kept out of the task group, which would wrap it in an exception group
                 failure = error
             finally:
                 outbox.end()
@@ -140,59 +159,76 @@ class Registry:
             raise failure
 
     def send_to(self, id: str, data: str | bytes) -> None:
-        """Send to the member with this id, here or else wherever it is. One that nobody knows is no error."""
+        """Send to the member with this id, in whichever process it is. An unknown id is no error.
+
+        Raises:
+            TypeError: `data` is neither str nor bytes.
+        """
         self._publish(Envelope(data, None, id, frozenset()))
 
     def broadcast(self, room: str, data: str | bytes, *, exclude: Collection[str] = ()) -> None:
-        """Send to all members of a room, wherever they are, but those whose ids are in `exclude`."""
+        """Send to all members of a room, in all processes.
+
+        Args:
+            room: The room's name; one without members is no error.
+            data: A str is sent as text, bytes as binary.
+            exclude: Ids of members that do not get the message.
+
+        Raises:
+            TypeError: `data` is neither str nor bytes.
+        """
         self._publish(Envelope(data, room, None, frozenset(exclude)))
 
     def enter(self, member: Member, room: str) -> None:
-        """Let a member enter a room."""
+        """Make a member enter a room. Idempotent."""
         self.on_loop(self._enter, member, room)
 
     def leave(self, member: Member, room: str) -> None:
-        """Let a member leave a room."""
+        """Make a member leave a room. Idempotent."""
         self.on_loop(self._leave, member, room)
 
     def close(self, member: Member, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
-        """Let a member leave, and close its connection behind what is queued for it."""
+        """Remove a member, and close its connection behind what is already queued. Idempotent."""
         self.on_loop(self._close, member, code, reason)
 
     def on_loop(self, function: Callable[..., T], *args: Any) -> T:
-        """Call `function` on the event loop: at once from there, and from another thread through it."""
+        """Call `function` on the event loop, directly or from another thread, and return its result.
+
+        Raises:
+            anyio.RunFinishedError: Called from another thread after the event loop has ended.
+        """
         if self._loop is None or self._loop[0] == threading.get_ident():
             return function(*args)
         return anyio.from_thread.run_sync(function, *args, token=self._loop[1])
 
     async def present(self, room: str) -> list[str]:
-        """Give the ids of the members of a room, in all processes; those in this one alone while others are cut off."""
+        """Return the ids of a room's members in all processes; only this one's while the others are unreachable."""
         elsewhere = [] if self._backplane is None else await self._backplane.present(room)
         return self.ids(room) + elsewhere
 
     async def count(self, room: str) -> int:
-        """Count the members of a room, in all processes; those in this one alone while others are cut off."""
+        """Return the number of a room's members in all processes; only this one's while the others are unreachable."""
         elsewhere = 0 if self._backplane is None else await self._backplane.count(room)
         return len(self._rooms.get(room, ())) + elsewhere
 
     def get(self, id: str) -> Member | None:
-        """Give the member with this id, if it is in this process."""
+        """Return the member with this id, or None if it is not in this process."""
         return self._members.get(id)
 
     def ids(self, room: str | None = None) -> list[str]:
-        """Give the ids of the members in this process, of all or of one room."""
+        """Return the ids of this process's members, all of them or those of one room."""
         return list(self._members if room is None else self._rooms.get(room, ()))
 
     def rooms(self) -> list[str]:
-        """Give the rooms that have members in this process."""
+        """Return the rooms that have members in this process."""
         return list(self._rooms)
 
     def __len__(self) -> int:
-        """Count the members in this process."""
+        """Return the number of members in this process."""
         return len(self._members)
 
     def _publish(self, envelope: Envelope) -> None:
-        payload_size(envelope.data)  # what cannot be sent fails here, at the sender, and at no receiver
+        payload_size(envelope.data)  # invalid data fails here, at the sender, not at a receiver
         try:
             self.on_loop(self._send, envelope)
         except anyio.RunFinishedError:
@@ -201,9 +237,9 @@ class Registry:
     # -- on the event loop
 
     def _send(self, envelope: Envelope) -> None:
-        """Queue a message for this process's members, and hand it on for those elsewhere.
+        """Queue a message for this process's members, and publish it to the other processes.
 
-        An id is one member's: who is here is nowhere else.
+        An id belongs to one member: if it is here, it is not published.
         """
         here = self._deliver(envelope)
         if self._backplane is not None and (envelope.room is not None or not here):
@@ -212,7 +248,7 @@ class Registry:
             log.debug("no member has the id %s", shown(envelope.id))
 
     def _deliver(self, envelope: Envelope) -> bool:
-        """Queue what is for this process's members; False where there are none."""
+        """Queue a message for this process's members. Return False if it is for none of them."""
         if envelope.room is None:
             assert envelope.id is not None
             member = self._members.get(envelope.id)
@@ -265,5 +301,5 @@ class Registry:
 
 
 def _message(data: str | bytes) -> dict[str, Any]:
-    """Make the ASGI message, once for all who get it."""
+    """Make the ASGI message, once for all receivers."""
     return {"type": "websocket.send", "text" if isinstance(data, str) else "bytes": data}

@@ -1,7 +1,7 @@
-"""Paths: which route a connection belongs to, and what its path says.
+"""Path patterns: which route serves a connection, and the parameters in its path.
 
-A path is literal text with parameters in braces: `/room/{name}/{n:int}`. A parameter matches one segment, unless its
-converter says otherwise. Routes are tried in the order in which they were given.
+A path is literal text with parameters in braces: `/room/{name}/{n:int}`. A parameter matches one segment unless its
+converter says otherwise. Routes are tried in the given order.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ __all__ = ["Converter", "PathError", "Pattern", "compile_path", "route_path"]
 
 
 class PathError(ValueError):
-    """A route's path that cannot work; the text says what is wrong with it."""
+    """A malformed route path; the text says what is wrong with it."""
 
 
 class Converter(NamedTuple):
-    """What a parameter matches, and what becomes of it."""
+    """What a parameter matches, and how it is converted."""
 
     regex: str
     convert: Callable[[str], Any]
     type: type
 
 
-# A number of more digits than Python converts by any setting is no match: int() would raise at what a client sent.
+# Longer numbers do not match: int() may raise above 640 digits, the lowest limit that Python can be set to.
 CONVERTERS: Final[dict[str, Converter]] = {
     "str": Converter("[^/]+", str, str),
     "int": Converter("[0-9]{1,640}", int, int),
@@ -48,7 +48,7 @@ class Pattern:
             raise PathError(f"path {path!r} must start with a slash")
         self.path = path
         self.converters: dict[str, Converter] = {}
-        """The parameters in their order, by name."""
+        """The parameters by name, in order."""
         regex, end = "", 0
         for match in _PARAMETER.finditer(path):
             name, kind = match[1], match[2] or "str"
@@ -62,18 +62,18 @@ class Pattern:
         if "{" in path[end:] or "}" in path[end:]:
             raise PathError(f"path {path!r}: expected parameters as {{name}} or {{name:converter}}")
         regex += re.escape(path[end:])
-        # The rest is the last group, without a name: every name is the application's to use.
+        # The remainder is the last group, unnamed: all names belong to the application.
         self._regex = re.compile(regex + ("(/.*|)" if prefix else ""), re.DOTALL)
 
     def match(self, path: str) -> dict[str, Any] | None:
-        """Give the parameters of a path that matches as a whole, and None for one that does not."""
+        """Return the parameters if the whole path matches, otherwise None."""
         match = self._regex.fullmatch(path)
         if match is None:
             return None
         return {name: converter.convert(match[name]) for name, converter in self.converters.items()}
 
     def match_prefix(self, path: str) -> tuple[dict[str, Any], str] | None:
-        """Give the parameters, and the prefix matched, of a path that goes on behind this one."""
+        """Return the parameters and the matched prefix if the path is this one or lies below it, otherwise None."""
         match = self._regex.fullmatch(path)
         if match is None:
             return None
@@ -82,12 +82,20 @@ class Pattern:
 
 
 def compile_path(path: str, *, prefix: bool = False) -> Pattern:
-    """Compile a route's path; with `prefix` it matches what lies below it. Raises PathError."""
+    """Compile a route's path.
+
+    Args:
+        path: Literal text with parameters in braces: `{name}` or `{name:converter}`.
+        prefix: Whether the pattern is for `match_prefix`, and covers everything below the path.
+
+    Raises:
+        PathError: The path is malformed.
+    """
     return Pattern(path.rstrip("/") if prefix else path, prefix=prefix)
 
 
 def route_path(scope: Mapping[str, Any]) -> str:
-    """Give the path that routes are matched with: `path` without `root_path`, of which ASGI 2.5 makes a prefix."""
+    """Return the path to match routes against: `path` without `root_path`, its prefix since ASGI 2.5."""
     path: str = scope["path"]
     root: str = scope.get("root_path", "")
     if root and path.startswith(root) and (len(path) == len(root) or path[len(root)] == "/"):

@@ -1,4 +1,4 @@
-"""What others have chosen, as it may stand in a log: names of rooms, ids, paths, words of a server."""
+"""Text from others, made safe for a log: room names, ids, paths, a server's messages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ __all__ = ["shown"]
 
 
 def shown(text: object) -> str:
-    """Give a text with all that is not printable spelled out, so that it forges no line and moves no cursor."""
+    """Return the text with non-printable characters escaped: it cannot forge a log line or move the cursor."""
     given = str(text)
     if given.isprintable():
         return given

@@ -1,4 +1,4 @@
-"""A bag of values, held in a dict that others may hold too."""
+"""Arbitrary values, in a dict that may be shared."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ __all__ = ["State"]
 
 
 class State:
-    """Values by attribute or by item: `state.name` and `state["name"]` are the same one.
+    """Values by attribute or by item: `state.name` and `state["name"]` are the same.
 
-    It stores into the dict that it is given, so what a lifespan or a middleware put there is seen here, and the other
-    way round. A missing attribute raises AttributeError, a missing item KeyError.
+    Values are stored in the given dict, and thus shared with a lifespan or a middleware that uses the same dict. A
+    missing attribute raises AttributeError, a missing item KeyError.
     """
 
     _state: dict[str, Any]
@@ -21,7 +21,7 @@ class State:
         object.__setattr__(self, "_state", {} if state is None else state)
 
     def __getattr__(self, name: str) -> Any:
-        if name == "_state":  # while it is being unpickled or copied there is none yet
+        if name == "_state":  # not set yet during unpickling or copying
             raise AttributeError(name)
         try:
             return self._state[name]

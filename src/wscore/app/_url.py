@@ -1,8 +1,8 @@
-"""The URL of a connection: a real `str` that also has the parts.
+"""The URL of a connection: a real `str` with its parts as attributes.
 
-Nothing here is decoded or encoded for good looks: a part is the text that stands in the URL. Only what would move a
-part's border is escaped when a URL is built from a scope: `?`, `#` and backslashes in the path, a Host header that is
-none.
+Nothing is decoded or normalised: a part is the text in the URL. When a URL is built from a scope, only what would
+shift the boundaries of a part is changed: `?`, `#` and backslashes in the path are escaped, an invalid Host header is
+ignored.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ __all__ = ["URL"]
 
 _DEFAULT_PORTS: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
-# RFC 3986 3.2.2, host and port as a Host header has them. Whatever else a client writes there (a slash, an "@", a
-# space) would become another part of the URL, and is not believed.
+# RFC 3986 3.2.2: host and port in a Host header. Anything else that a client writes there (a slash, an "@", a space)
+# would become another part of the URL, so such a header is ignored.
 _HOST: Final = re.compile(
     r"(?:[a-z0-9._~%!$&'()*+,;=-]+"
     r"|\[(?:(?P<ipv6>[0-9a-f:.]*:[0-9a-f:.]+)|(?-i:v)[0-9a-f]+\.[a-z0-9._~!$&'()*+,;=:-]+)\])"  # urlsplit: no "V"
@@ -30,11 +30,17 @@ _PASSWORD: Final = re.compile(r"(?<=//)([^/?#:@]*):[^/?#]+@")
 
 
 class URL(str):
-    """A URL as a `str`, with its parts as attributes.
+    """A URL as a `str`, with its parts as attributes: those of `urllib.parse.urlsplit`.
 
-    Made from a text, from an ASGI scope (`URL(scope=scope)`), or from parts (`URL(scheme="ws", hostname="::1",
-    port=80, path="/")`). The parts are those of `urllib.parse.urlsplit`; `port` raises ValueError where it is none.
     `repr()` hides the password, `str()` does not.
+
+    Args:
+        url: The URL's text.
+        scope: An ASGI scope.
+        **components: Parts: `URL(scheme="ws", hostname="::1", port=80, path="/")`.
+
+    Raises:
+        TypeError: More than one source is given.
     """
 
     def __new__(cls, url: str = "", scope: Mapping[str, Any] | None = None, **components: Any) -> Self:
@@ -48,17 +54,17 @@ class URL(str):
 
     @cached_property
     def components(self) -> SplitResult:
-        """The parts as `urlsplit` gives them; raises ValueError for a text that cannot be split."""
+        """The parts as `urlsplit` returns them. Raises ValueError if the text cannot be split."""
         return urlsplit(str(self))
 
     @property
     def scheme(self) -> str:
-        """`ws` or `wss`, in lower case; empty for a mere path."""
+        """`ws` or `wss`, in lower case; empty for a bare path."""
         return self.components.scheme
 
     @property
     def netloc(self) -> str:
-        """User, host and port as they stand in the URL."""
+        """User, host and port as written in the URL."""
         return self.components.netloc
 
     @property
@@ -68,17 +74,17 @@ class URL(str):
 
     @property
     def query(self) -> str:
-        """What follows the `?`, encoded as it came."""
+        """The text after the `?`, still encoded."""
         return self.components.query
 
     @property
     def fragment(self) -> str:
-        """What follows the `#`: never sent to a server."""
+        """The text after the `#`, which is never sent to a server."""
         return self.components.fragment
 
     @property
     def username(self) -> str | None:
-        """The user's name, or None."""
+        """The user name, or None."""
         return self.components.username
 
     @property
@@ -88,12 +94,12 @@ class URL(str):
 
     @property
     def hostname(self) -> str | None:
-        """The host in lower case, without the brackets of IPv6, or None."""
+        """The host in lower case, without IPv6 brackets, or None."""
         return self.components.hostname
 
     @property
     def port(self) -> int | None:
-        """The port, or None where the URL names none."""
+        """The port, or None if the URL has none. Raises ValueError for an invalid one."""
         return self.components.port
 
     @property
@@ -102,9 +108,9 @@ class URL(str):
         return self.scheme in {"https", "wss"}
 
     def replace(self, *args: Any, **components: Any) -> URL:
-        """Give this URL with other parts: any of those above, by name.
+        """Return this URL with other parts, named as the properties.
 
-        With positional arguments it is `str.replace`.
+        With positional arguments this is `str.replace`.
         """
         if args:
             return type(self)(super().replace(*args, **components))
@@ -118,16 +124,16 @@ class URL(str):
         return type(self)(self.components._replace(**components).geturl())
 
     def include_query_params(self, **params: Any) -> URL:
-        """Give this URL with `params` in its query, in the place of others of the same names."""
+        """Return this URL with `params` in its query, replacing parameters of the same names."""
         kept = [(name, value) for name, value in self._query_pairs() if name not in params]
         return self.replace(query=urlencode(kept + [(name, str(value)) for name, value in params.items()]))
 
     def replace_query_params(self, **params: Any) -> URL:
-        """Give this URL with `params` as its whole query."""
+        """Return this URL with `params` as its whole query."""
         return self.replace(query=urlencode([(name, str(value)) for name, value in params.items()]))
 
     def remove_query_params(self, keys: str | Iterable[str]) -> URL:
-        """Give this URL without the query parameters of these names."""
+        """Return this URL without the query parameters of these names."""
         removed = {keys} if isinstance(keys, str) else set(keys)
         return self.replace(
             query=urlencode([(name, value) for name, value in self._query_pairs() if name not in removed])
@@ -137,7 +143,7 @@ class URL(str):
         return parse_qsl(self.query, keep_blank_values=True)
 
     def _netloc(self, hostname: str | None, port: int | None, username: str | None, password: str | None) -> str:
-        if hostname is None:  # as it stands: `hostname` would lose its brackets and its case
+        if hostname is None:  # as written: `hostname` has lost brackets and case
             hostname = re.sub(r":[0-9]*$", "", self.netloc.rpartition("@")[2])
         elif _is_ipv6(hostname):
             hostname = f"[{hostname}]"
@@ -156,9 +162,9 @@ def _from_scope(scope: Mapping[str, Any]) -> str:
     query_string: bytes = scope.get("query_string", b"")
     try:
         query = query_string.decode()
-    except UnicodeDecodeError:  # a client may write any byte there; none of them may cost the connection
+    except UnicodeDecodeError:  # clients may write any byte there; none may fail the connection
         query = query_string.decode("latin-1")
-    scheme: str = scope.get("scheme", "ws")  # ASGI www: the default
+    scheme: str = scope.get("scheme", "ws")  # ASGI's default
     netloc = _host_header(scope) or _server(scope, scheme)
     if netloc is not None:
         return SplitResult(scheme, netloc, path, query, "").geturl()
@@ -181,7 +187,7 @@ def _server(scope: Mapping[str, Any], scheme: str) -> str | None:
     if server is None:
         return None
     host, port = server
-    if port is None:  # the path of a unix socket, which is no host
+    if port is None:  # the path of a unix socket, not a host
         return None
     if ":" in host and not host.startswith("["):
         host = f"[{host}]"

@@ -1,12 +1,12 @@
 """`WebSocket`: one connection, as an application sees it, on any ASGI server.
 
-It adds no protocol of its own: it remembers how far each side has come, refuses what ASGI would not allow at that
-point, and turns the three ways of learning that the connection is over into one exception. The names, the states and
-the words of the errors are Starlette's, so that code written for it runs here; `docs/howto/coming-from-starlette.md`
-lists where this class does better, and why.
+It adds no protocol: it tracks the state of each side, rejects messages that ASGI does not allow in that state, and
+turns the three ways to learn of the end (a message, a failed send, use after the end) into one exception. Names, states
+and error texts are Starlette's, so code written for Starlette runs here; `docs/howto/coming-from-starlette.md` lists
+where this class does better, and why.
 
-Two states, because the two sides move apart: `client_state` changes by what was received, `application_state` by what
-was sent.
+There are two states because the sides change independently: `client_state` follows received messages,
+`application_state` sent ones.
 
     CONNECTING --connect / accept--> CONNECTED --disconnect / close--> DISCONNECTED
          `------ response.start ---> RESPONSE  ---- last body -------------^          (application_state only)
@@ -49,7 +49,7 @@ _NO_DENIAL: Final = "The server doesn't support the Websocket Denial Response ex
 
 
 class WebSocketState(enum.Enum):
-    """How far one side of a connection has come."""
+    """The state of one side of a connection."""
 
     CONNECTING = 0
     CONNECTED = 1
@@ -58,15 +58,15 @@ class WebSocketState(enum.Enum):
 
 
 class WebSocket(Mapping[str, Any]):
-    """A websocket connection: `WebSocket(scope, receive, send)`; also a read-only mapping of the scope.
+    """A websocket connection, and a read-only mapping of its scope.
 
     Every method that uses the connection raises `WebSocketDisconnect` once the peer is gone, and its subclass
-    `WebSocketDisconnected` when it is called before `accept()`, after `close()` or again after the disconnect.
-    A message out of order is a RuntimeError.
+    `WebSocketDisconnected` when called before `accept()`, after `close()` or again after the disconnect. A message out
+    of order raises RuntimeError.
     """
 
     client_state: WebSocketState
-    """What the client has done, as far as it was received."""
+    """What the client has done, according to the messages received."""
     application_state: WebSocketState
     """What the application has done."""
 
@@ -78,7 +78,14 @@ class WebSocket(Mapping[str, Any]):
         *,
         on_accepted: Callable[[], None] | None = None,
     ) -> None:
-        """Take a connection from an ASGI server; `on_accepted` is called once `accept()` was sent."""
+        """Wrap a connection from an ASGI server.
+
+        Args:
+            scope: The connection's scope, of type "websocket".
+            receive: The server's callable; without it receiving raises RuntimeError.
+            send: The server's callable; without it sending raises RuntimeError.
+            on_accepted: Called once the accept was sent.
+        """
         assert scope["type"] == "websocket"
         self.scope = cast("MutableMapping[str, Any]", scope)
         self._receive = receive or _no_receive
@@ -87,14 +94,14 @@ class WebSocket(Mapping[str, Any]):
         self.application_state = WebSocketState.CONNECTING
         self._on_accepted = on_accepted
         self.was_accepted = False
-        """The connection was opened, whatever has become of it since."""
+        """Whether the connection was ever open, even if it has ended since."""
         self._receiving = False
-        self._end: tuple[int, str] | None = None  # code and reason, from whichever side came first
+        self._end: tuple[int, str] | None = None  # code and reason, from the side that ended it first
 
     # -- the scope
 
     def __class_getitem__(cls, item: Any) -> Any:
-        return cls  # `WebSocket[State]`, as an annotation
+        return cls  # `WebSocket[State]` is a valid annotation
 
     def __getitem__(self, key: str) -> Any:
         return self.scope[key]
@@ -105,7 +112,7 @@ class WebSocket(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self.scope)
 
-    # A connection is itself and no other, whatever its scope says; it is a key in registries.
+    # Identity, not a mapping's equality: connections are keys in registries.
     def __eq__(self, other: object) -> bool:
         return self is other
 
@@ -114,17 +121,17 @@ class WebSocket(Mapping[str, Any]):
 
     @property
     def app(self) -> Any:
-        """The application that the scope names; KeyError where it names none."""
+        """The application in the scope. Raises KeyError if there is none."""
         return self.scope["app"]
 
     @cached_property
     def url(self) -> URL:
-        """The URL that the client asked for: a `str` that also has the parts."""
+        """The requested URL: a `str` with its parts as attributes."""
         return URL(scope=self.scope)
 
     @cached_property
     def base_url(self) -> URL:
-        """The URL of the application's root, with a slash at its end."""
+        """The URL of the application's root, with a trailing slash."""
         root: str = self.scope.get("app_root_path", self.scope.get("root_path", ""))
         path = root if root.endswith("/") else root + "/"
         return URL(scope={**self.scope, "path": path, "query_string": b""})
@@ -136,17 +143,17 @@ class WebSocket(Mapping[str, Any]):
 
     @cached_property
     def query_params(self) -> QueryParams:
-        """The query's parameters, decoded."""
+        """The decoded query parameters."""
         return QueryParams(cast("bytes", self.scope.get("query_string", b"")))
 
     @property
     def path_params(self) -> dict[str, Any]:
-        """The parameters that a router found in the path."""
+        """The path parameters that the router found."""
         return cast("dict[str, Any]", self.scope.get("path_params", {}))
 
     @cached_property
     def cookies(self) -> dict[str, str]:
-        """The cookies, of all Cookie headers."""
+        """The cookies from all Cookie headers."""
         cookies: dict[str, str] = {}
         for header in self.headers.getlist("cookie"):
             cookies.update(parse_cookies(header))
@@ -154,22 +161,26 @@ class WebSocket(Mapping[str, Any]):
 
     @property
     def client(self) -> Address | None:
-        """Where the client is, or None where the server does not know."""
+        """The client's address, or None if the server does not know it."""
         client = self.scope.get("client")
         return None if client is None else Address(*client)
 
     @cached_property
     def state(self) -> State:
-        """Values for this connection, beginning with those of the lifespan; they live in `scope["state"]`."""
+        """This connection's values, initially those of the lifespan; stored in `scope["state"]`."""
         return State(self.scope.setdefault("state", {}))
 
     @property
     def subprotocols(self) -> list[str]:
-        """The subprotocols that the client offers, best first."""
+        """The subprotocols that the client offers, most preferred first."""
         return list(self.scope.get("subprotocols") or ())
 
     def url_for(self, name: str, /, **path_params: Any) -> URL:
-        """Give the URL of the route called `name`; RuntimeError where no router put itself into the scope."""
+        """Return the URL of the route called `name`.
+
+        Raises:
+            RuntimeError: The scope contains no router.
+        """
         router: Any = self.scope.get("router") or self.scope.get("app")
         if router is None:
             raise RuntimeError("The `url_for` method can only be used inside a Starlette application or with a router.")
@@ -177,38 +188,38 @@ class WebSocket(Mapping[str, Any]):
 
     @property
     def session(self) -> Any:
-        """What SessionMiddleware put into the scope."""
+        """The session that SessionMiddleware put into the scope. Raises AssertionError without it."""
         assert "session" in self.scope, "SessionMiddleware must be installed to access request.session"
         session: Any = self.scope["session"]
-        if hasattr(session, "mark_accessed"):  # so it learns that the answer depends on the cookie
+        if hasattr(session, "mark_accessed"):  # tells the middleware that the response depends on the cookie
             session.mark_accessed()
         return session
 
     @property
     def auth(self) -> Any:
-        """The credentials that AuthenticationMiddleware put into the scope."""
+        """The credentials that AuthenticationMiddleware put into the scope. Raises AssertionError without it."""
         assert "auth" in self.scope, "AuthenticationMiddleware must be installed to access request.auth"
         return self.scope["auth"]
 
     @property
     def user(self) -> Any:
-        """The user that AuthenticationMiddleware put into the scope."""
+        """The user that AuthenticationMiddleware put into the scope. Raises AssertionError without it."""
         assert "user" in self.scope, "AuthenticationMiddleware must be installed to access request.user"
         return self.scope["user"]
 
     @property
     def is_disconnected(self) -> bool:
-        """Whether either side has ended the connection, as far as was seen here. It asks nobody."""
+        """Whether either side has ended the connection, as far as this object knows; it does not query the server."""
         return WebSocketState.DISCONNECTED in {self.client_state, self.application_state}
 
     @property
     def close_code(self) -> int:
-        """The code of the connection's end, from whichever side it came; 1006 while there is none."""
+        """The close code, from the side that ended the connection first; 1006 while there is none."""
         return self._known_end()[0]
 
     @property
     def close_reason(self) -> str:
-        """The reason of the connection's end."""
+        """The close reason, from the side that ended the connection first; empty while there is none."""
         return self._known_end()[1]
 
     @property
@@ -221,10 +232,12 @@ class WebSocket(Mapping[str, Any]):
     # -- raw messages
 
     async def receive(self) -> Message:
-        """Receive one ASGI message. A disconnect is returned, not raised; after it this raises WebSocketDisconnected.
+        """Receive one ASGI message. A disconnect is returned, not raised.
 
-        RuntimeError for a message out of order, and when another task is already receiving: two readers would take
-        each other's messages.
+        Raises:
+            WebSocketDisconnected: The disconnect was already received.
+            RuntimeError: The message is out of order, or another task is already receiving: two readers would take
+                each other's messages.
         """
         if self.client_state is WebSocketState.DISCONNECTED:
             raise self._disconnected(_RECEIVE_AFTER_END)
@@ -253,9 +266,11 @@ class WebSocket(Mapping[str, Any]):
     async def send(self, message: Message) -> None:
         """Send one ASGI message.
 
-        RuntimeError for a message that is not allowed now. WebSocketDisconnect once the peer is gone, or the
-        application has returned, as a task that outlives it learns; but where the peer is gone a close is no error, for
-        it asks for what has happened already.
+        A close after the peer's disconnect is no error: it asks for what has already happened.
+
+        Raises:
+            WebSocketDisconnect: The peer is gone, or the application has returned and this task has outlived it.
+            RuntimeError: The message is not allowed in this state.
         """
         before = self.application_state
         if before is WebSocketState.DISCONNECTED:
@@ -276,9 +291,9 @@ class WebSocket(Mapping[str, Any]):
             raise WebSocketDisconnect(*self._known_end()) from error
         except LocalProtocolError as error:
             if before is not WebSocketState.CONNECTED:
-                self.application_state = before  # wscore's own servers then are where they were, too
+                self.application_state = before  # wscore's own servers keep their state, too
                 raise
-            # What may be sent on an open connection is refused: the application has returned, or closed it otherwise.
+            # Allowed on an open connection, yet refused: the application has returned, or closed it by other means.
             self.application_state = WebSocketState.DISCONNECTED
             raise self._disconnected(_SEND_AFTER_RETURN) from error
         except InvalidMessage:
@@ -292,12 +307,14 @@ class WebSocket(Mapping[str, Any]):
             code = message.get("code")
             self._ended(CloseCode.NORMAL_CLOSURE if code is None else code, message.get("reason"))
 
-    # -- the opening and the end
+    # -- opening and closing
 
     async def accept(self, subprotocol: str | None = None, headers: HeaderItems | None = None) -> None:
-        """Accept the connection, with one of the client's `subprotocols` and with more response headers.
+        """Accept the connection, after waiting for the connect message.
 
-        `headers` are pairs of bytes or str, or a mapping. Waits for the connect message first.
+        Args:
+            subprotocol: One of the client's `subprotocols`.
+            headers: More response headers: a mapping, or pairs of bytes or str.
         """
         if self.client_state is WebSocketState.CONNECTING:
             await self.receive()
@@ -305,14 +322,23 @@ class WebSocket(Mapping[str, Any]):
         await self.send({"type": "websocket.accept", "subprotocol": subprotocol, "headers": fields})
 
     async def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str | None = None) -> None:
-        """Close the connection; before `accept()` the client gets a 403 instead."""
+        """Close the connection; before `accept()` the client gets a 403 instead.
+
+        Args:
+            code: The close code (RFC 6455 7.4).
+            reason: At most 123 bytes of UTF-8 (RFC 6455 5.5).
+        """
         await self.send({"type": "websocket.close", "code": code, "reason": reason or ""})
 
     async def send_denial_response(self, response: Callable[[Any, Any, Any], Awaitable[None]]) -> None:
-        """Refuse the connection with an HTTP response: any ASGI application that answers with one.
+        """Refuse the connection with an HTTP response.
 
-        Its `http.response.*` messages are sent as `websocket.http.response.*`. RuntimeError where the server has no
-        such extension; `close()` then refuses with a 403.
+        Args:
+            response: An ASGI application that sends one. Its `http.response.*` messages become
+                `websocket.http.response.*`.
+
+        Raises:
+            RuntimeError: The server does not support denial responses; `close()` still refuses with a 403.
         """
         if "websocket.http.response" not in (self.scope.get("extensions") or {}):
             raise RuntimeError(_NO_DENIAL)
@@ -334,7 +360,15 @@ class WebSocket(Mapping[str, Any]):
         await self.send({"type": "websocket.send", "bytes": data})
 
     async def send_json(self, data: Any, mode: str = "text") -> None:
-        """Send `data` as compact JSON, in a text message or (`mode="binary"`) a binary one, in UTF-8."""
+        """Send `data` as compact JSON.
+
+        Args:
+            data: Any value that `json.dumps` encodes.
+            mode: "text", or "binary" for a binary message in UTF-8.
+
+        Raises:
+            RuntimeError: `mode` is neither.
+        """
         _check_mode(mode)
         text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
         if mode == "text":
@@ -345,18 +379,32 @@ class WebSocket(Mapping[str, Any]):
     # -- messages in
 
     async def receive_text(self) -> str:
-        """Receive a text message; WrongFrameType for a binary one."""
+        """Receive a text message.
+
+        Raises:
+            WrongFrameType: A binary message came; it is lost.
+        """
         return cast("str", await self._receive_data("text"))
 
     async def receive_bytes(self) -> bytes:
-        """Receive a binary message; WrongFrameType for a text one."""
+        """Receive a binary message.
+
+        Raises:
+            WrongFrameType: A text message came; it is lost.
+        """
         return cast("bytes", await self._receive_data("bytes"))
 
     async def receive_json(self, mode: str = "text") -> Any:
-        """Receive a message and read it as JSON; WrongFrameType for one of the other kind than `mode`.
+        """Receive a message and parse it as JSON.
 
-        What cannot be read raises a ValueError (`json.JSONDecodeError`, `UnicodeDecodeError`) and leaves the
-        connection open.
+        Args:
+            mode: The kind of message to expect, "text" or "binary".
+
+        Raises:
+            WrongFrameType: A message of the other kind came; it is lost.
+            ValueError: The message is not valid (`json.JSONDecodeError`, `UnicodeDecodeError`); the connection stays
+                open.
+            RuntimeError: `mode` is neither.
         """
         _check_mode(mode)
         if mode == "text":
@@ -372,7 +420,7 @@ class WebSocket(Mapping[str, Any]):
         return _Messages(self, self.receive_bytes)
 
     def iter_json(self) -> AsyncIterator[Any]:
-        """Iterate over text messages, read as JSON, until the connection ends."""
+        """Iterate over text messages, parsed as JSON, until the connection ends."""
         return _Messages(self, self.receive_json)
 
     async def _receive_data(self, key: Literal["text", "bytes"]) -> Any:
@@ -381,7 +429,7 @@ class WebSocket(Mapping[str, Any]):
         message = await self.receive()
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(*_end_of(message))
-        data = message.get(key)  # ASGI: the other key may be there as None, or not at all
+        data = message.get(key)  # ASGI: the other key may be None or absent
         if data is None:
             other = "bytes" if key == "text" else "text"
             got = "neither" if message.get(other) is None else other
@@ -406,7 +454,7 @@ def _end_of(disconnect: Message) -> tuple[int, str | None]:
 
 
 class _Messages(AsyncIterator[T]):
-    """What `iter_*` give. No generator: one that a loop leaves early would have to be closed by hand on trio."""
+    """The iterator of `iter_*`. Not a generator: trio requires closing one explicitly if a loop leaves it early."""
 
     def __init__(self, websocket: WebSocket, receive: Callable[[], Awaitable[T]]) -> None:
         self._websocket = websocket
@@ -416,7 +464,7 @@ class _Messages(AsyncIterator[T]):
         try:
             return await self._receive()
         except WebSocketDisconnect:
-            # An iteration over what never was open would end at once and hide a forgotten accept().
+            # If the connection never was open, ending the iteration silently would hide a forgotten accept().
             if not self._websocket.was_accepted:
                 raise
             raise StopAsyncIteration from None
@@ -428,7 +476,7 @@ def _check_mode(mode: str) -> None:
 
 
 def _after_sending(message: Message, state: WebSocketState) -> WebSocketState:
-    """Give the state that `message` leads to; RuntimeError where it is not allowed."""
+    """Return the state that `message` leads to. Raises RuntimeError if it is not allowed."""
     kind = message["type"]
     match state, kind:
         case ((WebSocketState.CONNECTING | WebSocketState.CONNECTED), "websocket.close"):
@@ -453,7 +501,7 @@ _ALLOWED: Final = {
 
 
 class WebSocketClose:
-    """An ASGI application that closes: before an accept, a refusal with 403."""
+    """An ASGI application that closes the connection; before an accept the client gets a 403 instead."""
 
     def __init__(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str | None = None) -> None:
         self.code = code

@@ -1,7 +1,7 @@
-"""What apistar and its descendants inject besides the connection: the request's parts, by annotation.
+"""The request's parts, which apistar and its descendants inject by annotation.
 
-The rule of this file: every type here is filled from the scope alone, and so in one way for both dialects. Nothing
-reads the connection, which has messages and no body.
+Rule of this file: every type is filled from the scope alone, the same way for both dialects. Nothing reads from the
+connection, which has messages and no body.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ QueryString = NewType("QueryString", str)
 QueryParam = NewType("QueryParam", str)
 """The first query parameter of the parameter's name."""
 Header = NewType("Header", str)
-"""The header of the parameter's name, `user_agent` for `user-agent`."""
+"""The header of the parameter's name: `user_agent` for `user-agent`."""
 Cookie = NewType("Cookie", str)
-"""The cookie of the parameter's name, `session_id` for `session-id` where there is no `session_id`."""
+"""The cookie of the parameter's name; without a cookie `session_id`, `session_id` is `session-id`."""
 ASGIScope = NewType("ASGIScope", dict[str, Any])
 ASGIReceive = NewType("ASGIReceive", object)
 ASGISend = NewType("ASGISend", object)
@@ -54,7 +54,7 @@ PathParams = PathParameters
 
 
 class WebSocketRequest(NamedTuple):
-    """The request that asked for the connection."""
+    """The handshake request."""
 
     method: str
     url: URL
@@ -90,7 +90,7 @@ def _whole(read: Callable[[WebSocket], Any]) -> NamedProvider:
 
 
 def _part(read: Callable[[WebSocket, str], str | None]) -> NamedProvider:
-    """Give the part of the parameter's name, or the default, or None."""
+    """Provide the part of the parameter's name, else the default, else None."""
 
     def source(context: Context, name: str, default: Any) -> Any:
         value = read(context.values[WebSocket], name)
@@ -115,14 +115,14 @@ BY_NAME: Final[dict[Any, NamedProvider]] = {
     ASGISend: _whole(lambda websocket: websocket.send),
     WebSocketRequest: _whole(lambda websocket: WebSocketRequest(_method(websocket), websocket.url, websocket.headers)),
 }
-"""For the injector; `Path`, `URL`, `Headers`, `QueryParams`, `PathParams`, `Cookies` every connection has already."""
+"""For the injector. `Path`, `URL`, `Headers`, `QueryParams`, `PathParams` and `Cookies` are built in already."""
 
 _CONVERTERS: Final[Mapping[Any, str]] = {int: "int", float: "float", uuid.UUID: "uuid"}
 _PARAMETER: Final = re.compile(r"{(\+?)(\w+)}")
 
 
 def typed_path(path: str, functions: Iterable[Callable[..., Any]], name: str) -> str:
-    """Write apistar's path as ours: `{n}` by the handler's annotation (`{n:int}`), and `{+rest}` as `{rest:path}`."""
+    """Convert apistar's path to ours: `{n}` by the handler's annotation (`{n:int}`), `{+rest}` to `{rest:path}`."""
     kinds: dict[str, str] = {}
     for function in functions:
         _, hints = signature_of(function, name)

@@ -1,4 +1,4 @@
-"""apistellar's manner: `@websocket(path)` on a function of each message, or on a class of `websocket_*` methods.
+"""apistellar's API: `@websocket(path)` on a function of each message, or on a class with `websocket_*` methods.
 
     from wscore.compat.apistellar import Application, Path, websocket
 
@@ -8,8 +8,9 @@
 
     app = Application(__name__)
 
-Names and manners only: routing, injection and the life of a connection are `wscore.app`'s. What differs from
-apistellar, and why, is listed in `docs/howto/coming-from-apistellar.md`.
+Routing, injection and a connection's lifecycle are `wscore.app`'s; decorators, controllers, the search of a module for
+handlers and the JSON encoding are here. `docs/howto/coming-from-apistellar.md` lists what differs from apistellar, and
+why.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ CONNECT, RECEIVE, DISCONNECT = "websocket_connect", "websocket_receive", "websoc
 
 
 class Route(NamedTuple):
-    """What `@websocket` writes down in `handler.routes`."""
+    """What `@websocket` records in `handler.routes`."""
 
     url: str
     method: str
@@ -101,7 +102,17 @@ class Route(NamedTuple):
 def websocket(
     url: str | None = None, name: str | None = None, documented: bool = True, standalone: bool = False
 ) -> Callable[[T], T]:
-    """Serve `url`, or the handler's name, with what is decorated; it stays what it is, and may be decorated again."""
+    """Serve `url` with the decorated function or class, which is returned unchanged and may be decorated again.
+
+    Args:
+        url: The path; by default the handler's name.
+        name: The route's name; by default the handler's.
+        documented: Recorded in the route, otherwise unused.
+        standalone: Recorded in the route, otherwise unused.
+
+    Raises:
+        InjectionError: The class has no method `websocket_receive` (from the decorator).
+    """
 
     def decorate(handler: T) -> T:
         target = cast("Any", handler)
@@ -111,14 +122,14 @@ def websocket(
         first = name or target.__name__
         path = "/" + (url or target.__name__).removeprefix("/")
         made = Route(path, "GET", target, f"{first}_get" if routes else first, documented, standalone)
-        target.routes = [*routes, made]  # a list of its own, not the one of a base class
+        target.routes = [*routes, made]  # a new list: a base class keeps its own
         return handler
 
     return decorate
 
 
 def route(prefix: str, name: str | None = None) -> Callable[[type[T]], type[T]]:
-    """Put `prefix` before the paths of a controller, and of the controllers derived from it."""
+    """Prefix the paths of a controller, and of the controllers derived from it."""
 
     def decorate(controller: type[T]) -> type[T]:
         target: Any = controller
@@ -138,10 +149,10 @@ class Controller:
 
 
 class WebSocketHandler:
-    """What a class of handlers may derive from; any class with a method `websocket_receive` is one as well.
+    """An optional base for classes of handlers: any class with a method `websocket_receive` is one.
 
-    `send(value)` sends at any time while the connection is open, by the rules of returned values;
-    `send(text, "websocket.close")` closes it with 1000 and that reason.
+    `send(value)` sends while the connection is open, encoding like a return value; `send(text, "websocket.close")`
+    closes it with 1000 and that reason.
     """
 
     def __init__(self, send: Callable[..., Any]) -> None:
@@ -149,17 +160,17 @@ class WebSocketHandler:
 
 
 class TypeEncoder(json.JSONEncoder):
-    """Encodes what is returned; `TypeEncoder.register({Type: function})` teaches it further types."""
+    """Encodes return values; `TypeEncoder.register({Type: function})` adds types."""
 
     options: ClassVar[dict[type, Callable[[Any], Any]]] = {cast("type", Mapping): dict}
 
     @classmethod
     def register(cls, type_mapping: Mapping[type, Callable[[Any], Any]]) -> None:
-        """Add functions that make a type's objects encodable."""
+        """Add functions that convert a type's objects to encodable ones."""
         cls.options.update(type_mapping)
 
     def default(self, o: Any) -> Any:
-        """Encode with the first function whose type it is; TypeError where there is none."""
+        """Encode with the first function whose type matches. Raises TypeError if there is none."""
         for kind, encode in self.options.items():
             if isinstance(o, kind):
                 return encode(o)
@@ -167,7 +178,7 @@ class TypeEncoder(json.JSONEncoder):
 
 
 class MissingParameter(AssertionError):
-    """A connection lacks the query parameter, header or cookie that its handler asks for; it is refused."""
+    """The request lacks a query parameter, header or cookie that the handler requires; it is refused."""
 
 
 def _required(kind: Any) -> NamedProvider:
@@ -194,9 +205,17 @@ class _Endpoint(NamedTuple):
 class Application(App):
     """The ASGI application of the module called `name`, or of `handlers`.
 
-    Without `handlers` it serves every decorated function and class and every Controller that stands in that module,
-    with its components; it looks when it is first used, so `Application(__name__)` may stand anywhere in it. Raises
-    InjectionError for a handler that cannot work: at once for `handlers`, and else when the server starts it.
+    Args:
+        name: A module whose decorated functions and classes, Controllers and components are served. It is searched on
+            first use, so `Application(__name__)` may be anywhere in it.
+        handlers: Served instead of the module's.
+        components: Provide values for handlers' parameters.
+        registry: By default a new one, for this process alone.
+        lifespan: Called with the application; entered before it serves, exited at shutdown.
+
+    Raises:
+        InjectionError: A handler cannot be called as it is written. Raised at once for `handlers`, otherwise on first
+            use.
     """
 
     def __init__(
@@ -214,7 +233,7 @@ class Application(App):
         self._add_all(handlers or ())
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Serve a connection, or the lifespan."""
+        """Serve a websocket connection or the lifespan."""
         if scope["type"] == "websocket":
             self._look()
         await super().__call__(scope, receive, send)
@@ -231,7 +250,7 @@ class Application(App):
         if self.name not in sys.modules:
             raise LookupError(f"no module is called {self.name!r}; name one, or give handlers=[...]")
         found = list(vars(sys.modules[self.name]).values())
-        self._routes.clear()  # of an attempt that failed: without a lifespan each connection makes one
+        self._routes.clear()  # of a failed attempt: without a lifespan, each connection tries again
         for value in found:
             if inspect.isclass(value) and issubclass(value, Component) and "resolve" in dir(value):
                 self._injector.add(value())
@@ -255,7 +274,7 @@ class Application(App):
             self.add(_Route(http.typed_path(prefix + each.url, functions, each.name), endpoint, each.name))
 
     def classify_endpoint(self, endpoint: Any, path: Mapping[str, Converter]) -> Runner:
-        """Make the runner for a decorated function or class."""
+        """Return the runner for a decorated function or class."""
         handler, controller = endpoint
         name: str = handler.__qualname__
         functions = _functions(handler)
@@ -286,7 +305,7 @@ def _functions(handler: Any) -> dict[str, Callable[..., Any]]:
 
 
 def _bound(function: Callable[..., Any], controller: Any, name: str) -> Callable[..., Any]:
-    """Bind a controller's function to it, wherever `self` stands among its parameters."""
+    """Bind a controller's function to it, wherever `self` is among its parameters."""
     names = [parameter.name for parameter in signature_of(function, name)[0]]
     if controller is None or "self" not in names:
         return function
@@ -294,7 +313,7 @@ def _bound(function: Callable[..., Any], controller: Any, name: str) -> Callable
 
 
 def _given(method: str, function: Callable[..., Any], name: str) -> list[str]:
-    """Name the parameters that are not injected: the message, or `send`, comes first, whatever it is called."""
+    """Return the parameters that are not injected: the first, the message or `send`, under any name."""
     names = [parameter.name for parameter in signature_of(function, name)[0]]
     if method == "__init__":
         return names[:1]
@@ -304,7 +323,7 @@ def _given(method: str, function: Callable[..., Any], name: str) -> list[str]:
     return [*own, names[len(own)]]
 
 
-# -- a connection
+# -- serving a connection
 
 
 async def _run(plans: Mapping[str, CallPlan], context: Context) -> None:
@@ -330,7 +349,7 @@ async def _run(plans: Mapping[str, CallPlan], context: Context) -> None:
         try:
             value = await call(functions[CONNECT], {"type": "websocket.connect"}, **bound[CONNECT])
         except Exception:
-            # Raising is how a handler refuses: the client gets a 403, and the server logs the error.
+            # A handler refuses by raising: the client gets a 403, and the server logs the error.
             if websocket.application_state is WebSocketState.CONNECTING:
                 await websocket.close()
             raise
@@ -350,7 +369,7 @@ async def _run(plans: Mapping[str, CallPlan], context: Context) -> None:
 
 
 async def _send(websocket: WebSocket, value: Any, type: str = "websocket.send") -> None:
-    """Send a value by the rules of returned ones; the other types are apistellar's ways to accept and to close."""
+    """Send a value, encoded like a return value; apistellar's other types accept and close."""
     data = _encode(value)
     match type:
         case "websocket.accept":
@@ -363,13 +382,13 @@ async def _send(websocket: WebSocket, value: Any, type: str = "websocket.send") 
         case "websocket.send" if isinstance(data, str):
             await websocket.send_text(data)
         case "websocket.send":
-            pass  # None is nothing
+            pass  # None sends nothing
         case _:
             raise ValueError(f"send: type {type!r}; expected websocket.send, websocket.accept or websocket.close")
 
 
 def _encode(value: Any) -> str | bytes | None:
-    """Encode as apistellar does: JSON with spaces, in ASCII; text, bytes and None stay what they are."""
+    """Encode as apistellar does: JSON with spaces, in ASCII; text, bytes and None are unchanged."""
     if value is None or isinstance(value, str | bytes):
         return value
     if isinstance(value, bytearray | memoryview):

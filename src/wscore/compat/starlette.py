@@ -1,9 +1,9 @@
-"""The names of `starlette.websockets`, and of Starlette's other modules what belongs to a websocket.
+"""The names of `starlette.websockets`, and the WebSocket-related ones of Starlette's other modules.
 
     from wscore.compat.starlette import WebSocket, WebSocketDisconnect, WebSocketEndpoint, WebSocketRoute
 
-Names and manners only: the connection is `wscore.app.WebSocket`. What differs from Starlette, and why, is listed in
-`docs/howto/coming-from-starlette.md`.
+The connection is `wscore.app.WebSocket`; the endpoint class, the route class and the exception are here.
+`docs/howto/coming-from-starlette.md` lists what differs from Starlette, and why.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 class WebSocketException(Exception):
-    """Raised by an endpoint to close its connection with `code` and `reason`; before the accept it is a 403."""
+    """Raised by an endpoint to close its connection with `code` and `reason`; before an accept it is a 403."""
 
     def __init__(self, code: int, reason: str | None = None) -> None:
         self.code = code
@@ -53,9 +53,9 @@ class WebSocketException(Exception):
 
 
 class WebSocketEndpoint:
-    """A class of handlers for one connection; an instance is made for each, and awaiting it serves the connection.
+    """A class of handlers: one instance per connection, which is served by awaiting the instance.
 
-    `encoding` says what `on_receive` gets: "text", "bytes", "json", or None for whatever came.
+    `encoding` determines what `on_receive` gets: "text", "bytes", "json", or None for the message as it came.
     """
 
     encoding: Literal["text", "bytes", "json"] | None = None
@@ -70,7 +70,7 @@ class WebSocketEndpoint:
         return self.dispatch().__await__()
 
     async def dispatch(self) -> None:
-        """Serve the connection, from its connect to its disconnect."""
+        """Serve the connection, from connect to disconnect."""
         websocket = WebSocket(self.scope, self.receive, self.send)
         await self.on_connect(websocket)
         close_code = 1000
@@ -85,7 +85,11 @@ class WebSocketEndpoint:
             await self.on_disconnect(websocket, close_code)
 
     async def decode(self, websocket: WebSocket, message: Any) -> Any:
-        """Read a message as `encoding` says; what cannot be read closes with 1003 and raises RuntimeError."""
+        """Decode a message according to `encoding`.
+
+        Raises:
+            RuntimeError: The message is of the wrong kind, or not JSON; the connection was closed with 1003.
+        """
         assert self.encoding in {None, "text", "bytes", "json"}, f"Unsupported 'encoding' attribute {self.encoding}"
         text, data = message.get("text"), message.get("bytes")
         if self.encoding == "text" and text is None:
@@ -106,21 +110,25 @@ class WebSocketEndpoint:
         raise RuntimeError(why)
 
     async def on_connect(self, websocket: WebSocket) -> None:
-        """Handle a new connection; accepts it unless overridden."""
+        """Handle a new connection; by default accept it."""
         await websocket.accept()
 
     async def on_receive(self, websocket: WebSocket, data: Any) -> None:
         """Handle a message."""
 
     async def on_disconnect(self, websocket: WebSocket, close_code: int) -> None:
-        """Handle the end: the client's code, or 1011 after a failure here."""
+        """Handle the end. `close_code` is the client's, or 1011 after an exception here."""
 
 
 class WebSocketRoute:
-    """A path and what serves it: `func(websocket)`, or anything else as an ASGI application.
+    """A path and its endpoint; itself an ASGI application, which refuses scopes that do not match.
 
-    It is an ASGI application itself, which refuses what does not match. `middleware` are Starlette's `Middleware`
-    objects, or tuples of (class, positional arguments, keyword arguments), the outermost first.
+    Args:
+        path: Literal text with parameters in braces.
+        endpoint: A function `func(websocket)`; anything else is an ASGI application.
+        name: By default the endpoint's.
+        middleware: Starlette's `Middleware` objects, or tuples of (class, positional arguments, keyword arguments),
+            outermost first.
     """
 
     def __init__(
@@ -145,7 +153,7 @@ class WebSocketRoute:
         self._pattern = compile_path(path)
 
     def match(self, scope: Any) -> dict[str, Any] | None:
-        """Give what a matching scope gains, `endpoint` and `path_params`, and None for a scope that does not match."""
+        """Return what to add to a matching scope, `endpoint` and `path_params`; None if it does not match."""
         if scope["type"] != "websocket":
             return None
         found = self._pattern.match(route_path(scope))

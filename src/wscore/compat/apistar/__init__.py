@@ -1,4 +1,4 @@
-"""apistar's manner: handlers that ask for a `WebSocket` by annotation, and drive it.
+"""apistar's API: handlers that get a `WebSocket` by annotation, and drive it.
 
     from wscore.compat.apistar import ASyncApp, Route, WebSocket, WebSocketDisconnect
 
@@ -12,8 +12,9 @@
 
     app = ASyncApp(routes=[Route("/echo", "GET", echo)])
 
-Names and manners only: routing, injection and the connection are `wscore.app`'s. What differs from apistar, and why,
-is listed in `docs/howto/coming-from-apistar.md`.
+Routing, injection and the underlying connection are `wscore.app`'s; the `WebSocket` around it, its states and
+exceptions, route tables and event hooks are here. `docs/howto/coming-from-apistar.md` lists what differs from apistar,
+and why.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ __all__ = [
 
 
 class Route(NamedTuple):
-    """A path and the handler that serves it; the method of a websocket's request is GET."""
+    """A path and its handler. The method must be GET, as a websocket's request is."""
 
     url: str
     method: str
@@ -83,7 +84,7 @@ class Include(NamedTuple):
 
 
 class WSState(enum.Enum):
-    """How far a connection has come."""
+    """The state of a connection."""
 
     CONNECTING = 0
     CONNECTED = 1
@@ -93,7 +94,7 @@ class WSState(enum.Enum):
 class WebSocket:
     """A connection: `connect()`, then `send` and `receive`, then `close()`.
 
-    Every use raises `WebSocketDisconnect` once the peer has gone, a loop that only sends among them, and
+    Every use raises `WebSocketDisconnect` once the peer is gone, so a loop that only sends ends, too;
     `WebSocketNotConnected` before `connect()` and after `close()`.
     """
 
@@ -108,7 +109,7 @@ class WebSocket:
 
     @property
     def state(self) -> WSState:
-        """CLOSED before `connect()`, too."""
+        """The state; also CLOSED before `connect()`."""
         ours, theirs = self._websocket.application_state, self._websocket.client_state
         if theirs is not WebSocketState.CONNECTED:
             return WSState.CLOSED
@@ -118,7 +119,7 @@ class WebSocket:
 
     @property
     def connecting(self) -> bool:
-        """Whether the client waits for `accept()`."""
+        """Whether the client is waiting for `accept()`."""
         return self.state is WSState.CONNECTING
 
     @property
@@ -128,18 +129,28 @@ class WebSocket:
 
     @property
     def closed(self) -> bool:
-        """Whether the connection is over, or was not begun."""
+        """Whether the connection has ended, or `connect()` was not called."""
         return self.state is WSState.CLOSED
 
     @property
     def subprotocols(self) -> list[str]:
-        """The subprotocols that the client offers, best first."""
+        """The subprotocols that the client offers, most preferred first."""
         return self._websocket.subprotocols
 
-    # -- the opening and the end
+    # -- opening and closing
 
     async def connect(self, subprotocol: str | None = None, close: bool = False, close_code: int = 1000) -> None:
-        """Accept the connection, with one of `subprotocols`; or refuse it with a 403, where `close` is true."""
+        """Accept the connection.
+
+        Args:
+            subprotocol: One of `subprotocols`.
+            close: Refuse the connection instead, with a 403.
+            close_code: For `close`; a refused client does not see it.
+
+        Raises:
+            WebSocketProtocolError: The connection is already open, or its first message is not the connect.
+            WebSocketNotConnected: The connection has ended.
+        """
         if not self.closed:
             raise WebSocketProtocolError(f"Attempting to connect a WebSocket that is not closed: {self.state}")
         if self._websocket.client_state is not WebSocketState.CONNECTING:
@@ -154,7 +165,7 @@ class WebSocket:
             await self.accept(subprotocol)
 
     async def accept(self, subprotocol: str | None = None) -> None:
-        """Accept the connection; `connect()` does it."""
+        """Accept the connection; `connect()` does this."""
         if not self.connecting:
             raise WebSocketProtocolError("Attempting to accept a WebSocket that is not connecting")
         with self._peer():
@@ -180,11 +191,15 @@ class WebSocket:
         return data
 
     async def receive_json(self, loads: Callable[[str | bytes], Any] | None = None) -> Any:
-        """Receive a message and read it as JSON, whichever kind it is; raises what `loads` raises (ValueError)."""
+        """Receive a message, text or binary, and parse it as JSON. Raises what `loads` raises (ValueError)."""
         return (loads or json.loads)(await self.receive())
 
     async def send(self, data: str | bytes) -> None:
-        """Send a text message or a binary one, an empty one as well."""
+        """Send a text or a binary message; it may be empty.
+
+        Raises:
+            TypeError: `data` is neither str nor bytes.
+        """
         if not isinstance(data, str | bytes | bytearray | memoryview):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"send: expected str or bytes, got {type(data).__name__}; send_json sends other values")
         await self.send_msg({"type": "websocket.send", "text" if isinstance(data, str) else "bytes": data})
@@ -192,7 +207,7 @@ class WebSocket:
     async def send_json(
         self, data: Any, dumps: Callable[[Any], str | bytes] | None = None, *, binary: bool = False
     ) -> None:
-        """Send `data` as compact JSON in a text message; or in a binary one, if `binary` or if `dumps` gives bytes."""
+        """Send `data` as compact JSON in a text message; a binary one if `binary`, or if `dumps` returns bytes."""
         text = (dumps or _dumps)(data)
         await self.send(text.encode() if binary and isinstance(text, str) else text)
 
@@ -213,7 +228,7 @@ class WebSocket:
 
     @contextmanager
     def _peer(self) -> Generator[None]:
-        """Raise the news that the peer has gone under apistar's name."""
+        """Translate the disconnect to apistar's exception."""
         try:
             yield
         except _WebSocketDisconnect as error:
@@ -227,9 +242,19 @@ async def connection_of(websocket: _WebSocket) -> WebSocket:
 
 
 class ASyncApp(App):
-    """The ASGI application of `routes`, websocket ones all of them.
+    """The ASGI application of `routes`, all of them for websockets.
 
-    `event_hooks` are objects or classes with `on_request`, called before the handler, and `on_response`, after it.
+    Args:
+        routes: Tried in this order.
+        components: Provide values for handlers' parameters.
+        event_hooks: Objects, or classes instantiated per connection, with `on_request`, called before the handler,
+            and `on_response`, called after it in reverse order.
+        registry: By default a new one, for this process alone.
+        lifespan: Called with the application; entered before it serves, exited at shutdown.
+
+    Raises:
+        PathError: A route's path is malformed.
+        InjectionError: A handler cannot be called as it is written, or a route's method is not GET.
     """
 
     def __init__(
@@ -259,7 +284,7 @@ class ASyncApp(App):
             self.add(_Route(path, handler, name))
 
     def classify_endpoint(self, endpoint: Any, path: Mapping[str, Converter]) -> Runner:
-        """Make the runner for a handler and the event hooks around it."""
+        """Return the runner for a handler and the event hooks around it."""
         handler = self._injector.plan(endpoint, path=path)
         hooks = [
             {name: self._hook(hook, name) for name in ("on_request", "on_response") if hasattr(hook, name)}
@@ -268,7 +293,7 @@ class ASyncApp(App):
         return partial(_run, handler, self._event_hooks, hooks)
 
     def _hook(self, hook: Any, name: str) -> CallPlan:
-        given = ["self"] if callable(hook) else []  # a class: an object of it for each connection
+        given = ["self"] if callable(hook) else []  # a class: one instance per connection
         return self._injector.plan(getattr(hook, name), given=given)
 
 
@@ -286,7 +311,7 @@ async def _run(handler: CallPlan, hooks: list[Any], plans: list[dict[str, CallPl
             if "on_response" in each:
                 await call(hook.on_response, **await each["on_response"].bind(context))
     except _WebSocketDisconnect:
-        pass  # no error, and not always this connection's end
+        pass  # no error, even if it is another connection's end
     except WebSocketException as error:
         if websocket.application_state is WebSocketState.CONNECTED:
             await websocket.close(error.status_code, _cut(error.detail))
@@ -294,7 +319,7 @@ async def _run(handler: CallPlan, hooks: list[Any], plans: list[dict[str, CallPl
 
 
 def _cut(reason: str) -> str:
-    return reason.encode()[:123].decode(errors="ignore")  # RFC 6455 5.5: what a close frame has room for
+    return reason.encode()[:123].decode(errors="ignore")  # RFC 6455 5.5: the limit of a close frame
 
 
 def _dumps(data: Any) -> str:

@@ -7,8 +7,8 @@
         └── WebSocketNotConnected    a use before connect() or after close()
             └── WebSocketGone        a use after the peer has ended it (also a WebSocketDisconnect)
 
-A handler may raise any of them to end its connection: a disconnect quietly, with 1000, and any other as the error that
-it is, with `status_code` as the close code and `detail` as the reason.
+A handler may raise any of them to end its connection: a disconnect ends it quietly, with 1000; any other is an error,
+with `status_code` as the close code and `detail` as the reason.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = [
 
 
 class WebSocketException(Exception):
-    """An end of the connection, or a reason for it; `code` and `reason` are the other dialects' names."""
+    """The end of a connection, or a reason to end it; `code` and `reason` are the other dialects' names."""
 
     default_status_code: ClassVar[int] = 1011
     default_detail: ClassVar[str] = "WebSocket error"
@@ -53,7 +53,7 @@ class WebSocketException(Exception):
 
 
 class WebSocketDisconnect(WebSocketException, _WebSocketDisconnect):
-    """The connection has ended; `status_code` is the code that it ended with."""
+    """The connection has ended; `status_code` is its close code."""
 
     default_status_code = status.WS_1000_OK
     default_detail = "WebSocket has been disconnected"
@@ -67,11 +67,11 @@ class WebSocketProtocolError(WebSocketException):
 
 
 class WebSocketNotConnected(WebSocketException):
-    """The connection is used before `connect()` or after `close()`."""
+    """The connection was used before `connect()` or after `close()`."""
 
     default_status_code = status.WS_1000_OK
     default_detail = "WebSocket is not connected or open"
 
 
 class WebSocketGone(WebSocketNotConnected, WebSocketDisconnect):
-    """The connection is used once more after the peer has ended it: whoever catches either is right."""
+    """The connection was used after the peer had ended it: catching either base class works."""

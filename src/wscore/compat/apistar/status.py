@@ -1,4 +1,4 @@
-"""Close codes by apistar's names, its misspelling of 1007 among them (RFC 6455 7.4.1)."""
+"""Close codes under apistar's names, including its misspelling of 1007 (RFC 6455 7.4.1)."""
 
 from typing import Final
 
@@ -10,4 +10,4 @@ WS_1007_INVALID_DATA: Final = 1007
 WS_1007_INALID_DATA: Final = WS_1007_INVALID_DATA
 WS_1008_POLICY_VIOLATION: Final = 1008
 WS_1009_TOO_BIG: Final = 1009
-WS_1010_TLS_FAIL: Final = 1010  # apistar's name; RFC 6455: the client misses an extension
+WS_1010_TLS_FAIL: Final = 1010  # apistar's name; RFC 6455: a required extension is missing

@@ -1,4 +1,4 @@
-"""seldom's test case, its log, and what runs the tests of a file."""
+"""seldom's test case, its log, and its test runner."""
 
 from __future__ import annotations
 
@@ -33,15 +33,21 @@ class TestCase(unittest.TestCase):
 
     @staticmethod
     def sleep(sec: float = 1) -> None:
-        """Wait so many seconds, with a line in the log."""
+        """Wait `sec` seconds, with a line in the log."""
         log.info("\N{SLEEPING SYMBOL}\N{VARIATION SELECTOR-16} sleep: %gs.", sec)
         time.sleep(sec)
 
 
 def main(path: str | None = None, case: str | None = None, *, debug: bool = False) -> None:
-    """Run tests: of the calling module, of `path` (a file or a folder), or `case` ("module.Class.test").
+    """Run the tests of the calling module, of `path`, or of `case`. The log goes to stderr.
 
-    The log goes to stderr; `debug` names each test. Raises SystemExit with status 1 where a test has failed.
+    Args:
+        path: A file or a folder.
+        case: One test, as "module.Class.test".
+        debug: Name each test in the output.
+
+    Raises:
+        SystemExit: A test has failed; the status is 1.
     """
     loader = unittest.defaultTestLoader
     if case is not None:

@@ -1,4 +1,4 @@
-"""seldom's WebSocketClient: a connection in a thread of its own, for tests that block."""
+"""seldom's WebSocketClient: a connection in a thread, for blocking tests."""
 
 from __future__ import annotations
 
@@ -26,16 +26,25 @@ from ._connection import Connection
 
 __all__ = ["WebSocketClient"]
 
-# A test ends often, and a server that has not answered a close in that time is not going to.
+# Tests close often, and a server that has not answered a close by then will not.
 _CONFIG: Final = Config(close_timeout=2.0)
 
 
 class WebSocketClient(threading.Thread):
-    """A connection to `url`, in a daemon thread; `on_open`, `on_message`, `on_error`, `on_close` are there to override.
+    """A connection to `url` in a daemon thread. Override `on_open`, `on_message`, `on_error` and `on_close`.
 
-    `ssl` is for `wss://`, whose default is the system's certificates. `config` holds limits and timeouts, by default
-    `Config(close_timeout=2.0)`. With `raise_errors`, `send_message` raises what it otherwise gives to `on_error`.
-    Raises InvalidURI, and ValueError for `ssl` with `ws://`.
+    Args:
+        url: A `ws://` or `wss://` URL.
+        subprotocols: To offer, most preferred first.
+        headers: More request headers.
+        origin: The Origin header.
+        ssl: For `wss://`; by default the system's CAs are trusted.
+        config: Limits and timeouts; by default `Config(close_timeout=2.0)`.
+        raise_errors: `send_message` raises what it otherwise passes to `on_error`.
+
+    Raises:
+        InvalidURI: The URL is malformed.
+        ValueError: `ssl` is given for a `ws://` URL.
     """
 
     def __init__(
@@ -52,9 +61,9 @@ class WebSocketClient(threading.Thread):
         super().__init__(name=f"WebSocketClient {url.partition('?')[0]}", daemon=True)
         self.url = url
         self.received_messages: list[str | bytes] = []
-        """What has come: text as `str`, binary as bytes, in its order."""
+        """The messages received, in order: text as `str`, binary as `bytes`."""
         self.error: Exception | None = None
-        """What went wrong last, in connecting, on the connection or in a hook."""
+        """The last error: in connecting, on the connection or in a hook."""
         self._destination = Destination(url, tls=ssl, proxy=None)
         self._request = (subprotocols, headers, origin)
         self._config = config or _CONFIG
@@ -67,10 +76,17 @@ class WebSocketClient(threading.Thread):
     # -- what a test calls
 
     def start(self, wait: bool = False, timeout: float | None = None) -> None:
-        """Begin to connect; with `wait`, be connected, as with `wait_open`.
+        """Start to connect.
 
-        Raises RuntimeError the second time, InvalidMessage for what cannot stand in the request, and HandshakeFailed
-        for a host that no certificate can be for.
+        Args:
+            wait: Wait until the connection is open, as `wait_open` does.
+            timeout: Seconds, for `wait`.
+
+        Raises:
+            RuntimeError: It was already started.
+            InvalidMessage: A header, the origin or a subprotocol cannot be in the request.
+            HandshakeFailed: No certificate can be for this host; with `wait`, any failure.
+            TimeoutError: With `wait`, `timeout` has expired.
         """
         if self._connection is None:
             subprotocols, headers, origin = self._request
@@ -89,9 +105,15 @@ class WebSocketClient(threading.Thread):
             self.wait_open(timeout)
 
     def wait_open(self, timeout: float | None = None) -> None:
-        """Wait until the connection is open and `on_open` has returned; `config.handshake_timeout` holds without one.
+        """Wait until the connection is open and `on_open` has returned.
 
-        Raises HandshakeFailed and its subclasses, TimeoutError after `timeout` seconds, RuntimeError before `start`.
+        Args:
+            timeout: Seconds; without it only `config.handshake_timeout` applies.
+
+        Raises:
+            HandshakeFailed: Connecting has failed; also its subclasses.
+            TimeoutError: `timeout` has expired.
+            RuntimeError: It was not started.
         """
         connection = self._begun("wait_open")
         with connection.lock:
@@ -102,9 +124,13 @@ class WebSocketClient(threading.Thread):
                 raise self.error
 
     def wait_for(self, n: int, timeout: float = 5.0) -> list[str | bytes]:
-        """Wait until `n` messages have been received in all, and give `received_messages`.
+        """Wait until `n` messages have been received in total, and return `received_messages`.
 
-        Raises TimeoutError after `timeout` seconds; ConnectionClosed or HandshakeFailed where no more can come.
+        Raises:
+            TimeoutError: Fewer came within `timeout` seconds.
+            ConnectionClosed: The connection has ended with fewer.
+            HandshakeFailed: The connection was never open.
+            RuntimeError: It was not started.
         """
         connection, received = self._begun("wait_for"), self.received_messages
         with connection.lock:
@@ -120,8 +146,13 @@ class WebSocketClient(threading.Thread):
     def send_message(self, message: str | bytes | bytearray | memoryview) -> None:
         """Send a `str` as text, bytes as binary. Waits for the opening, and while the server reads too slowly.
 
-        What cannot be sent is an error for `on_error`; with `raise_errors` it is raised: ConnectionClosed,
-        HandshakeFailed, InvalidMessage for anything else, LocalProtocolError before `start`.
+        Errors are passed to `on_error`; with `raise_errors` they are raised.
+
+        Raises:
+            ConnectionClosed: The connection has ended.
+            HandshakeFailed: The connection was never open.
+            InvalidMessage: `message` cannot be sent.
+            LocalProtocolError: It was not started.
         """
         try:
             self._send(message)
@@ -132,10 +163,12 @@ class WebSocketClient(threading.Thread):
             self.on_error(error)
 
     def stop(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
-        """Close the connection, open or not yet; does nothing before `start` and after the end.
+        """Close the connection, even before it is open; does nothing before `start` and after the end.
 
-        The thread then ends within `config.close_timeout`, whatever the server does. Raises InvalidMessage for a code
-        or a reason that no close frame can carry.
+        The thread then ends within `config.close_timeout`, whatever the server does.
+
+        Raises:
+            InvalidMessage: No close frame can carry this code or reason.
         """
         connection = self._connection
         if connection is not None:
@@ -145,14 +178,14 @@ class WebSocketClient(threading.Thread):
             connection.ring()
 
     def __enter__(self) -> Self:
-        """Start, and wait for the opening."""
+        """Start, and wait until the connection is open."""
         self.start(wait=True)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop, and wait for the end of the thread."""
+        """Stop, and wait until the thread has ended."""
         self.stop()
         self.join()
 
@@ -160,53 +193,53 @@ class WebSocketClient(threading.Thread):
 
     @property
     def ws(self) -> ClientConnection | None:
-        """The connection; None before it is open, and where it never was. Not to be used from another thread."""
+        """The connection; None until it is open. Use it only in the client's thread, as in hooks."""
         connection = self._connection
         return connection.core if connection is not None and connection.core.opened else None
 
     @property
     def running(self) -> bool:
-        """It was started, was not stopped, and has not ended."""
+        """Whether it was started, was not stopped, and has not ended."""
         return self._connection is not None and not self._stopped and not self._over
 
     @property
     def subprotocol(self) -> str | None:
-        """What the server chose from those offered."""
+        """The subprotocol that the server selected, or None."""
         return None if self.ws is None else self.ws.subprotocol
 
     @property
     def close_code(self) -> int | None:
-        """How the connection ended; None while it has not."""
+        """The close code; None while the connection has not ended."""
         info = None if self._connection is None else self._connection.core.close_info
         return None if info is None else info.code
 
     @property
     def close_reason(self) -> str | None:
-        """Why the connection ended; None while it has not."""
+        """The close reason; None while the connection has not ended."""
         info = None if self._connection is None else self._connection.core.close_info
         return None if info is None else info.reason
 
     # -- what a test may override; the thread calls it
 
     def on_open(self) -> None:
-        """Hear that the connection is open."""
+        """Handle the opening of the connection."""
         log.info("WebSocket connection opened.")
 
     def on_message(self, message: str | bytes) -> None:
-        """Hear of a message; it is in `received_messages` already."""
+        """Handle a message; it is already in `received_messages`."""
 
     def on_error(self, error: Exception) -> None:
-        """Hear what went wrong: in connecting, in sending, on the connection, or in another hook."""
+        """Handle an error: in connecting, in sending, on the connection, or in another hook."""
         log.error("WebSocket error: %s", error)
 
     def on_close(self) -> None:
-        """Hear that a connection that was open has ended; `close_code` and `close_reason` say how."""
+        """Handle the end of a connection that was open; see `close_code` and `close_reason`."""
         log.info("WebSocket connection closed.")
 
     # -- the thread
 
     def run(self) -> None:
-        """Connect, receive until the end, and call the hooks on the way."""
+        """Connect, receive until the end, and call the hooks."""
         connection = self._begun("run")
         try:
             self._live(connection)
@@ -244,7 +277,7 @@ class WebSocketClient(threading.Thread):
         self.on_close()
 
     def _received(self, connection: Connection) -> Iterator[str | bytes]:
-        """Give messages as they come, until the end."""
+        """Yield messages as they come, until the end."""
         while True:
             with connection.lock:
                 message = connection.core.next_message(now=time.monotonic())
@@ -264,7 +297,7 @@ class WebSocketClient(threading.Thread):
             raise LocalProtocolError("send_message() before start()")
         core, lock = connection.core, connection.lock
         with lock:
-            if threading.current_thread() is not self:  # a hook that waited for its own thread would do so for ever
+            if threading.current_thread() is not self:  # a hook that waited for its own thread would deadlock
                 lock.wait_for(lambda: core.opened or self._over)
                 lock.wait_for(lambda: not connection.must_wait)
             if not core.opened and self.error is not None:

@@ -1,4 +1,4 @@
-"""A client's connection over a socket and a selector, which one thread turns and any may use."""
+"""A client's connection over a socket and a selector: driven by one thread, usable from any."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ _CHUNK: Final = 65536
 
 
 class Connection(ClientDriver):
-    """A driver and its socket. `open` and then `turn`, until it is `gone`, are for one thread; `release` ends it.
+    """A driver and its socket. One thread calls `open`, then `turn` until it is `gone`, then `release`.
 
-    Any thread may use `core` while it holds `lock`, and then calls `ring`. Whatever has changed `lock` notifies.
-    Raises HandshakeFailed for a host that no certificate can be for.
+    Any thread may use `core` while it holds `lock`, and must then call `ring`. `lock` notifies of every change.
+
+    Raises:
+        HandshakeFailed: No certificate can be for this host.
     """
 
     def __init__(self, destination: Destination, core: ClientConnection) -> None:
@@ -33,10 +35,10 @@ class Connection(ClientDriver):
         self.lock = threading.Condition()
         self._destination = destination
         self._sock: socket.socket | None = None
-        self._rest = memoryview(b"")  # of what was written
+        self._rest = memoryview(b"")  # written, but not yet sent
         self._wants_read = True
         self._due: float | None = None
-        self._watched = 0  # what the selector watches the socket for
+        self._watched = 0  # the events that the selector watches for
         self._bell, self._ear = socket.socketpair()
         self._bell.setblocking(False)
         self._ear.setblocking(False)
@@ -44,12 +46,12 @@ class Connection(ClientDriver):
         self._selector.register(self._ear, _READ)
 
     def ring(self) -> None:
-        """Let the thread that turns it look at the core again."""
-        with contextlib.suppress(OSError):  # full of calls not heard yet, or closed
+        """Wake the driving thread, so that it looks at the core again."""
+        with contextlib.suppress(OSError):  # full of unread wake-ups, or closed
             self._bell.send(b"!")
 
     def open(self) -> None:
-        """Connect, and wait for the handshake. Raises HandshakeFailed and its subclasses."""
+        """Connect, and wait for the handshake. Raises HandshakeFailed or a subclass."""
         try:
             if self._reach():
                 with self.lock:
@@ -57,13 +59,13 @@ class Connection(ClientDriver):
                     self.start()
             while not self.handshake_over:
                 self.turn()
-        except (OSError, UnicodeError) as error:  # a UnicodeError for a host that is no name
+        except (OSError, UnicodeError) as error:  # a UnicodeError for an invalid host name
             if isinstance(error, HandshakeFailed):
                 raise
             raise self._destination.failed(error) from error
 
     def turn(self) -> None:
-        """Wait until the socket is ready, a thread has called, or the time has come; let the driver know."""
+        """Wait until the socket is ready, a thread calls `ring` or the deadline expires, and run the driver."""
         with self.lock:
             self.sync()
             if not self.gone:
@@ -72,7 +74,7 @@ class Connection(ClientDriver):
                     self._read()
                 if ready & _WRITE and not self.gone:
                     self._write_rest()
-                self._keep_time()  # behind what had come by then
+                self._keep_time()  # after processing what has arrived by then
 
     def release(self) -> None:
         """Close the socket, whatever its state."""
@@ -86,7 +88,7 @@ class Connection(ClientDriver):
     # -- connecting
 
     def _reach(self) -> bool:
-        """Connect to the first address that takes it. OSError where none does, False where the core has given up."""
+        """Connect to the first address that accepts. OSError if none does, False if the core has given up."""
         uri = self._destination.uri
         failures: list[OSError] = []
         for family, kind, protocol, _, address in socket.getaddrinfo(uri.host, uri.port, type=socket.SOCK_STREAM):
@@ -104,7 +106,7 @@ class Connection(ClientDriver):
         raise failures[0]
 
     def _connect(self, address: tuple[Any, ...]) -> bool:
-        """Connect the socket; False where the core has given up meanwhile."""
+        """Connect the socket. Return False if the core has given up meanwhile."""
         sock = self._socket
         with contextlib.suppress(BlockingIOError):
             sock.connect(address)
@@ -136,7 +138,7 @@ class Connection(ClientDriver):
             self._watched = events
 
     def _wait(self, events: int) -> int:
-        """Give for which of `events` the socket is ready; the lock is another's meanwhile."""
+        """Return for which of `events` the socket is ready; the lock is released while waiting."""
         self._watch(events)
         due = self._due
         ready = 0
@@ -156,7 +158,7 @@ class Connection(ClientDriver):
         try:
             data = self._socket.recv(_CHUNK)
         except BlockingIOError:
-            return  # it was not ready after all, as a system may find
+            return  # select may report a socket that is not ready after all
         except OSError as error:
             self.lost(error)
             return
@@ -191,7 +193,7 @@ class Connection(ClientDriver):
 
     def write(self, data: bytes) -> None:
         """As in `Driver`."""
-        if self._rest:  # TLS has a word of its own to say
+        if self._rest:  # TLS may write while `writable` is false
             self._rest = memoryview(bytes(self._rest) + data)
         else:
             self._send(memoryview(data))
@@ -211,7 +213,7 @@ class Connection(ClientDriver):
 
     def shut_down_writing(self) -> None:
         """As in `Driver`."""
-        with contextlib.suppress(OSError):  # reset meanwhile: the next read will say so
+        with contextlib.suppress(OSError):  # reset meanwhile: the next read reports it
             self._socket.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:

@@ -173,8 +173,6 @@ class Port(Driver[Core]):
 
     def write(self, data: bytes) -> None:
         """As in `Driver`."""
-        if self._broken:
-            return
         if self._unwritten:  # TLS has a word of its own to say
             self._unwritten = memoryview(bytes(self._unwritten) + data)
             return
@@ -190,6 +188,10 @@ class Port(Driver[Core]):
             self.writable = False
             self._unwritten = memoryview(data)[sent:]
             self._spawn(self._write_rest)
+
+    def broken(self) -> bool:
+        """As in `Driver`."""
+        return self._broken
 
     def unsent(self) -> int:
         """As in `Driver`."""

@@ -70,6 +70,11 @@ class SocketDriver(Driver[Core], asyncio.BaseProtocol):
 
     # -- primitives
 
+    def broken(self) -> bool:
+        """As in `Driver`: asyncio warns of writing to a transport whose socket has failed, and drops the bytes."""
+        assert self._transport is not None
+        return self._transport.is_closing()
+
     def unsent(self) -> int:
         """As in `Driver`."""
         assert self._transport is not None

@@ -176,8 +176,6 @@ class SocketDriver(Driver[Core]):
 
     def write(self, data: bytes) -> None:
         """As in `Driver`."""
-        if self._broken:
-            return
         if self._unwritten:  # although `writable` is False: TLS writes on its own account, such as an alert
             self._unwritten = memoryview(bytes(self._unwritten) + data)
             return
@@ -193,6 +191,10 @@ class SocketDriver(Driver[Core]):
             self.writable = False
             self._unwritten = memoryview(data)[sent:]
             self._spawn(self._write_rest)
+
+    def broken(self) -> bool:
+        """As in `Driver`."""
+        return self._broken
 
     def unsent(self) -> int:
         """As in `Driver`."""

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from tests.core import peer as frames
-from wscore import ClientDisconnected, Config
+from wscore import ClientDisconnected, Config, ConnectionClosed
 
 from .connecting import connecting
 from .peer import OURS, Peer
@@ -281,3 +281,31 @@ def test_a_peer_that_goes_while_much_is_written_to_it_is_found_by_writing(librar
 
     VIRTUAL[library].run(main)
     assert told[0] - left[0] < 0.5
+
+
+@pytest.mark.parametrize("size", [1, 100_000])
+@pytest.mark.parametrize("end", ["server", "client"])
+def test_a_peer_that_is_gone_is_not_written_to(
+    library: str, end: str, size: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Sending on in the turn in which a write failed waits for how the connection ended, and warns of nothing."""
+    sent: list[int] = []
+
+    async def use(send: Send, peer: Peer) -> None:
+        async def send_on() -> None:
+            while len(sent) < 1000:
+                await send(bytes(size))
+                sent.append(size)
+
+        await anyio.sleep(1)
+        peer.closes()
+        with pytest.raises((ClientDisconnected, ConnectionClosed)):
+            await send_on()
+
+    async def play(peer: Peer) -> None:
+        pass
+
+    run(library, end, Config(), use, play)
+    assert len(sent) < 600  # two turns' messages, where they are small
+    assert sum(sent) < 10 * MEGABYTE
+    assert caplog.messages == []

@@ -114,6 +114,10 @@ class Driver(Generic[Core]):
     This and `wake` may be methods or any callable of the library, since each message pays for a call.
     """
 
+    def broken(self) -> bool:
+        """Return whether the library has found the socket dead and not called `lost` yet: it takes no more bytes."""
+        return False
+
     def unsent(self) -> int:
         """Return how many of the written bytes the peer's operating system has not received, as far as is known."""
         return 0
@@ -243,7 +247,9 @@ class Driver(Generic[Core]):
         if self.gone:
             return
         if core.output_size and self.writable:
-            if self._channel is None:
+            if self.broken():
+                self.writable = False  # whoever sends waits until `lost` says how it ended
+            elif self._channel is None:
                 self.write(core.data_to_send())
             elif self._channel.ready:
                 self._say(self._channel, core.data_to_send())
@@ -317,7 +323,7 @@ class Driver(Generic[Core]):
             self.set_deadline(deadline)
 
     def _write(self, data: bytes) -> None:
-        if data and not self.gone:
+        if data and not self.gone and not self.broken():
             self.write(data)
 
     def _end(self, closing: Closing) -> None:

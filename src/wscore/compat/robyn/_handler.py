@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
+from ... import CloseCode
 from ...app._handlers import Hooks
 from ...app._injection import call
 from ._adapter import WebSocketAdapter
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from ._router import SubRouter
 
 __all__ = ["WebSocketHandler"]
-
-_POLICY_VIOLATION: Final = 1008
 
 
 class WebSocketHandler(Endpoint):
@@ -60,7 +59,7 @@ class WebSocketHandler(Endpoint):
             except WrongParameter as error:
                 arguments.clear()  # no close handler without a connect handler
                 await websocket.send_text(f"Error: {error}")
-                await session.end(_POLICY_VIOLATION, "wrong parameters")
+                await session.end(CloseCode.POLICY_VIOLATION, "wrong parameters")
                 return
             await say("connect")
             await call(self._filled["message"].function, **arguments["message"])  # its return value is ignored

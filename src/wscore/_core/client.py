@@ -21,9 +21,7 @@ from .errors import (
     LocalProtocolError,
 )
 from .frames.codec import ClientFrameCodec
-from .frames.deflate import DeflateParameters
-from .frames.native_client import NativeClientCodec
-from .frames.wsproto import WsprotoCodec
+from .frames.engines import client_codec
 from .http.client_handshake import AcceptedHandshake, BadResponse, ClientHandshake
 from .http.server_handshake import Response
 from .http.uri import URI, parse_uri, redirected
@@ -372,7 +370,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
                 case AcceptedHandshake(response, subprotocol, deflate, rest):
                     self._response = response
                     self._subprotocol = subprotocol
-                    self._codec = self._engine(deflate)
+                    self._codec = client_codec(self.config, deflate, _keys(self._random).__next__)
                     self._process(Trigger.PEER_ACCEPTANCE, now)
                     if rest:
                         self._codec.receive_data(rest)
@@ -384,10 +382,6 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
                     data = b""
         if handshake.body(data):
             self._process(Trigger.PEER_LAST_BODY, now)
-
-    def _engine(self, deflate: DeflateParameters | None) -> ClientFrameCodec:
-        engine = NativeClientCodec if self.config.engine == "native" else WsprotoCodec
-        return engine(self.config, deflate, _keys(self._random).__next__)
 
     # -- frames
 

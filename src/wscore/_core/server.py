@@ -32,9 +32,7 @@ from .config import Config
 from .endpoint import Endpoint
 from .errors import ClientDisconnected, LocalProtocolError
 from .frames.codec import FrameCodec
-from .frames.deflate import DeflateParameters
-from .frames.native import NativeCodec
-from .frames.wsproto import WsprotoCodec
+from .frames.engines import server_codec
 from .http.server_handshake import Denial, HeadReader, OpeningHandshake, Request, Response, validate_request
 from .lifecycle import SERVER_TRANSITIONS, Effect, State, Timer, Trigger, transition
 from .outgoing import as_close, lone_surrogate, payload_size
@@ -416,7 +414,7 @@ class ServerConnection(Endpoint[FrameCodec]):
         opening = self._handshake
         assert opening is not None
         self._answer(opening.accept(payload), now)
-        self._codec = _ENGINES[self.config.engine](self.config, opening.deflate)
+        self._codec = server_codec(self.config, opening.deflate)
         self._encoding = encoding(self.config, opening.deflate)
 
     def _hold_response(self, payload: _Payload, now: float) -> None:
@@ -580,12 +578,6 @@ class ServerConnection(Endpoint[FrameCodec]):
 def _disconnect(end: Termination) -> ReceivedMessage:
     """Make the application's last message."""
     return {"type": "websocket.disconnect", "code": int(end.code), "reason": end.reason}
-
-
-_ENGINES: Final[Mapping[str, Callable[[Config, DeflateParameters | None], FrameCodec]]] = {
-    "native": NativeCodec,
-    "wsproto": WsprotoCodec,
-}
 
 
 def _nothing(key: str) -> None:

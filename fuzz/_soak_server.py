@@ -26,7 +26,7 @@ import anyio
 import anyio.to_thread
 
 from fuzz._soak_processes import counted
-from wscore import Config
+from wscore import ServerConfig
 from wscore.app import Registry, WebSocket, WebSocketDisconnect
 
 TICK: Final = 0.02  # seconds between two messages that an application sends by itself
@@ -185,7 +185,7 @@ async def main(backend: str, config: dict[str, Any], certificate: str | None) ->
             await anyio.sleep(TICK)
             registry.broadcast("all", str(number := number + 1))
 
-    options = {"config": Config(**config), "ssl": context, "lifespan": "off", "access_log": False}
+    options = {"config": ServerConfig(**config), "ssl": context, "lifespan": "off", "access_log": False}
     async with serving(backend, **options) as port, anyio.create_task_group() as tasks:
         tasks.start_soon(broadcast)
         print(port, flush=True)

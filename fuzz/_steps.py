@@ -117,7 +117,7 @@ def levels(connection: ServerConnection) -> tuple[object, ...]:
         connection.closing,
         connection.response,
         connection.close_info,
-        tuple(connection.access_lines),
+        tuple(connection.access_records),
     )
 
 

@@ -24,7 +24,7 @@ import anyio
 
 from fuzz._soak_clients import KINDS, Soak
 from fuzz._soak_processes import HANGS, burning, certificates, counted, server
-from wscore import Config, HandshakeTimeout
+from wscore import HandshakeTimeout, ServerConfig
 
 DURATIONS: Final = ("handshake_timeout", "accept_timeout", "ping_interval", "ping_timeout", "close_timeout")
 HELD: Final = ("connections", "tasks", "descriptors", "objects", "MiB")
@@ -164,7 +164,7 @@ def main() -> int:
     parser.add_argument("--memory", type=float, default=5.0, help="by how many percent it may grow, 5 by default")
     parser.add_argument("--seed", type=int, default=0, help="of chance, which the machine has a part in too")
     given = parser.parse_args()
-    config = {name: getattr(Config(), name) / given.divide for name in (*DURATIONS, "shutdown_grace")}
+    config = {name: getattr(ServerConfig(), name) / given.divide for name in (*DURATIONS, "shutdown_grace")}
     backend = "trio" if given.backend == "trio" else "asyncio"
     connect = importlib.import_module(f"wscore_{backend}").connect
     loop = {"use_uvloop": True} if given.backend == "uvloop" else {}
@@ -173,7 +173,7 @@ def main() -> int:
         certificates(given.tls) as (certificate, context),
         server(given.backend, config, certificate, 2 * seconds + 6 * HANGS) as (port, log),
     ):
-        soak = Soak(connect, port, context, Config(**config), random.Random(given.seed))
+        soak = Soak(connect, port, context, ServerConfig(**config), random.Random(given.seed))
         play = partial(run, soak, seconds, given.clients, given.busy, 1 + given.memory / 100)
         wrong: list[str] = anyio.run(play, backend=backend, backend_options=loop)
         log.seek(0)

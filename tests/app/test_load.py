@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from wscore import Config
+from wscore import ServerConfig
 from wscore.app import App, Member, Registry, WebSocket
 
 from ..serving import BACKENDS, serving
@@ -107,7 +107,7 @@ def test_broadcast_under_load(backend: str, connections: int, broadcasts: int, c
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # or the system would hold what nobody reads
     listener.bind(("127.0.0.1", 0))
-    config = Config(max_output_size=4096, shutdown_grace=0.2, close_timeout=2.0)
+    config = ServerConfig(max_output_size=4096, shutdown_grace=0.2, close_timeout=2.0)
     with serving(app, backend, sock=listener, config=config) as port:
         receivers = [Receiver(port, small=index % 10 == 0) for index in range(connections)]
         slow, fast = receivers[::10], [each for index, each in enumerate(receivers) if index % 10]

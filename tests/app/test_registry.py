@@ -12,7 +12,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from wscore import Config
+from wscore import ServerConfig
 from wscore.app import App, Member, Registry, WebSocket, WebSocketDisconnect
 
 from ..serving import BACKENDS, serving
@@ -371,7 +371,7 @@ def test_leaving_on_real_sockets(backend: str, end: str, caplog: pytest.LogCaptu
     import struct
 
     app = chat()
-    with serving(app, backend, config=Config(shutdown_grace=0.1, close_timeout=1)) as port:
+    with serving(app, backend, config=ServerConfig(shutdown_grace=0.1, close_timeout=1)) as port:
         client = connect(f"ws://127.0.0.1:{port}/blue").__enter__()
         client.recv(timeout=20)
         assert app.registry.rooms() == ["blue"]

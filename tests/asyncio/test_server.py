@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from tests.core.peer import head, read_frames
 
-from wscore import ClientDisconnected, Config
+from wscore import ClientDisconnected, ServerConfig
 from wscore_asyncio import serve
 
 
@@ -30,7 +30,7 @@ def test_an_abort_cuts_a_graceful_end_short() -> None:
         await asyncio.Event().wait()
 
     async def main() -> None:
-        config = Config(shutdown_grace=3600, close_timeout=3600)
+        config = ServerConfig(shutdown_grace=3600, close_timeout=3600)
         async with serve(stubborn, config=config) as server:
             closing = asyncio.create_task(server.close())
             await asked.wait()
@@ -110,7 +110,7 @@ def test_an_application_that_never_waits_leaves_nothing_behind_on_an_eager_loop(
 
     async def main() -> None:
         asyncio.get_running_loop().set_task_factory(getattr(asyncio, "eager_task_factory"))  # noqa: B009
-        async with serve(refuse, config=Config(max_connections=2), lifespan="off") as server:
+        async with serve(refuse, config=ServerConfig(max_connections=2), lifespan="off") as server:
             for _ in range(5):
                 reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
                 writer.write(head())

@@ -177,7 +177,7 @@ def test_the_access_log_can_be_left_out(command, backend):
     assert "wscore.access" not in running.stderr
 
 
-def test_a_higher_log_level_leaves_out_the_access_lines(command):
+def test_a_higher_log_level_leaves_out_the_access_records(command):
     """--log-level warning shows neither of them."""
     running = command.run("app:echo", "--log-level", "warning")
     with connect(running.url()):

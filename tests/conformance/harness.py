@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import anyio
 import sniffio
 
-from wscore import Config, StartupFailed
+from wscore import Config, ServerConfig, StartupFailed
 
 from .wire import PATIENCE, Wire
 
@@ -310,7 +310,7 @@ def far_end(sock: socket.socket) -> Iterator[socket.socket]:
 
 def quick(**changes: Any) -> Config:
     """The default configuration, but for a shutdown that does not wait long for a test's application."""
-    return dataclasses.replace(Config(shutdown_grace=1.0), **changes)
+    return dataclasses.replace(ServerConfig(shutdown_grace=1.0), **changes)
 
 
 def proportioned(**changes: Any) -> Config:

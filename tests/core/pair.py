@@ -10,7 +10,7 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from wscore import ClientConnection, Config, Scope, ServerConnection, ServerDriver, State
+from wscore import AccessRecord, ClientConnection, Config, Scope, ServerConnection, ServerDriver, State
 from wscore.testing._end import MemoryClientEnd, MemoryEnd
 
 
@@ -31,7 +31,7 @@ class ServerEnd(MemoryEnd[ServerConnection], ServerDriver):
 
     def over(self) -> None: ...
 
-    def log_access(self, line: str) -> None: ...
+    def log_access(self, record: AccessRecord) -> None: ...
 
 
 class ConnectionPair:

@@ -221,10 +221,13 @@ class Client:
         state: dict[str, Any] | None = None,
         cut: int | None = None,
         now: float = 0.0,
+        root_path: str = "",
     ) -> None:
         self.now = now
         self.cut = cut
-        self.connection = ServerConnection(config or Config(), peer=peer or Peer(), now=now, state=state)
+        self.connection = ServerConnection(
+            config or Config(), peer=peer or Peer(), now=now, state=state, root_path=root_path
+        )
         self.written = b""
         self._unread = b""
         self._oracle: ClientProtocol | None = None

@@ -10,7 +10,18 @@ from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
 from tests.core.peer import head
-from wscore import Channel, ClientConnection, ClientDriver, Config, Driver, Peer, Scope, ServerConnection, ServerDriver
+from wscore import (
+    AccessRecord,
+    Channel,
+    ClientConnection,
+    ClientDriver,
+    Config,
+    Driver,
+    Peer,
+    Scope,
+    ServerConnection,
+    ServerDriver,
+)
 
 NEVER = 1 << 30
 
@@ -132,7 +143,7 @@ def _run(coroutine: Coroutine[Any, Any, Any]) -> tuple[Any, bool]:
 
 
 class ServerPort(Port, ServerDriver):
-    """A server's; `scopes` has what the application was started with, `lines` the access log, `failures` the other."""
+    """A server's; `scopes` has what the application was started with, `access` the access log, `failures` the other."""
 
     def __init__(
         self,
@@ -146,7 +157,7 @@ class ServerPort(Port, ServerDriver):
         super().__init__(ServerConnection(config or Config(), peer=peer or Peer(), now=clock.now), clock, channel)
         self.configure_socket()
         self.scopes: list[Scope] = []
-        self.lines: list[str] = []
+        self.access: list[AccessRecord] = []
         self.notices: list[str] = []
         self.failures: list[tuple[str, BaseException | None]] = []
         self.overs = 0
@@ -169,8 +180,8 @@ class ServerPort(Port, ServerDriver):
     def over(self) -> None:
         self.overs += 1
 
-    def log_access(self, line: str) -> None:
-        self.lines.append(line)
+    def log_access(self, record: AccessRecord) -> None:
+        self.access.append(record)
 
     def log_notice(self, text: str) -> None:
         self.notices.append(text)

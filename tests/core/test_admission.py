@@ -6,7 +6,7 @@ import os
 import pytest
 
 from tests.core.peer import Client, head
-from wscore import Admission, Config, State, admission, is_resource_exhaustion
+from wscore import Admission, Config, ServerConfig, State, admission, is_resource_exhaustion
 
 
 def test_without_a_limit_all_are_served():
@@ -27,7 +27,7 @@ def test_without_a_limit_all_are_served():
 )
 def test_a_full_server_says_so_and_a_flooded_one_says_nothing(connections: int, verdict: Admission):
     """At the limit a client gets 503; a hundred of those later it gets nothing."""
-    assert admission(Config(max_connections=10), connections) is verdict
+    assert admission(ServerConfig(max_connections=10), connections) is verdict
 
 
 def test_turned_away_gets_503():

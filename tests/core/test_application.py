@@ -6,7 +6,16 @@ from typing import Any
 import pytest
 
 from tests.core.peer import BINARY, CLOSE, TEXT, Client, Frame, close, frame, head, ping, pong, read_response, text
-from wscore import ClientDisconnected, Closing, Config, InvalidMessage, LocalProtocolError, ServerConnection, State
+from wscore import (
+    ClientDisconnected,
+    Closing,
+    Config,
+    InvalidMessage,
+    LocalProtocolError,
+    ServerConfig,
+    ServerConnection,
+    State,
+)
 from wscore._core.close import is_sendable
 
 ACCEPT = {"type": "websocket.accept"}
@@ -351,7 +360,7 @@ def test_the_peers_reason_reaches_the_application():
 
 def test_shutdown_code_and_reason_are_the_operators():
     """A shutdown has the configuration's code, or the one that it is begun with, and the reason given."""
-    client = opened(Config(shutdown_code=1001))
+    client = opened(ServerConfig(shutdown_code=1001))
     client.connection.begin_shutdown(now=0, reason="deploy")
     assert client.reads_frames() == [close_frame(1001, "deploy")]
     assert client.app_receives() == [{"type": "websocket.disconnect", "code": 1001, "reason": "deploy"}]
@@ -887,17 +896,3 @@ def test_stats_count_what_was_sent_and_received():
     stats = client.connection.stats
     assert (stats.messages_sent, stats.bytes_sent) == (2, 5)
     assert (stats.messages_received, stats.bytes_received) == (2, 10)
-
-
-def test_access_lines_tell_answer_and_end_without_the_query():
-    """The access log gets a line for the answer and one for the end; the query, where tokens travel, in neither."""
-    client = Client(now=1.0)
-    client.opens(head(line=b"GET /a%20b?token=secret HTTP/1.1"))
-    client.sends(text("x"))
-    client.now = 3.5
-    client.connection.connection_lost(now=client.now)
-    assert client.connection.access_lines == [
-        '- "GET /a%20b" 101',
-        '- "GET /a%20b" closed 1006 by transport, 1 in, 0 out, 2.500 s',
-    ]
-    assert "secret" not in repr(client.connection)

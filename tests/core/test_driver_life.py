@@ -204,7 +204,7 @@ class Life(RuleBasedStateMachine):
         server = getattr(self, "server", None)
         if server is not None:
             assert len(server.scopes) == (server.core.scope is not None) or (server.gone and server._application_over)
-            assert server.core.access_lines == []
+            assert server.core.access_records == []
             assert server.overs == (server.gone and ("server" in self.over or not server.scopes))
 
     @invariant()
@@ -217,7 +217,7 @@ class Life(RuleBasedStateMachine):
                 getattr(core, "scope", None) is None,
                 core.wants_read,
                 core.close_info,
-                len(getattr(core, "access_lines", ())),
+                len(getattr(core, "access_records", ())),
                 len(getattr(core, "_pongs", ())),
             )
             closing = core.closing if core.output_size else None

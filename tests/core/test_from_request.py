@@ -22,7 +22,18 @@ from tests.core.peer import (
     read_response,
     text,
 )
-from wscore import ClientDisconnected, Closing, Config, InvalidMessage, Peer, Request, Response, ServerConnection, State
+from wscore import (
+    ClientDisconnected,
+    Closing,
+    Config,
+    InvalidMessage,
+    Peer,
+    Request,
+    Response,
+    ServerConfig,
+    ServerConnection,
+    State,
+)
 
 HEADERS = [(name.lower(), value) for name, value in FIELDS]
 OVER_HTTP1 = Request(b"GET", b"/chat?x=1", HEADERS)
@@ -36,9 +47,9 @@ OVER_HTTP2 = Request(
 
 
 def connection_for(
-    request: Request, config: Config | None = None, *, as_value: bool = False, **keys: Any
+    request: Request, config: Config | None = None, *, emit_response: bool = True, **keys: Any
 ) -> ServerConnection:
-    return ServerConnection.from_request(request, config or Config(), now=0.0, as_value=as_value, **keys)
+    return ServerConnection.from_request(request, config or Config(), now=0.0, emit_response=emit_response, **keys)
 
 
 def send(connection: ServerConnection, kind: str, **keys: Any) -> None:
@@ -100,8 +111,8 @@ def test_a_request_of_another_shape_is_refused(fields: dict[str, Any], error: ty
 def test_a_request_read_elsewhere_is_judged_at_once() -> None:
     """The connection begins in AWAITING_ACCEPT, with the same scope as from bytes."""
     peer = Peer(client=("192.0.2.1", 1), server=("192.0.2.2", 80))
-    connection = connection_for(OVER_HTTP1, Config(root_path="/app"), peer=peer, state={"a": 1})
-    from_bytes = ServerConnection(Config(root_path="/app"), peer=peer, now=0.0, state={"a": 1})
+    connection = connection_for(OVER_HTTP1, ServerConfig(root_path="/app"), peer=peer, state={"a": 1})
+    from_bytes = ServerConnection(ServerConfig(root_path="/app"), peer=peer, now=0.0, state={"a": 1})
     lines = [b"GET /chat?x=1 HTTP/1.1", *(b"%s: %s" % field for field in FIELDS), b"", b""]
     from_bytes.receive_data(b"\r\n".join(lines), now=0.0)
     assert connection.state is State.AWAITING_ACCEPT
@@ -155,15 +166,15 @@ def test_the_answer_is_written_as_from_bytes() -> None:
         (with_header(OVER_HTTP1, b"connection", b"\xff"), 400),
     ],
 )
-@pytest.mark.parametrize("as_value", [False, True])
-def test_a_request_read_elsewhere_is_judged_as_strictly(request_: Request, status: int, as_value: bool) -> None:
+@pytest.mark.parametrize("emit_response", [False, True])
+def test_a_request_read_elsewhere_is_judged_as_strictly(request_: Request, status: int, emit_response: bool) -> None:
     """Other parsers have other leniencies. The refusal is written, or is a value with its body to be sent."""
-    connection = connection_for(request_, as_value=as_value)
+    connection = connection_for(request_, emit_response=emit_response)
     assert (connection.state, connection.scope) == (State.LINGERING, None)
     assert connection.response is not None
     assert connection.response.status == status
     written = connection.data_to_send()
-    if as_value:
+    if not emit_response:
         assert written == connection.response.body
         assert (b"content-length", b"%d" % len(written)) in connection.response.headers
     else:
@@ -184,9 +195,9 @@ def test_input_of_any_kind_after_a_refusal_changes_nothing() -> None:
 # -- the answer as a value
 
 
-def test_as_value_the_answer_is_a_value_and_only_frames_are_written() -> None:
+def test_without_emit_response_the_answer_is_a_value_and_only_frames_are_written() -> None:
     """The embedder's HTTP writes status and headers."""
-    connection = connection_for(with_header(OVER_HTTP1, b"sec-websocket-extensions", DEFLATE), as_value=True)
+    connection = connection_for(with_header(OVER_HTTP1, b"sec-websocket-extensions", DEFLATE), emit_response=False)
     assert connection.response is None
     send(connection, "websocket.accept", headers=[(b"X-Y", b"z")])
     assert connection.response == Response(
@@ -205,9 +216,9 @@ def test_as_value_the_answer_is_a_value_and_only_frames_are_written() -> None:
     assert read_frames(connection.data_to_send()) == [Frame(PONG, b"p")]
 
 
-def test_as_value_a_denial_s_body_comes_unframed() -> None:
+def test_without_emit_response_a_denial_s_body_comes_unframed() -> None:
     """No chunks, no connection header: those are the embedder's HTTP's own, and HTTP/2 has neither."""
-    connection = connection_for(OVER_HTTP2, as_value=True)
+    connection = connection_for(OVER_HTTP2, emit_response=False)
     send(connection, "websocket.http.response.start", status=429, headers=[(b"Retry-After", b"5")])
     assert connection.response is None
     send(connection, "websocket.http.response.body", body=b"slow ", more_body=True)
@@ -218,9 +229,9 @@ def test_as_value_a_denial_s_body_comes_unframed() -> None:
     assert connection.closing is Closing.SHUT_DOWN_WRITING
 
 
-def test_as_value_a_denial_in_one_piece_has_its_length() -> None:
+def test_without_emit_response_a_denial_in_one_piece_has_its_length() -> None:
     """It is known then."""
-    connection = connection_for(OVER_HTTP1, as_value=True)
+    connection = connection_for(OVER_HTTP1, emit_response=False)
     send(connection, "websocket.http.response.start", status=401)
     send(connection, "websocket.http.response.body", body=b"who?")
     assert connection.response == Response(401, [(b"content-length", b"4")])
@@ -237,10 +248,10 @@ def test_as_value_a_denial_in_one_piece_has_its_length() -> None:
         (lambda c: c.begin_shutdown(now=0.0), 503),
     ],
 )
-def test_as_value_every_way_to_refuse_is_a_value(end: Any, status: int) -> None:
+def test_without_emit_response_every_way_to_refuse_is_a_value(end: Any, status: int) -> None:
     """Over HTTP/1.1 and HTTP/2 the same."""
     for request in (OVER_HTTP1, OVER_HTTP2):
-        connection = connection_for(request, as_value=True)
+        connection = connection_for(request, emit_response=False)
         end(connection)
         assert connection.response is not None
         assert connection.response.status == status
@@ -253,7 +264,7 @@ def test_as_value_every_way_to_refuse_is_a_value(end: Any, status: int) -> None:
 def test_over_http2_the_answer_is_200_without_the_upgrade_s_fields() -> None:
     """RFC 8441 5: no Upgrade, no Connection, no key and no accept value; subprotocol and extensions as ever."""
     request = with_header(OVER_HTTP2, b"sec-websocket-extensions", DEFLATE)
-    connection = connection_for(request, as_value=True)
+    connection = connection_for(request, emit_response=False)
     assert connection.scope is not None
     assert connection.scope["http_version"] == "2"
     assert connection.scope["subprotocols"] == ["chat", "superchat"]
@@ -272,7 +283,7 @@ def test_over_http2_the_answer_is_200_without_the_upgrade_s_fields() -> None:
 
 def test_over_http2_frames_are_as_over_http1() -> None:
     """RFC 8441 5: the stream carries what the TCP connection would, masks included."""
-    connection = connection_for(OVER_HTTP2, as_value=True)
+    connection = connection_for(OVER_HTTP2, emit_response=False)
     send(connection, "websocket.accept")
     connection.receive_data(text("hello") + close(1000, "bye"), now=0.0)
     assert connection.next_message(now=0.0) == {"type": "websocket.connect"}
@@ -285,7 +296,7 @@ def test_over_http2_frames_are_as_over_http1() -> None:
 
 def test_over_http2_an_unmasked_frame_fails_with_1002() -> None:
     """RFC 8441 changes nothing about frames."""
-    connection = connection_for(OVER_HTTP2, as_value=True)
+    connection = connection_for(OVER_HTTP2, emit_response=False)
     send(connection, "websocket.accept")
     connection.receive_data(text("x", mask=None), now=0.0)
     assert read_frames(connection.data_to_send()) == [Frame(CLOSE, b"\x03\xeaprotocol error")]
@@ -305,7 +316,7 @@ def test_over_http2_an_unmasked_frame_fails_with_1002() -> None:
 )
 def test_over_http2_the_rest_of_the_handshake_is_judged_as_ever(request_: Request, status: int) -> None:
     """RFC 8441 5: Host, Origin, version, protocol and extensions keep their meaning. The method is CONNECT."""
-    connection = connection_for(request_, as_value=True)
+    connection = connection_for(request_, emit_response=False)
     assert connection.response is not None
     assert (connection.response.status, connection.scope) == (status, None)
 
@@ -318,11 +329,11 @@ def test_over_http2_no_refusal_names_a_field_of_the_connection() -> None:
         OVER_HTTP2._replace(headers=[(b"host", b"h"), (b"sec-websocket-version", b"8")]),
     ]
     for request in refused:
-        connection = connection_for(request, as_value=True)
+        connection = connection_for(request, emit_response=False)
         assert connection.response is not None
         names = {name for name, _ in connection.response.headers}
         assert not names & {b"connection", b"upgrade", b"transfer-encoding", b"keep-alive"}
-    connection = connection_for(OVER_HTTP2, as_value=True)
+    connection = connection_for(OVER_HTTP2, emit_response=False)
     send(connection, "websocket.close")
     assert connection.response is not None
     assert b"connection" not in dict(connection.response.headers)
@@ -330,7 +341,7 @@ def test_over_http2_no_refusal_names_a_field_of_the_connection() -> None:
 
 def test_a_client_that_left_before_the_accept_is_told_of_as_ever() -> None:
     """E27, for a request read elsewhere."""
-    connection = connection_for(OVER_HTTP2, as_value=True)
+    connection = connection_for(OVER_HTTP2, emit_response=False)
     connection.connection_lost(now=0.0)
     with pytest.raises(ClientDisconnected):
         send(connection, "websocket.accept")
@@ -339,7 +350,7 @@ def test_a_client_that_left_before_the_accept_is_told_of_as_ever() -> None:
 
 def test_a_refused_accept_leaves_no_answer_behind() -> None:
     """I10: the answer's value is an output too."""
-    connection = connection_for(OVER_HTTP2, as_value=True)
+    connection = connection_for(OVER_HTTP2, emit_response=False)
     with pytest.raises(InvalidMessage):
         send(connection, "websocket.accept", subprotocol="not offered")
     assert (connection.response, connection.state) == (None, State.AWAITING_ACCEPT)

@@ -23,7 +23,7 @@ def idle(data: bytes) -> ServerConnection:
     connection.next_message(now=0.0)
     connection.send({"type": "websocket.accept"}, now=0.0)
     connection.data_to_send()
-    connection.access_lines = []
+    connection.access_records = []
     return connection
 
 

@@ -186,7 +186,7 @@ def snapshot(connection: ServerConnection) -> tuple[Any, ...]:
         connection.close_info,
         connection.response,
         connection.scope,
-        list(connection.access_lines),
+        list(connection.access_records),
     )
 
 
@@ -663,7 +663,7 @@ class ConnectionLife(RuleBasedStateMachine):
         And once the last byte was taken, `closing` may say what follows.
         """
         connection = self.connection
-        levels = (connection.scope is None, connection.wants_read, len(connection.access_lines))
+        levels = (connection.scope is None, connection.wants_read, len(connection.access_records))
         deadline = connection.next_timeout()
         taken = self.seen_output > 0 and connection.output_size == 0
         if connection.generation == self.seen_revision:

@@ -120,16 +120,17 @@ def test_no_close_frame_behind_messages(engine: Engine, how: Ends) -> None:
 
 @pytest.mark.parametrize("raised", [False, True])
 def test_an_application_that_does_not_look(raised: bool) -> None:
-    """What was not asked for is dropped with the application's end. The access log has its line at once."""
+    """What was not asked for is dropped with the application's end. The access log has its record at once."""
     client = server("native")
     client.sends(*[text("x")] * 40, close(4003))
     client.connection.connection_lost(now=0.0)
-    assert " closed 1006 by transport, 32 in, 0 out, 0.000 s" in client.connection.access_lines[-1]
+    last = client.connection.access_records[-1]
+    assert (last.event, last.code, last.cause, last.messages_received) == ("closed", 1006, "transport", 32)
     if raised:
         client.connection.application_raised(now=1.0)
     else:
         client.connection.application_returned(now=1.0)
-    assert len(client.connection.access_lines) == 2
+    assert len(client.connection.access_records) == 2
     assert client.app_receives() == [{"type": "websocket.disconnect", "code": 1006, "reason": "connection lost"}]
 
 

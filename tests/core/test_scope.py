@@ -9,7 +9,7 @@ import pytest
 import trustme
 
 from tests.core.peer import KEY, Client, head
-from wscore import Config, Peer, Scope, tls_extension
+from wscore import Peer, Scope, tls_extension
 
 
 def scope_of(client: Client, *lines: bytes, target: bytes = b"/chat?x=1") -> Scope:
@@ -111,7 +111,7 @@ def test_the_server_may_be_a_unix_socket() -> None:
 )
 def test_root_path_is_a_prefix_of_path_and_raw_path(target: bytes, path: str, raw_path: bytes) -> None:
     """As in uvicorn: a proxy cut it off, and ASGI has it in `path`."""
-    scope = scope_of(Client(Config(root_path="/app/v1")), target=target)
+    scope = scope_of(Client(root_path="/app/v1"), target=target)
     assert (scope["root_path"], scope["path"], scope["raw_path"]) == ("/app/v1", path, raw_path)
 
 

@@ -251,7 +251,7 @@ def test_a_shutdown_closes() -> None:
 # -- the logs
 
 
-def test_the_access_log_has_every_line_once() -> None:
+def test_the_access_log_has_every_record_once() -> None:
     """One for the answer, one for the end."""
     port = opened()
     port.sync()
@@ -259,11 +259,11 @@ def test_the_access_log_has_every_line_once() -> None:
     port.next_message()
     port.receive_eof()
     port.sync()
-    assert len(port.lines) == 2
+    assert len(port.access) == 2
     assert port.core.state is State.CLOSED
-    assert port.core.access_lines == []
-    assert "101" in port.lines[0]
-    assert "4000" in port.lines[1]
+    assert port.core.access_records == []
+    assert port.access[0].status == 101
+    assert port.access[1].code == 4000
 
 
 def test_a_handshake_of_tls_that_fails_is_nobodys_mistake() -> None:

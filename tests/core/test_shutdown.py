@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from wscore import Config, Shutdown, ShutdownAction
+from wscore import Config, ServerConfig, Shutdown, ShutdownAction
 
 Act = ShutdownAction
-CONFIG = Config(shutdown_grace=5, close_timeout=10)  # the defaults' proportions, which are what they are
+CONFIG = ServerConfig(shutdown_grace=5, close_timeout=10)  # the defaults' proportions, which are what they are
 
 
 def begun(config: Config = CONFIG) -> Shutdown:
@@ -74,7 +74,7 @@ def test_the_lifespan_always_has_its_share(gone: float) -> None:
 
 def test_no_grace_at_all() -> None:
     """Without a grace applications are cancelled at once, and the lifespan has its share all the same."""
-    shutdown = begun(Config(shutdown_grace=0, close_timeout=0.1))
+    shutdown = begun(ServerConfig(shutdown_grace=0, close_timeout=0.1))
     shutdown.handle_timeout(100)
     assert shutdown.acts() == [Act.CANCEL]
     shutdown.handle_timeout(100.2)

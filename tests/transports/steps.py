@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from tests.core import peer
-from wscore import Config
+from wscore import Config, ServerConfig
 
 from .peer import OURS
 from .world import BEFORE, Step
@@ -48,7 +48,7 @@ _limits = st.sampled_from([{}, {"max_queue": 3}, {"max_queue_size": 100}, {"max_
 
 
 def _config(durations: dict[str, Any], limits: dict[str, Any]) -> Config:
-    return Config(read_poll_interval=_ATTENTION, compression=False, **durations, **limits)
+    return ServerConfig(read_poll_interval=_ATTENTION, compression=False, **durations, **limits)
 
 
 configs = st.builds(_config, st.just({}) | st.fixed_dictionaries(_proportions), _limits)

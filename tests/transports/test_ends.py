@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from tests.core import peer as frames
-from wscore import ClientDisconnected, Config, ConnectionClosed, ServerConnection
+from wscore import ClientDisconnected, Config, ConnectionClosed, ServerConfig, ServerConnection
 
 from .connecting import connecting
 from .peer import Peer
@@ -40,7 +40,7 @@ def test_a_close_frame_that_was_read_counts_before_a_loss(count: int) -> None:
 @pytest.mark.parametrize("count", [1, 20, 40])
 def test_a_transport_that_loses_its_peer_has_read_the_close_frame(library: str, count: int) -> None:
     """The same through a socket."""
-    server = Server(library, Config(read_poll_interval=0.001))
+    server = Server(library, ServerConfig(read_poll_interval=0.001))
     opening = [("peer_sends", frames.head()), ("receives", 0), ("sends", 0, ACCEPT)]
     data = frames.text("x") * count + frames.close(4003)
     play(server, [*opening, ("peer_sends", data), ("peer_vanishes", False), ("receives", 0, 1000)])

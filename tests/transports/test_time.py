@@ -10,7 +10,7 @@ import pytest
 
 from tests.conformance.harness import open_sockets
 from tests.core import peer as frames
-from wscore import Config
+from wscore import Config, ServerConfig
 
 from .connecting import connecting
 from .peer import Peer
@@ -121,4 +121,4 @@ def test_a_message_that_comes_past_a_deadline_is_answered(library: str) -> None:
         for data in (frames.text("late"), frames.close(4003)):
             reading: list[Step] = [("receives", 0, 1000), ("peer_sends", frames.text("first"))]
             late: Step = ("at_once", 0.2, ("peer_sends", data))
-            play(Server(library, Config(read_poll_interval=0.001)), [*OPENING, *reading, late])
+            play(Server(library, ServerConfig(read_poll_interval=0.001)), [*OPENING, *reading, late])

@@ -14,12 +14,12 @@ import pytest
 import trio
 import trio.testing
 
-from wscore import ClientDisconnected, Config, LocalProtocolError
+from wscore import ClientDisconnected, Config, LocalProtocolError, ServerConfig
 from wscore_trio import serve
 
 from ..conformance.wire import CLOSE, PING, PONG, TEXT, close_frame, frame, request
 
-QUICK = Config(read_poll_interval=0.01, ping_interval=None)
+QUICK = ServerConfig(read_poll_interval=0.01, ping_interval=None)
 NEVER = 1000.0  # seconds: what has this interval does not happen
 
 
@@ -122,7 +122,7 @@ def test_keepalive_goes_on_while_the_application_sleeps() -> None:
         await trio.sleep_forever()
 
     async def main() -> None:
-        config = Config(read_poll_interval=0.01, ping_interval=0.02, ping_timeout=0.5)
+        config = ServerConfig(read_poll_interval=0.01, ping_interval=0.02, ping_timeout=0.5)
         async with talking_to(app, config) as client:
             for _ in range(3):
                 await client.send(frame(PONG, await client.read_until(PING)))
@@ -141,7 +141,7 @@ def test_a_pong_that_nobody_has_read_yet_is_in_time() -> None:
         await trio.sleep_forever()
 
     async def main() -> None:
-        config = Config(read_poll_interval=NEVER, ping_interval=0.02, ping_timeout=0.2)
+        config = ServerConfig(read_poll_interval=NEVER, ping_interval=0.02, ping_timeout=0.2)
         async with talking_to(app, config) as client:
             for _ in range(2):
                 opcode, payload = await client.read()
@@ -210,7 +210,7 @@ def test_two_tasks_receive_at_once() -> None:
                 nursery.start_soon(echo)
             over.set()
 
-        async with talking_to(app, Config(read_poll_interval=NEVER)) as client:
+        async with talking_to(app, ServerConfig(read_poll_interval=NEVER)) as client:
             for number in range(50):
                 await client.send(frame(TEXT, f"{number} a"), frame(TEXT, f"{number} b"))
                 assert {(await client.read())[1] for _ in "ab"} == {b"%d a" % number, b"%d b" % number}
@@ -260,7 +260,7 @@ def test_an_answer_leaves_although_more_messages_wait() -> None:
         await trio.sleep_forever()
 
     async def main() -> None:
-        async with talking_to(app, Config(read_poll_interval=NEVER)) as client:
+        async with talking_to(app, ServerConfig(read_poll_interval=NEVER)) as client:
             await client.send(frame(TEXT, "a"), frame(TEXT, "b"), frame(TEXT, "c"))
             assert await client.read() == (TEXT, b"a")
 

@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 import trio
 
-from wscore import Config
+from wscore import ServerConfig
 from wscore_trio import serve
 
 from ..conformance.harness import open_sockets
 from ..conformance.wire import BINARY, CLOSE, TEXT, close_frame, frame, request, whole_frames
 
-CONFIG = Config(close_timeout=0.5, shutdown_grace=0.2, max_output_size=1000)
+CONFIG = ServerConfig(close_timeout=0.5, shutdown_grace=0.2, max_output_size=1000)
 MESSAGES = [(TEXT, 3), *[(BINARY, 50_000)] * 10, (TEXT, 5)]  # and their sizes
 MOST = 400
 

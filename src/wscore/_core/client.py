@@ -446,7 +446,12 @@ def _keys(random: Callable[[int], bytes]) -> Iterator[bytes]:
 
 
 def _payload(message: object) -> str | bytes:
-    return message if isinstance(message, str) else as_bytes(message, "a message that is no str")
+    """Check an application's message. Raises InvalidMessage."""
+    if isinstance(message, str):
+        return message
+    if not isinstance(message, bytes | bytearray | memoryview):
+        raise InvalidMessage(f"a message must be str or bytes, not {type(message).__name__}")
+    return as_bytes(message, "a message")
 
 
 def _ping_payload(payload: object) -> bytes:

@@ -39,6 +39,8 @@ class CloseCode(IntEnum):
     TLS_HANDSHAKE = 1015
     """Never on the wire: the TLS handshake failed."""
 
+    __repr__ = int.__repr__  # in logs and errors it is its number
+
 
 MAX_REASON_BYTES: Final = 123  # a control frame carries 125 bytes (RFC 6455 5.5), two of them the code
 

@@ -22,12 +22,12 @@ from contextlib import AbstractContextManager
 from itertools import repeat
 from typing import Any, Final, Self
 
-from wscore import Application, Config, caused_by_disconnect
+from wscore import Application, ServerConfig, caused_by_disconnect
 
 __all__ = ["OBLIGATIONS", "Address", "Start", "unmet"]
 
 Address = tuple[str, int]
-Start = Callable[[Application, Config], AbstractContextManager[Address]]
+Start = Callable[[Application, ServerConfig], AbstractContextManager[Address]]
 
 _SCALE: Final = 0.05
 _TEXT, _CLOSE, _PING, _PONG = 0x1, 0x8, 0x9, 0xA
@@ -200,7 +200,7 @@ class _Stage:
     @contextlib.contextmanager
     def client(self, app: Application, *, small: bool = False, **config: Any) -> Generator[_Client]:
         failure: Exception | None = None  # not raised through `start`, whose task group would wrap it
-        with self._start(app, Config(**{**self.config, **config})) as address:
+        with self._start(app, ServerConfig(**{**self.config, **config})) as address:
             try:
                 with _Client(address, self.prompt, small=small) as client:
                     yield client

@@ -117,7 +117,7 @@ def test_a_close_from_a_pipe_waits_for_the_answers_before_it(url: str) -> None:
     ("line", "why"),
     [
         (b"/nothing", "there is no /nothing"),
-        (b"/close 42", "close code 42"),
+        (b"/close 42", "code 42"),
         (b"/binary 0", "hexadecimal"),
         (b"/ping " + b"x" * 126, "125"),
         (b"\xff", "UTF-8"),

@@ -5,13 +5,14 @@ import socket
 import threading
 from contextlib import contextmanager
 
-import anyio
 import pytest
 from websockets.sync.client import connect
 
 from wscore._cli.demo import conversation
-from wscore._cli.demo.chat import QUEUE, TOO_SLOW, chat, rooms
+from wscore._cli.demo.chat import app
 from wscore._cli.demo.conversation import ConversationFailed, hold_conversation
+from wscore.app import WebSocketDisconnect
+from wscore.testing import TestClient, WebSocketDenialResponse
 
 from ..real_time import TIMEOUT
 
@@ -39,7 +40,7 @@ def test_the_conversation_is_printed(command, backend):
         "  eve <- handshake  HTTP 403: the application denied it",
     ):
         assert shown in lines
-    assert lines[-1] == "All of it was heard as it should be."
+    assert lines[-1] == "All checks passed."
 
 
 def test_a_terminal_without_unicode_gets_escapes(command):
@@ -90,14 +91,14 @@ def _server(answer: bytes):
 def test_a_silent_server_fails_the_conversation(monkeypatch):
     """Every wait has an end: nobody hangs where a server says nothing."""
     monkeypatch.setattr(conversation, "TIMEOUT", 0.05)
-    with _server(b"") as address, pytest.raises(ConversationFailed, match="ada: heard nothing"):
+    with _server(b"") as address, pytest.raises(ConversationFailed, match="ada: nothing came"):
         hold_conversation(address, lambda _: None)
 
 
 def test_a_wrong_answer_fails_the_conversation():
     """Another answer than the expected one is named."""
     answer = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"
-    with _server(answer) as address, pytest.raises(ConversationFailed, match=r"ada: .*HTTP 404"):
+    with _server(answer) as address, pytest.raises(ConversationFailed, match=r"ada: .*404"):
         hold_conversation(address, lambda _: None)
 
 
@@ -111,96 +112,36 @@ def test_a_refused_connection_fails_the_conversation():
     """No server at all."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        with pytest.raises(ConversationFailed, match=r"ada: .*refused"):
+        with pytest.raises(ConversationFailed, match="ada: no connection"):
             hold_conversation(unused.getsockname()[:2], lambda _: None)
 
 
-class _Client:
-    """One client of the chat without a server: what it sends, and what it was sent."""
-
-    def __init__(self, name: str) -> None:
-        self.scope = {"type": "websocket", "path": "/room", "query_string": f"name={name}".encode()}
-        self.says, self._said = anyio.create_memory_object_stream[dict](100)
-        self.heard: list[dict] = []
-        self.reads = anyio.Event()
-        self.reads.set()
-        self.changed = anyio.Event()
-
-    def close(self) -> None:
-        self.says.close()
-        self._said.close()
-
-    async def receive(self) -> dict:
-        return await self._said.receive()
-
-    async def send(self, message) -> None:
-        await self.reads.wait()
-        self.heard.append(message)
-        self.changed.set()
-
-    async def hears(self, message: dict) -> None:
-        with anyio.fail_after(60):
-            while message not in self.heard:
-                self.changed = anyio.Event()
-                await self.changed.wait()
+def test_a_member_without_a_name_is_denied(backend):
+    """With HTTP 403, before anybody in the room sees it."""
+    with TestClient(app, backend=backend) as client, client.websocket_connect("/lobby?name=ada") as ada:
+        assert ada.receive_text() == "* ada joined, 1 here"
+        with pytest.raises(WebSocketDenialResponse) as denied, client.websocket_connect("/lobby"):
+            pass
+        assert denied.value.status == 403
+        ada.send_text("hello")
+        assert ada.receive_text() == "ada: hello"
 
 
-def _text(text: str) -> dict:
-    return {"type": "websocket.send", "text": text}
-
-
-def test_a_slow_member_delays_nobody_and_is_closed(backend):
-    """Whoever lets the queue fill up is closed with 1013, and the others hear everything meanwhile."""
-
-    async def main() -> None:
-        slow, quick = _Client("slow"), _Client("quick")
-        for client in (slow, quick):
-            client.says.send_nowait({"type": "websocket.connect"})
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(chat, slow.scope, slow.receive, slow.send)
-            await slow.hears(_text("* slow joined, 1 here"))
-            slow.reads = anyio.Event()
-            tasks.start_soon(chat, quick.scope, quick.receive, quick.send)
-            await quick.hears(_text("* quick joined, 2 here"))
-            for number in range(QUEUE + 10):
-                quick.says.send_nowait({"type": "websocket.receive", "text": str(number)})
-                await quick.hears(_text(f"quick: {number}"))
-            slow.reads.set()
-            await slow.hears({"type": "websocket.close", "code": TOO_SLOW, "reason": "too slow"})
-            for client, code in ((slow, TOO_SLOW), (quick, 1000)):
-                client.says.send_nowait({"type": "websocket.disconnect", "code": code, "reason": ""})
-        for client in (slow, quick):
-            client.close()
-        assert not rooms
-
-    anyio.run(main, backend=backend)
-
-
-def test_a_member_whose_client_is_gone_hurts_nobody(backend):
-    """A write that fails with OSError, as ASGI says of a client that left, ends that member's writing alone."""
-
-    async def main() -> None:
-        gone, other = _Client("gone"), _Client("other")
-
-        async def fail(message) -> None:
-            if message["type"] == "websocket.send":
-                raise OSError
-            await gone_send(message)
-
-        gone_send, gone.send = gone.send, fail
-        for client in (gone, other):
-            client.says.send_nowait({"type": "websocket.connect"})
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(chat, gone.scope, gone.receive, gone.send)
-            await gone.hears({"type": "websocket.accept"})
-            tasks.start_soon(chat, other.scope, other.receive, other.send)
-            other.says.send_nowait({"type": "websocket.receive", "text": "hello"})
-            await other.hears(_text("other: hello"))
-            gone.says.send_nowait({"type": "websocket.disconnect", "code": 1006})
-            await other.hears(_text("* gone left (1006)"))
-            other.says.send_nowait({"type": "websocket.disconnect", "code": 1001, "reason": ""})
-        for client in (gone, other):
-            client.close()
-        assert not rooms
-
-    anyio.run(main, backend=backend)
+def test_rooms_are_apart(backend):
+    """What is said in one room is not heard in another; bytes reach the others and not their sender."""
+    with (
+        TestClient(app, backend=backend) as client,
+        client.websocket_connect("/red?name=ada") as ada,
+        client.websocket_connect("/red?name=bob") as bob,
+        client.websocket_connect("/blue?name=eve") as eve,
+    ):
+        assert [ada.receive_text(), ada.receive_text()] == ["* ada joined, 1 here", "* bob joined, 2 here"]
+        assert bob.receive_text() == "* bob joined, 2 here"
+        bob.send_bytes(b"x")
+        bob.send_text("hi")
+        assert (ada.receive_bytes(), ada.receive_text(), bob.receive_text()) == (b"x", "bob: hi", "bob: hi")
+        assert eve.receive_text() == "* eve joined, 1 here"
+        eve.send_text("/quit")
+        with pytest.raises(WebSocketDisconnect) as left:
+            eve.receive_text()
+        assert (left.value.code, left.value.reason) == (4000, "goodbye, eve")

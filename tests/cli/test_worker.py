@@ -16,10 +16,10 @@ from ..real_time import TIMEOUT
 START = """
 import os, signal, sys, time
 from wscore._cli.failure import Failure
-from wscore._cli.supervisor.worker import Inheritance, Line
+from wscore._cli.supervisor.worker import InheritedSockets, ControlChannel
 
-inheritance = Inheritance.parse(sys.argv[1])
-line = Line(inheritance.line)
+inheritance = InheritedSockets.parse(sys.argv[1])
+line = ControlChannel(inheritance.line)
 """
 WAIT = "while True: time.sleep(60)\n"
 

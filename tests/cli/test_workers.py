@@ -110,7 +110,7 @@ def test_log_lines_name_their_process(workers, backend):
     running = workers("--backend", backend)
     with connect(running.url()) as client:
         pid = told(client)
-    assert running.logs(rf"\[({running.process.pid})\] INFO wscore.error: worker {pid} serves")
+    assert running.logs(rf"\[({running.process.pid})\] INFO wscore.server: worker {pid} serves")
     assert running.logs(rf"\[({pid})\] INFO wscore.access: ")
 
 
@@ -278,7 +278,7 @@ def test_a_service_manager_may_signal_every_process(workers, backend):
     with connect(running.url()):
         (pid,) = running.logs(SERVES)
         os.kill(int(pid), signal.SIGTERM)
-        running.logs(rf"\[{pid}\] INFO wscore.error: shutting down")
+        running.logs(rf"\[{pid}\] INFO wscore.server: shutting down")
         running.signal(signal.SIGTERM)
         assert running.line() == "finished"
         assert running.ends() == 0
@@ -298,7 +298,7 @@ def test_a_second_signal_aborts(command, backend):
     running = command.run("app:ends_for_ever", "--backend", backend, "--workers", "2", *PATIENT)
     running.url()
     running.signal(signal.SIGTERM)
-    running.logs(r"\d+\] INFO wscore.error: shutting down", 2)
+    running.logs(r"\d+\] INFO wscore.server: shutting down", 2)
     running.signal(signal.SIGINT)
     assert running.ends() == 1
     assert running.stderr.splitlines()[-1] == "wscore: aborted by a second signal"
@@ -343,7 +343,7 @@ def test_workers_whose_supervisor_is_killed_end_by_themselves(workers, backend, 
     if app == "workers:tells":
         assert closed.value.rcvd.code == 1012
     wait_until_refused(url)
-    assert {int(pid) for pid in re.findall(r"\[(\d+)\] INFO wscore.error: shutting down", running.stderr)} <= pids
+    assert {int(pid) for pid in re.findall(r"\[(\d+)\] INFO wscore.server: shutting down", running.stderr)} <= pids
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,12 @@ import os
 import pytest
 
 from tests.core.peer import Client, head
-from wscore import Admission, Config, ServerConfig, State, admission, is_resource_exhaustion
+from wscore import Admission, ServerConfig, State, admission, is_resource_exhaustion
 
 
 def test_without_a_limit_all_are_served():
     """Without a limit every connection is served."""
-    assert admission(Config(), 10**9) is Admission.SERVE
+    assert admission(ServerConfig(), 10**9) is Admission.SERVE
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ from wscore import (
     Config,
     InvalidMessage,
     LocalProtocolError,
-    ServerConfig,
     ServerConnection,
     State,
 )
@@ -359,11 +358,11 @@ def test_the_peers_reason_reaches_the_application():
 
 
 def test_shutdown_code_and_reason_are_the_operators():
-    """A shutdown has the configuration's code, or the one that it is begun with, and the reason given."""
-    client = opened(ServerConfig(shutdown_code=1001))
+    """A shutdown has code 1012, or the one that it is begun with, and the reason given."""
+    client = opened()
     client.connection.begin_shutdown(now=0, reason="deploy")
-    assert client.reads_frames() == [close_frame(1001, "deploy")]
-    assert client.app_receives() == [{"type": "websocket.disconnect", "code": 1001, "reason": "deploy"}]
+    assert client.reads_frames() == [close_frame(1012, "deploy")]
+    assert client.app_receives() == [{"type": "websocket.disconnect", "code": 1012, "reason": "deploy"}]
     other = deciding()
     other.connection.begin_shutdown(now=0, code=3456)
     assert other.reads_response().status == 503

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from wscore import Config
+from wscore import Config, InvalidConfig, ServerConfig
 
-FIELDS = [field.name for field in dataclasses.fields(Config)]
+FIELDS = [field.name for field in dataclasses.fields(ServerConfig)]
 WHOLE = [
     "max_head_size",
     "max_headers",
@@ -37,14 +37,36 @@ OTHERS = [
 ]
 
 
+def kind_of(name: str) -> type[Config]:
+    """A connection's fields are tested on `Config`, a server's on `ServerConfig`."""
+    return Config if name in {field.name for field in dataclasses.fields(Config)} else ServerConfig
+
+
 def refused(name: str, value: Any) -> None:
     """The value is refused with an error that names it."""
-    with pytest.raises(ValueError, match=f"Config\\({name}="):
-        Config(**{name: value})
+    kind = kind_of(name)
+    with pytest.raises(InvalidConfig, match=f"^{kind.__name__}\\({name}=") as caught:
+        kind(**{name: value})
+    assert caught.value.field == name
+    assert caught.value.value is value
 
 
 def accepted(name: str, value: Any) -> None:
-    assert getattr(Config(**{name: value}), name) == value
+    assert getattr(kind_of(name)(**{name: value}), name) == value
+
+
+def test_a_connection_is_not_told_what_is_a_servers():
+    """A client cannot be given a backlog."""
+    with pytest.raises(TypeError):
+        Config(backlog=5)  # type: ignore[call-arg]
+
+
+def test_a_servers_configuration_is_completed():
+    """`ServerConfig.of` keeps one as it is, and gives a connection's the server's defaults."""
+    server = ServerConfig(backlog=5)
+    assert ServerConfig.of(server) is server
+    assert ServerConfig.of(None) == ServerConfig()
+    assert ServerConfig.of(Config(max_queue=3)) == ServerConfig(max_queue=3)
 
 
 def test_every_field_is_tested_here():
@@ -52,13 +74,14 @@ def test_every_field_is_tested_here():
     assert sorted([*WHOLE, *SECONDS, *OPTIONAL_SECONDS, *RANGES, *OTHERS]) == sorted(FIELDS)
 
 
-def test_every_field_has_a_default_and_its_reason():
+@pytest.mark.parametrize("kind", [Config, ServerConfig])
+def test_every_field_has_a_default_and_its_reason(kind: type[Config]):
     """Each field has a default, and a text below it that says why."""
-    Config()
-    [definition] = ast.parse(inspect.getsource(Config)).body
+    kind()
+    [definition] = ast.parse(inspect.getsource(kind)).body
     assert isinstance(definition, ast.ClassDef)
     for field, below in zip(definition.body, definition.body[1:], strict=False):
-        if isinstance(field, ast.AnnAssign):
+        if isinstance(field, ast.AnnAssign) and not ast.unparse(field.annotation).startswith("ClassVar"):
             assert field.value is not None
             assert isinstance(below, ast.Expr), ast.unparse(field)
             assert isinstance(below.value, ast.Constant), ast.unparse(field)

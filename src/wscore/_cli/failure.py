@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .connect.escaping import escape_controls
+from .escaping import escape_controls
 
 __all__ = ["CANNOT", "WRONG_USAGE", "Failure", "one_line"]
 

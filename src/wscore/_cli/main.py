@@ -11,9 +11,11 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from . import connect, demo, run
 from .arguments import ArgumentParser, VersionAction
+from .connect.command import add_arguments as add_connect
+from .demo.command import add_arguments as add_demo
 from .failure import Failure
+from .run.arguments import add_arguments as add_run
 
 __all__ = ["exit_status", "main", "parser"]
 
@@ -43,6 +45,6 @@ def parser() -> argparse.ArgumentParser:
     top = ArgumentParser(prog="wscore", description="A WebSocket server for ASGI applications.", allow_abbrev=False)
     top.add_argument("--version", action=VersionAction, nargs=0, help="print the version and exit")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
-    for command in (run, connect, demo):
-        command.add_arguments(commands)
+    for add_arguments in (add_run, add_connect, add_demo):
+        add_arguments(commands)
     return top

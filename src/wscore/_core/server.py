@@ -315,20 +315,21 @@ class ServerConnection(Endpoint[FrameCodec]):
 
     # -- the operator
 
-    def begin_shutdown(self, *, now: float, code: int = CloseCode.SERVICE_RESTART, reason: str = "") -> None:
+    def begin_shutdown(self, *, now: float, code: int | None = None, reason: str = "") -> None:
         """End the connection because the server stops: 503 if unanswered, a close frame when open.
 
         A response that is being streamed, and a closing that has begun, continue.
 
         Args:
             now: The caller's clock, in seconds.
-            code: The close code. 1012 asks clients to come back; 1001 "going away" is older.
+            code: The close code; None is 1012, which asks clients to come back (1001 "going away" is older).
             reason: The close reason, at most 123 bytes in UTF-8.
 
         Raises:
             InvalidMessage: A ValueError; a close frame cannot carry the code or the reason.
         """
-        self._process(Trigger.OPERATOR_SHUTDOWN, now, shut_down(as_close(code, reason, "begin_shutdown")))
+        close = as_close(CloseCode.SERVICE_RESTART if code is None else code, reason, "begin_shutdown")
+        self._process(Trigger.OPERATOR_SHUTDOWN, now, shut_down(close))
         self._after_our_close(now)
 
     def reject(self, *, now: float) -> None:

@@ -25,9 +25,9 @@ from wscore import (
     LocalProtocolError,
 )
 
+from ..escaping import escape_controls
 from ..failure import WRONG_USAGE, Failure, one_line
 from .commands import HELP, Command, Help, InvalidLine, SendClose, SendMessage, SendPing, read
-from .escaping import escape_controls
 from .terminal import Terminal, shown
 
 __all__ = ["ConnectCommand", "tls_context"]

@@ -15,7 +15,7 @@ import unicodedata
 from collections.abc import Callable, Generator
 from typing import Any, Final
 
-from .escaping import escape_controls
+from ..escaping import escape_controls
 
 __all__ = ["Terminal", "shown"]
 

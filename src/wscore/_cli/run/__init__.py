@@ -1,5 +1,1 @@
 """`wscore run`."""
-
-from .arguments import add_arguments
-
-__all__ = ["add_arguments"]

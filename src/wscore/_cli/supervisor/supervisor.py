@@ -29,7 +29,8 @@ __all__ = ["Supervisor"]
 
 _CHANGED: Final = b"\0"  # no signal has this number
 
-_log = logger("wscore.error")
+_error_log = logger("wscore.error")
+_server_log = logger("wscore.server")
 
 
 class _Process:
@@ -154,12 +155,12 @@ class Supervisor:
             case Action.ANNOUNCE:
                 self._announce()
             case Action.RENEWED:
-                _log.info("the code as it is now is served")
+                _server_log.info("the code as it is now is served")
             case _ if do.worker not in self._workers:
                 pass  # its process could not be started
             case Action.RETIRE:
                 process = self._workers[do.worker]
-                _log.info("worker %d retires", process.popen.pid)
+                _server_log.info("worker %d retires", process.popen.pid)
                 self._tell(process, RETIRE)
             case Action.END:
                 process = self._workers[do.worker]
@@ -168,7 +169,7 @@ class Supervisor:
                 process.signalled = True
             case Action.KILL:
                 process = self._workers[do.worker]
-                _log.error("worker %d does not end: it is killed", process.popen.pid)
+                _error_log.error("worker %d does not end: it is killed", process.popen.pid)
                 process.popen.kill()
 
     def _start(self, number: int) -> None:
@@ -192,14 +193,14 @@ class Supervisor:
         for number in self._woken.recv(4096):
             if number in SIGNALS:
                 if not self._plan.ending:
-                    _log.info("the workers shut down; a second signal aborts at once")
+                    _server_log.info("the workers shut down; a second signal aborts at once")
                 self._plan.end(now=now)
             elif number == signal.SIGHUP and self._ends_with_terminal and not _has_terminal():
-                _log.info("the terminal is gone: the workers shut down")
+                _server_log.info("the terminal is gone: the workers shut down")
                 if not self._plan.ending:
                     self._plan.end(now=now)
             elif number == signal.SIGHUP:
-                _log.info("SIGHUP: the workers are replaced")
+                _server_log.info("SIGHUP: the workers are replaced")
                 self._plan.renew(now=now)
             elif number == _CHANGED[0]:
                 self._plan.renew(now=now)
@@ -211,7 +212,7 @@ class Supervisor:
         if process.hear():
             self._selector.unregister(process.line)
         if process.served and not served:
-            _log.info("worker %d serves", process.popen.pid)
+            _server_log.info("worker %d serves", process.popen.pid)
             self._plan.serves(number, now=time.monotonic())
 
     def _reap(self) -> None:
@@ -234,11 +235,11 @@ class Supervisor:
         if verdict is not Verdict.EXPECTED:
             self._explain(f"worker {process.popen.pid}", process.why, verdict)
         elif process.served:
-            _log.info("worker %d has ended", process.popen.pid)
+            _server_log.info("worker %d has ended", process.popen.pid)
 
     def _explain(self, name: str, why: Failure, verdict: Verdict) -> None:
         if verdict is not Verdict.FATAL:  # explained by the command's last line
-            _log.error("%s: %s; %s%s", name, why, verdict.value, f"\n{why.details}" if why.details else "")
+            _error_log.error("%s: %s; %s%s", name, why, verdict.value, f"\n{why.details}" if why.details else "")
 
     @contextlib.contextmanager
     def _woken_by_signals(self) -> Generator[None]:

@@ -12,7 +12,8 @@ from ..failure import Failure
 
 __all__ = ["watch"]
 
-_log = logger("wscore.server")
+_error_log = logger("wscore.error")
+_server_log = logger("wscore.server")
 
 
 def watch(folder: str, changed: Callable[[], None]) -> None:
@@ -32,9 +33,9 @@ def watch(folder: str, changed: Callable[[], None]) -> None:
             for changes in watchfiles.watch(folder, watch_filter=watchfiles.PythonFilter(), raise_interrupt=False):
                 paths = sorted({os.path.relpath(path, folder) for _, path in changes})
                 more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-                _log.info("%s%s changed: the worker is started again", paths[0], more)
+                _server_log.info("%s%s changed: the worker is started again", paths[0], more)
                 changed()
         except Exception as error:  # for example the system's limit of watches: keep serving
-            _log.error("%s is not watched any more: %s; SIGHUP starts the worker again", folder, error)
+            _error_log.error("%s is not watched any more: %s; SIGHUP starts the worker again", folder, error)
 
     threading.Thread(target=run, name="wscore-reload", daemon=True).start()

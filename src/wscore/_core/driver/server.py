@@ -8,7 +8,6 @@ from typing import Any
 from ..access import AccessRecord
 from ..asgi.failures import LogEntry, failure_log_entry, is_interrupt
 from ..asgi.messages import Application, ReceivedMessage, Scope
-from ..close import CloseCode
 from ..prepared_message import PreparedMessage, send_nowait_extension
 from ..server import ServerConnection
 from .base import Driver
@@ -64,7 +63,7 @@ class ServerDriver(Driver[ServerConnection]):
 
     # -- inputs
 
-    def begin_shutdown(self, code: int = CloseCode.SERVICE_RESTART) -> None:
+    def begin_shutdown(self, code: int | None = None) -> None:
         """Ask the connection to end, because the server stops; `code` is for the close frame."""
         self.core.begin_shutdown(now=self.time(), code=code)
         self.sync()

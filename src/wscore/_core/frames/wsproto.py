@@ -1,4 +1,4 @@
-"""The engine on wsproto's frame layer; the only importer of wsproto.
+"""The engine on wsproto's frame layer; in the core, the only importer of wsproto.
 
 It takes `FrameDecoder` and `MessageDecoder` for reading and `FrameProtocol` for writing, and leaves the layers above
 them: `Connection` refuses to write once it has read a close frame, where F32 still has answers to send, and

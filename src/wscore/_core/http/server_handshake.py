@@ -1,9 +1,9 @@
 """The server's handshake: a request head becomes an `OpeningHandshake` or an error response (RFC 6455 4.2).
 
-The only importer of h11, which reads the head's grammar and is the judge of everything odd. A head that is plain and
-comes in one read, as nearly all do, is read here instead: a strict subset of what h11 takes, to the same values, in a
-tenth of the time. What h11 lets through is checked here: heads of any size, a thousand headers, folded lines, other
-HTTP versions, requests with a body (E3, E16-E22).
+h11 reads the head's grammar and is the judge of everything odd. A head that is plain and comes in one read, as nearly
+all do, is read here instead: a strict subset of what h11 takes, to the same values, in a tenth of the time.
+What h11 lets through is checked here: heads of any size, a thousand headers, folded lines, other HTTP versions,
+requests with a body (E3, E16-E22).
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ class Connection(ServerDriver):
                     self.lost(error)
 
     async def write_rest(self) -> None:
-        with contextlib.suppress(*GONE):  # the next read says so
+        with contextlib.suppress(*GONE):  # the next read reports it
             while not self.half_closes:
                 await self.until(lambda: not self.writable or self.half_closes)
                 while self.rest:
@@ -52,7 +52,7 @@ class Connection(ServerDriver):
             with self.patience:
                 await anyio.sleep_forever()
             self.patience = anyio.CancelScope()
-            await lowlevel.checkpoint()  # what has come by then is read before
+            await lowlevel.checkpoint()  # read what has arrived by then first
             self.timed_out()
 
     async def until(self, ready: Callable[[], bool]) -> None:
@@ -60,7 +60,7 @@ class Connection(ServerDriver):
         while not ready():
             await self.change.wait()
 
-    # What the driver asks for.
+    # The driver's primitives.
 
     def wake(self, *_: object) -> None:
         self.change.set()
@@ -103,6 +103,6 @@ class Connection(ServerDriver):
 
 
 async def serve(app: Application, listener: abc.Listener[Any], config: Config, tls: Any = None) -> None:
-    """Serve `app` on what `anyio.create_tcp_listener` gave, until cancelled; over TLS with
+    """Serve `app` on the listener of `anyio.create_tcp_listener` until cancelled; over TLS with
     `tls=partial(wscore.transport.tls.TLS, context, server_side=True)`."""
     await listener.serve(lambda stream: Connection(stream, app, config, tls() if tls else None).run())

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+from collections.abc import Iterator
 from pathlib import Path
 
-from wscore import Config
+from wscore import Config, ServerConfig
 
 PAGE = Path(__file__).parent / "reference" / "configuration.md"
 
@@ -16,13 +17,15 @@ HEAD = """\
 
 <!-- Written by docs/generate_configuration.py from src/wscore/_core/config.py; edit that. -->
 
-`wscore.Config` holds every limit and every timeout. Give it to a transport, `serve(app, config=Config(max_queue=8))`,
-or to a `ServerConnection`. All fields are keywords; the object cannot be changed, and one serves all connections.
+`wscore.Config` holds the limits and timeouts of a connection, at either end: `connect(uri, config=Config(max_queue=8))`,
+or `ServerConnection(Config(max_queue=8), now=...)`. `wscore.ServerConfig` has the same fields and those of a server as a
+whole: `serve(app, config=ServerConfig(max_queue=8, backlog=100))`. All fields are keywords; the objects are immutable,
+and one serves all connections.
 
 - Sizes are bytes, and inclusive: a message of exactly `max_message_size` bytes passes.
 - Times are seconds.
 - `None` switches off what it is allowed for.
-- A value that cannot work raises ValueError when the Config is made.
+- A value that cannot work raises `InvalidConfig`, a ValueError, when the object is made.
 
 An option is one of `wscore run`.
 """
@@ -35,23 +38,30 @@ def options() -> dict[str, str]:
 
 
 def page() -> str:
-    """Write the page."""
-    source = inspect.getsource(Config)
+    """Return the page."""
+    text = [HEAD, *fields_of(Config), "\n## The server as a whole: ServerConfig\n", *fields_of(ServerConfig)]
+    return "\n".join(text) + "\n"
+
+
+def fields_of(kind: type[Config]) -> Iterator[str]:
+    """Describe the fields that a class adds, under the headings of its comments."""
+    source = inspect.getsource(kind)
     lines = source.splitlines()
     found = ast.parse(source).body[0]
     assert isinstance(found, ast.ClassDef)
     cli = options()
-    text = [HEAD]
     read = 0  # lines of the source whose section headings are written
     for field, described in zip(found.body, found.body[1:], strict=False):
         if not (isinstance(field, ast.AnnAssign) and field.value is not None and isinstance(field.target, ast.Name)):
+            continue
+        if field.target.id.startswith("_"):
             continue
         assert isinstance(described, ast.Expr), f"{ast.unparse(field)} has no docstring"
         assert isinstance(described.value, ast.Constant)
         for line in lines[read : field.lineno]:
             heading = line.strip().removeprefix("# -- ")
             if heading != line.strip():
-                text.append(f"\n## {heading[0].upper()}{heading[1:]}\n")
+                yield (f"\n## {heading[0].upper()}{heading[1:]}\n")
         read = field.lineno
         name = field.target.id
         option = f", `{cli[name]}`" if name in cli else ""
@@ -59,8 +69,7 @@ def page() -> str:
         default = ast.unparse(field.value)
         number = eval(default)
         shown = f"{default} ({number:,})" if any(sign in default for sign in "*") else default
-        text.append(f"- **`{name}: {ast.unparse(field.annotation)} = {shown}`**{option}  \n  {reason}")
-    return "\n".join(text) + "\n"
+        yield (f"- **`{name}: {ast.unparse(field.annotation)} = {shown}`**{option}  \n  {reason}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """A transport over anyio, for asyncio and trio alike; docs/howto/write-a-transport.md explains."""
 
 import contextlib
-import logging
 import math
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -9,13 +8,14 @@ from typing import Any
 import anyio
 from anyio import abc, lowlevel
 
-from wscore import Application, Channel, Config, Scope, ServerConnection, ServerDriver
+from wscore import Application, Channel, Config, Scope, ServerConnection
+from wscore.transport.server_log import LoggedServerDriver
 from wscore.transport.sockets import peer_of
 
 GONE = (anyio.BrokenResourceError, anyio.ClosedResourceError)
 
 
-class Connection(ServerDriver):
+class Connection(LoggedServerDriver):
     def __init__(self, stream: abc.SocketStream, app: Application, config: Config, channel: Channel | None) -> None:
         peer = peer_of(stream.extra(abc.SocketAttribute.raw_socket))
         core = ServerConnection(config, peer=peer, now=anyio.current_time(), access_log=False)
@@ -38,7 +38,7 @@ class Connection(ServerDriver):
                     self.lost(error)
 
     async def write_rest(self) -> None:
-        with contextlib.suppress(*GONE):  # the next read says so
+        with contextlib.suppress(*GONE):  # the next read reports it
             while not self.half_closes:
                 await self.until(lambda: not self.writable or self.half_closes)
                 while self.rest:
@@ -52,7 +52,7 @@ class Connection(ServerDriver):
             with self.patience:
                 await anyio.sleep_forever()
             self.patience = anyio.CancelScope()
-            await lowlevel.checkpoint()  # what has come by then is read before
+            await lowlevel.checkpoint()  # read what has arrived by then first
             self.timed_out()
 
     async def until(self, ready: Callable[[], bool]) -> None:
@@ -60,7 +60,7 @@ class Connection(ServerDriver):
         while not ready():
             await self.change.wait()
 
-    # What the driver asks for.
+    # The driver's primitives.
 
     def wake(self, *_: object) -> None:
         self.change.set()
@@ -98,11 +98,8 @@ class Connection(ServerDriver):
 
     cancelled = staticmethod(anyio.get_cancelled_exc_class)
 
-    def log_failure(self, text: str, error: BaseException | None) -> None:
-        logging.getLogger("wscore.error").error("%s", text, exc_info=error)
-
 
 async def serve(app: Application, listener: abc.Listener[Any], config: Config, tls: Any = None) -> None:
-    """Serve `app` on what `anyio.create_tcp_listener` gave, until cancelled; over TLS with
+    """Serve `app` on the listener of `anyio.create_tcp_listener` until cancelled; over TLS with
     `tls=partial(wscore.transport.tls.TLS, context, server_side=True)`."""
     await listener.serve(lambda stream: Connection(stream, app, config, tls() if tls else None).run())

@@ -2,13 +2,13 @@
 
 import asyncio
 import contextlib
-import logging
 from typing import Any
 
-from wscore import Application, Config, Peer, Scope, ServerConnection, ServerDriver
+from wscore import Application, Config, Peer, Scope, ServerConnection
+from wscore.transport.server_log import LoggedServerDriver
 
 
-class Connection(ServerDriver):
+class Connection(LoggedServerDriver):
     def __init__(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, app: Application, config: Config
     ) -> None:
@@ -44,7 +44,7 @@ class Connection(ServerDriver):
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
-    # What the application calls.
+    # What the application waits for.
 
     async def wait_for_message(self) -> None:
         await self.change.wait()
@@ -54,7 +54,7 @@ class Connection(ServerDriver):
     async def yield_control(self) -> None:
         await asyncio.sleep(0)
 
-    # What the driver asks for.
+    # The driver's primitives.
 
     def wake(self) -> None:
         self.change.set()
@@ -69,7 +69,7 @@ class Connection(ServerDriver):
             self.spawn(self.drain())
 
     async def drain(self) -> None:
-        with contextlib.suppress(OSError):  # the next read says so
+        with contextlib.suppress(OSError):  # the next read reports it
             await self.writer.drain()
             self.output_drained()
 
@@ -79,7 +79,7 @@ class Connection(ServerDriver):
     def set_deadline(self, at: float | None) -> None:
         if self.timer is not None:
             self.timer.cancel()
-        # One turn later than the time: what has come by then is read before.
+        # One turn after the deadline: read what has arrived by then first.
         self.timer = None if at is None else self.loop.call_at(at, self.loop.call_soon, self.timed_out)
 
     def set_reading(self, on: bool) -> None:
@@ -87,7 +87,7 @@ class Connection(ServerDriver):
         self.wake()
 
     def shut_down_writing(self) -> None:
-        with contextlib.suppress(OSError):  # reset meanwhile: the next read says so
+        with contextlib.suppress(OSError):  # reset meanwhile: the next read reports it
             self.writer.write_eof()
 
     def close(self) -> None:
@@ -109,21 +109,12 @@ class Connection(ServerDriver):
         task = asyncio.current_task()
         return asyncio.CancelledError if task is not None and task.cancelling() else None
 
-    def log_access(self, line: str) -> None:
-        logging.getLogger("wscore.access").info("%s", line)
-
-    def log_notice(self, text: str) -> None:
-        logging.getLogger("wscore.error").info("%s", text)
-
-    def log_failure(self, text: str, error: BaseException | None) -> None:
-        logging.getLogger("wscore.error").error("%s", text, exc_info=error)
-
 
 async def serve(app: Application, host: str, port: int, config: Config | None = None) -> asyncio.Server:
-    """Serve `app`; closing what this gives ends it."""
+    """Serve `app` until the returned server is closed."""
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.CancelledError):  # nobody waits for this task, and Python 3.11 logs it
+        with contextlib.suppress(asyncio.CancelledError):  # this task is not awaited, and Python 3.11 logs it
             await Connection(reader, writer, app, config or Config()).run()
 
     return await asyncio.start_server(connected, host, port)

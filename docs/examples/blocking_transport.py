@@ -1,17 +1,17 @@
 """A transport over plain blocking sockets, a thread for each connection; docs/howto/write-a-transport.md explains."""
 
 import contextlib
-import logging
 import select
 import socket
 import threading
 import time
 
-from wscore import Application, Config, Scope, ServerConnection, ServerDriver
+from wscore import Application, Config, Scope, ServerConnection
+from wscore.transport.server_log import LoggedServerDriver
 from wscore.transport.sockets import configure_socket, peer_of
 
 
-class Connection(ServerDriver):
+class Connection(LoggedServerDriver):
     def __init__(self, sock: socket.socket, app: Application, config: Config) -> None:
         sock.setblocking(False)
         configure_socket(sock)
@@ -37,7 +37,7 @@ class Connection(ServerDriver):
             call.throw(RuntimeError("the application waits for something that is neither receive nor send"))
 
     def turn(self) -> None:
-        """Wait until the socket can be read or written, or the deadline has come; tell the driver what happened."""
+        """Wait until the socket can be read or written, or the deadline has come, and report it to the driver."""
         wait = None if self.due is None else max(0.0, self.due - time.monotonic())
         reading, writing = [self.sock] if self.reads else [], [self.sock] if self.rest else []
         readable, writable, _ = select.select(reading, writing, [], wait)
@@ -53,13 +53,13 @@ class Connection(ServerDriver):
                 if not self.rest:
                     self.output_drained()
         except BlockingIOError:
-            pass  # it was not ready after all
+            pass  # a spurious wake-up
         except OSError as error:
             self.lost(error)
         if self.due is not None and time.monotonic() >= self.due:
             self.timed_out()
 
-    # What the application calls. It waits for nothing else, so that nobody has to be woken.
+    # What the application waits for. It waits for nothing else, so there is no one to wake.
 
     async def wait_for_message(self) -> None:
         self.turn()
@@ -68,13 +68,13 @@ class Connection(ServerDriver):
         self.turn()
 
     async def yield_control(self) -> None:
-        """There is nobody in this thread to give way to."""
+        """No other task runs in this thread."""
 
     def wake(self) -> None: ...
 
     def wake_senders(self) -> None: ...
 
-    # What the driver asks for.
+    # The driver's primitives.
 
     def write(self, data: bytes) -> None:
         self.rest += data
@@ -96,7 +96,7 @@ class Connection(ServerDriver):
         self.reads = on
 
     def shut_down_writing(self) -> None:
-        with contextlib.suppress(OSError):  # reset meanwhile: the next read says so
+        with contextlib.suppress(OSError):  # reset meanwhile: the next read reports it
             self.sock.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
@@ -108,23 +108,14 @@ class Connection(ServerDriver):
     def start_application(self, scope: Scope) -> None:
         self.scope = scope
 
-    def log_access(self, line: str) -> None:
-        logging.getLogger("wscore.access").info("%s", line)
-
-    def log_notice(self, text: str) -> None:
-        logging.getLogger("wscore.error").info("%s", text)
-
-    def log_failure(self, text: str, error: BaseException | None) -> None:
-        logging.getLogger("wscore.error").error("%s", text, exc_info=error)
-
 
 def serve(app: Application, listener: socket.socket, config: Config | None = None) -> None:
     """Serve `app` until another thread closes the listening socket, which is noticed within half a second.
 
-    Connections that are open then go on, in daemon threads.
+    Open connections continue in daemon threads.
     """
     while listener.fileno() >= 0:
-        with contextlib.suppress(OSError):  # nobody has come, or has left again, or it was closed
+        with contextlib.suppress(OSError):  # no client, one that has left again, or a closed listener
             listener.settimeout(0.5)
             sock, _ = listener.accept()
             threading.Thread(target=Connection(sock, app, config or Config()).run, daemon=True).start()

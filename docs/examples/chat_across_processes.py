@@ -1,8 +1,8 @@
 """The tutorial's chat over two workers and a Redis: `python docs/examples/chat_across_processes.py`.
 
-It needs `pip install 'wscore[redis]'` and the program redis-server. It starts a Redis of its own on a unix socket, and
-`wscore run` with two workers, which find it in REDIS_URL; Ctrl+C ends them all. What else stands on its command line is
-handed on: `--port 9000`, `--backend trio`, `--workers 4`.
+It needs `pip install 'wscore[redis]'` and the program redis-server. It starts a Redis on a unix socket, and
+`wscore run` with two workers, which find it in REDIS_URL; Ctrl+C ends them all. Other options on the command line are
+passed on: `--port 9000`, `--backend trio`, `--workers 4`.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ class Chat:
 
 
 def main() -> int:
-    """Start Redis and the workers, wait for the workers' end, and give their exit status."""
+    """Start Redis and the workers, wait for the workers to exit, and return their exit status."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "redis")
         redis = subprocess.Popen(
             ["redis-server", "--port", "0", "--unixsocket", str(path), "--save", "", "--dir", folder],
             stdout=subprocess.DEVNULL,
-            process_group=0,  # Ctrl+C is for the workers, whose last words are still to pass
+            process_group=0,  # Ctrl+C must not reach Redis before the workers have sent their last messages
         )
         try:
             while not path.exists() and redis.poll() is None:
@@ -55,7 +55,7 @@ def main() -> int:
             here = Path(__file__).resolve()
             run = ["run", f"{here.stem}:app", "--app-dir", str(here.parent), "--workers", "2", *sys.argv[1:]]
             environment = {**os.environ, "REDIS_URL": f"unix://{path}"}
-            # A process group of their own, so that a Ctrl+C reaches them once: from here.
+            # A separate process group: a Ctrl+C reaches them once, from here.
             command = [sys.executable, "-m", "wscore", *run]
             with subprocess.Popen(command, env=environment, process_group=0) as workers:
                 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

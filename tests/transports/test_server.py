@@ -17,7 +17,7 @@ LIBRARIES = ("asyncio", "trio")
 @briefly
 @given(config=configs, script=server_scripts, chance=chance)
 def test_a_server_does_what_its_core_says(library: str, config: Config, script: list[Step], chance: object) -> None:
-    """Bytes, messages, the end of the socket: the same as a bare core's, at the same moments."""
+    """I14: bytes, messages and the end of the socket are those of a bare core, at the same moments."""
     play(Server(library, config), script)
 
 

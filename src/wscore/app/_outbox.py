@@ -52,7 +52,7 @@ class Outbox:
         """Messages that the receiver missed because its queue was full."""
         self._websocket = websocket
         # Our own transports take a message for many at once, without a task that sends it (docs/reference/api.md).
-        self._post = websocket._send_nowait
+        self._post = websocket._send_nowait  # pyright: ignore[reportPrivateUsage]
         self._opened = opened
         self._tasks = tasks
         self._context = contextvars.copy_context()  # the member's, and not that of whoever sends to it first

@@ -17,10 +17,10 @@ HEAD = """\
 
 <!-- Written by docs/generate_configuration.py from src/wscore/_core/config.py; edit that. -->
 
-`wscore.Config` holds the limits and timeouts of a connection, at either end: `connect(uri, config=Config(max_queue=8))`,
-or `ServerConnection(Config(max_queue=8), now=...)`. `wscore.ServerConfig` has the same fields and those of a server as a
-whole: `serve(app, config=ServerConfig(max_queue=8, backlog=100))`. All fields are keywords; the objects are immutable,
-and one serves all connections.
+`wscore.Config` holds the limits and timeouts of a connection, at either end: give it to `connect(uri, config=...)` or to
+a `ServerConnection`. `wscore.ServerConfig` has the same fields and those of a server as a whole:
+`serve(app, config=ServerConfig(max_queue=8, backlog=100))`. All fields are keywords; the objects are immutable, and one
+serves all connections.
 
 - Sizes are bytes, and inclusive: a message of exactly `max_message_size` bytes passes.
 - Times are seconds.

@@ -32,6 +32,8 @@ The packages wscore_asyncio and wscore_trio do the waiting. Nothing that this mo
 anyio, socket, ssl, threading or random.
 """
 
+import typing
+
 from ._core.access import AccessRecord, Stats
 from ._core.admission import Admission, admission, is_resource_exhaustion
 from ._core.asgi.failures import LogEntry, failure_log_entry
@@ -135,3 +137,16 @@ __all__ = [
     "send_nowait_extension",
     "tls_extension",
 ]
+
+
+__version__: str
+
+if not typing.TYPE_CHECKING:  # a type checker would take every misspelt name for one that is looked up
+
+    def __getattr__(name: str) -> str:
+        """Look `__version__` up on demand: what `import wscore` loads does not include importlib.metadata."""
+        if name == "__version__":
+            from importlib.metadata import version
+
+            return version("wscore")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

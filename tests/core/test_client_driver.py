@@ -265,3 +265,14 @@ def test_sending_before_the_opening_is_a_mistake() -> None:
     port.start()
     with pytest.raises(LocalProtocolError):
         port.send_message("early")
+
+
+def test_a_second_loss_is_ignored() -> None:
+    """Its task is woken by the first, and the first error counts."""
+    port = opened()
+    port.lost(ConnectionResetError("first"))
+    info = port.core.close_info
+    port.hears()
+    port.lost(ConnectionResetError("second"))
+    assert port.hears() == []
+    assert port.core.close_info == info

@@ -592,3 +592,20 @@ def test_d11_a_code_point_split_over_chunks_comes_back_whole() -> None:
     text = "𝄞é€" * 5000
     payload = compressed(text.encode(), 9)
     assert message(inflater(9), *(payload[i : i + 3] for i in range(0, len(payload), 3))).decode() == text
+
+
+def test_a_piece_that_comes_to_enough_with_a_slice_is_left_from_the_next_slice_on() -> None:
+    """zlib has read the slice whole, so what is unread is the rest of the piece."""
+    content = random.Random(1).randbytes(3 * 4096)
+    piece = compressed(content, level=0)
+    to = inflater()
+    first = to.inflate(piece, PLENTY, enough=1)
+    assert to.unread == piece[4096:]
+    assert first + message(to, to.unread) == content
+
+
+def test_a_message_may_end_in_the_header_of_a_last_block() -> None:
+    """RFC 7692 7.2.2: the four bytes that its end lost complete an empty stored block, here with BFINAL set."""
+    to = inflater()
+    assert message(to, b"\x01") == b""
+    assert message(to, compressed(b"next")) == b"next"

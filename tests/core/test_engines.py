@@ -40,6 +40,8 @@ from tests.core.peer import (
     text,
 )
 from wscore import Config, ServerConnection
+from wscore._core.frames.codec import MORE, ProtocolViolation
+from wscore._core.frames.deflate import DeflateParameters
 from wscore._core.frames.native import NativeCodec
 from wscore._core.frames.wsproto import WsprotoCodec
 
@@ -499,3 +501,23 @@ def test_an_idle_connection_holds_nothing_of_what_it_read() -> None:
         codec: Any = client.connection._codec
         assert codec._buffer == b""
     assert isinstance(client.connection, ServerConnection)
+
+
+def test_wsproto_joins_a_thousand_fragments_on_the_way() -> None:
+    """Parts of a byte each weigh far more than the message: they do not pile up."""
+    codec = WsprotoCodec(Config(), None)
+    codec.receive_data(b"".join(fragments(BINARY, *[b"f"] * 1030)))
+    events = []
+    while (event := codec.next_event()) is not None:
+        assert len(codec._parts) < 1024
+        if event is not MORE:
+            events.append(event)
+    assert events == [b"f" * 1030]
+
+
+@pytest.mark.parametrize("codec", [NativeCodec, WsprotoCodec])
+def test_a_compressed_message_that_ends_within_a_block_is_corrupt(codec: Any) -> None:
+    """Both engines find it at the end of the last frame, with 1007 (D3)."""
+    engine = codec(Config(), DeflateParameters(False, False, 15, 15))
+    engine.receive_data(frame(BINARY, Compressor(level=0).payload(b"cut short")[:-2], rsv=0b100))
+    assert engine.next_event() == ProtocolViolation(1007)

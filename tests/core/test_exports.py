@@ -1,5 +1,6 @@
 """The public surface."""
 
+import importlib.metadata
 import inspect
 import subprocess
 import sys
@@ -203,3 +204,10 @@ def test_importing_the_core_brings_no_io():
         check=True,
     )
     assert done.stdout.strip() == ""
+
+
+def test_the_version_is_that_of_the_installed_package():
+    """`wscore.__version__` is looked up on demand; no other name that is missing is."""
+    assert wscore.__version__ == importlib.metadata.version("wscore")
+    with pytest.raises(AttributeError, match=r"module 'wscore' has no attribute '__versoin__'"):
+        wscore.__versoin__  # type: ignore[attr-defined]

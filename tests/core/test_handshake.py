@@ -660,7 +660,7 @@ def test_e29_a_target_that_is_no_path_is_refused(target: bytes, cut: int | None)
 def test_e29_a_target_with_a_fragment_is_refused(target: bytes, cut: int | None) -> None:
     """RFC 6455 3: WebSocket URIs have none, and no form of target does (RFC 9112 3.2).
 
-    Chosen over cutting it off: servers disagree on where such a path ends, and proxies' rules are by-passed with that.
+    Chosen over cutting it off: servers disagree on where such a path ends, and proxies' rules are bypassed with that.
     """
     assert refused(head(line=b"GET %s HTTP/1.1" % target), cut).status == 400
 

@@ -330,3 +330,21 @@ def test_an_unknown_message(message: dict[str, Any]):
     """A message that is no answer is malformed."""
     with pytest.raises(InvalidMessage, match="expected"):
         Lifespan("auto").send(message)
+
+
+def test_a_startup_that_is_over_has_no_deadline():
+    """`begin_startup` bounds a startup that is under way, and nothing else."""
+    lifespan = serving()
+    lifespan.begin_startup(now=0.0, timeout=5.0)
+    assert lifespan.next_timeout() is None
+
+
+def test_an_answer_that_cannot_be_awaited_is_a_failed_startup_only_before_the_startup_is_over():
+    """Calling the application is its startup's first step: afterwards there is nothing that could fail in this way."""
+    starting, started = Lifespan("auto"), serving()
+    for lifespan in (starting, started):
+        lifespan.application_not_awaitable(None)
+    assert starting.phase is LifespanPhase.FAILED
+    assert "NoneType" in starting.failure
+    assert started.phase is LifespanPhase.SERVING
+    assert started.failure == ""

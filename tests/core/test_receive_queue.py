@@ -152,3 +152,16 @@ def test_payloads_as_they_are():
     assert inbox.full
     assert (inbox.take_payload(), inbox.full, inbox.size) == ("a", False, 1)
     assert (inbox.take_payload(), inbox.take_payload()) == (b"b", None)
+
+
+def test_a_disconnect_is_corrected_until_it_is_taken():
+    """A correction replaces the message that waits. It does not bring back one that was taken."""
+    corrected: ReceivedMessage = {"type": "websocket.disconnect", "code": 1006, "reason": "reset"}
+    inbox = ReceiveQueue(1, 1)
+    inbox.correct_disconnect(corrected)
+    assert inbox.take() is None
+    inbox.put_disconnect(DISCONNECT)
+    inbox.correct_disconnect(corrected)
+    assert inbox.take() == corrected
+    inbox.correct_disconnect(DISCONNECT)
+    assert inbox.take() is None

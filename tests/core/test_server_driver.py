@@ -9,7 +9,7 @@ import pytest
 
 from tests.core.peer import CLOSE, close, head, read_frames, read_response, text
 from tests.core.port import FakeChannel, ServerPort, turned
-from wscore import ClientDisconnected, Config, InvalidMessage, LocalProtocolError, Peer, PreparedMessage, State
+from wscore import ClientDisconnected, Config, Driver, InvalidMessage, LocalProtocolError, Peer, PreparedMessage, State
 
 PLAIN = Config(compression=False)
 
@@ -58,6 +58,42 @@ def test_the_scope_says_what_tls_has_agreed() -> None:
     assert scope["extensions"]["tls"] == {"tls_version": 0x0304}
 
 
+def test_a_channel_that_agreed_on_nothing_adds_no_tls_extension() -> None:
+    """The extension is there where the channel has something to tell."""
+
+    class Plain(FakeChannel):
+        def tls_extension(self) -> None:  # type: ignore[override]
+            return None
+
+    port = ServerPort(channel=Plain())
+    port.start()
+    port.receive_data(b"!")
+    port.receive_data(turned(head()))
+    [scope] = port.scopes
+    assert "tls" not in scope["extensions"]
+
+
+def test_the_application_is_called_with_the_scope_and_its_end_is_taken() -> None:
+    """`run_application` is what a transport's task does; whatever the application raises ends one connection."""
+    called: list[Any] = []
+
+    async def returns(scope: Any, receive: Any, send: Any) -> None:
+        called.append((scope["path"], receive, send))
+
+    async def fails(scope: Any, receive: Any, send: Any) -> None:
+        raise ValueError("no")
+
+    for app in (returns, fails):
+        port = ServerPort()
+        port.start()
+        port.receive_data(head())
+        with pytest.raises(StopIteration):
+            port.run_application(app, port.scopes[0]).send(None)
+        assert read_response(port.written).status == 500
+        assert [type(error) for _, error in port.failures] == [type(None) if app is returns else ValueError]
+    assert called[0][0] == "/chat"
+
+
 def test_one_message_for_many_is_posted_by_the_scope() -> None:
     """Written at once, and refused where it would have to wait, or nobody is there any more."""
     port = opened()
@@ -70,6 +106,17 @@ def test_one_message_for_many_is_posted_by_the_scope() -> None:
     port.drains()
     port.lost()
     assert not port.send_nowait(PreparedMessage("again"))
+
+
+def test_one_message_for_many_joins_a_flush_that_is_planned() -> None:
+    """It goes out with what was sent before it, in one write."""
+    port = opened()
+    port.gathers = True
+    port.says("a")
+    assert port.send_nowait(PreparedMessage("to all"))
+    assert port.written == b""
+    port.flush()
+    assert port.written == b"\x81\x01a\x81\x06to all"
 
 
 def test_the_scope_has_a_way_to_post() -> None:
@@ -229,6 +276,18 @@ def test_a_connection_is_over_when_both_are() -> None:
     second.lost()
     assert (first.overs, second.overs) == (1, 1)
     assert first.core.scope is second.core.scope is None, "a circle, for the garbage collector"
+
+
+def test_a_second_loss_is_ignored() -> None:
+    """The first error counts."""
+    port = opened()
+    port.lost(ConnectionResetError("first"))
+    info = port.core.close_info
+    port.hears()
+    Driver.lost(port, ConnectionResetError("second"))
+    port.lost(ConnectionResetError("third"))
+    assert port.hears() == []
+    assert port.core.close_info == info
 
 
 def test_a_connection_without_an_application_is_over_with_its_socket() -> None:

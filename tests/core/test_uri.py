@@ -53,6 +53,7 @@ INVALID = {
     "ws://[::1/": "IPv6|bracket",
     "ws://[::1]x/": "IPv6|bracket",
     "ws://[h]/": "IPv6|bracket",
+    "ws://[v1.a]/": "IPv6|bracket",  # RFC 3986 3.2.2: reserved for addresses of the future
     "ws://[fe80::1%]/": "IPv6|bracket|address",
     "ws://[%25eth0]/": "IPv6|bracket|address",
     "ws://a b/": "a space",

@@ -376,7 +376,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
                         self._codec.receive_data(rest)
                         self._parse(now)
                     return
-                case Response() as refusal:
+                case Response() as refusal:  # pragma: no branch  # the last of the handshake's results
                     self._response = refusal
                     self._process(Trigger.PEER_REFUSAL, now)
                     data = b""
@@ -393,7 +393,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         if (payload, False) not in self._pings and (payload, True) not in self._pings:
             return
         self.generation += 1
-        for earlier, of_keepalive in list(self._pings):
+        for earlier, of_keepalive in list(self._pings):  # pragma: no branch  # one of them has the payload
             sent_at = self._pings.pop((earlier, of_keepalive))
             if of_keepalive:
                 self._keepalive_pong(earlier, now)

@@ -392,7 +392,7 @@ class Endpoint(Generic[Codec]):
                 self._input_over = True
                 self._close_received = event
                 self._defer_or_apply(Trigger.PEER_CLOSE, peer_closed(event), now, answering=answering)
-            case ProtocolViolation():
+            case ProtocolViolation():  # pragma: no branch  # the last of the codec's events
                 self._input_over = True
                 self._defer_or_apply(Trigger.PEER_VIOLATION, violated(event), now, answering=answering)
 

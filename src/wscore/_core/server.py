@@ -194,7 +194,7 @@ class ServerConnection(Endpoint[FrameCodec]):
                     pass
                 case Response() as bad:
                     self._process(Trigger.PEER_BAD_REQUEST, now, refused(bad))
-                case (request, rest):
+                case (request, rest):  # pragma: no branch  # the last of the parser's results
                     if rest:
                         self._early = bytearray(rest)
                     self._validate_request(request, now)

@@ -49,7 +49,7 @@ class Outbox:
         """Messages that the receiver missed because its queue was full."""
         self._websocket = websocket
         # wscore's transports take a broadcast message directly, without a task that sends it (docs/reference/api.md).
-        self._post = websocket._send_nowait
+        self._post = websocket._send_nowait  # pyright: ignore[reportPrivateUsage]
         self._opened = opened
         self._tasks = tasks
         self._context = contextvars.copy_context()  # the member's, not the first sender's

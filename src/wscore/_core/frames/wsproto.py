@@ -191,7 +191,7 @@ class _MessageRules(Extension):
     def enabled(self) -> bool:
         return True
 
-    def offer(self) -> bool | str:
+    def offer(self) -> bool | str:  # pragma: no cover  # for wsproto's handshake, which is not used
         return False
 
     def frame_inbound_header(

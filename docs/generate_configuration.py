@@ -17,8 +17,8 @@ HEAD = """\
 
 <!-- Written by docs/generate_configuration.py from src/wscore/_core/config.py; edit that. -->
 
-`wscore.Config` holds the limits and timeouts of a connection, at either end: give it to `connect(uri, config=...)` or to
-a `ServerConnection`. `wscore.ServerConfig` has the same fields and those of a server as a whole:
+`wscore.Config` holds the limits and timeouts of a connection, at either end: for `connect(uri, config=...)` and
+`ServerConnection`. `wscore.ServerConfig` has the same fields and those of a server as a whole:
 `serve(app, config=ServerConfig(max_queue=8, backlog=100))`. All fields are keywords; the objects are immutable, and one
 serves all connections.
 

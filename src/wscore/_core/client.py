@@ -449,9 +449,9 @@ def _payload(message: object) -> str | bytes:
     """Check an application's message. Raises InvalidMessage."""
     if isinstance(message, str):
         return message
-    if not isinstance(message, bytes | bytearray | memoryview):
-        raise InvalidMessage(f"a message must be str or bytes, not {type(message).__name__}")
-    return as_bytes(message, "a message")
+    if isinstance(message, bytes | bytearray | memoryview):
+        return bytes(message)  # pyright: ignore[reportUnknownArgumentType]  # a memoryview of anything
+    raise InvalidMessage(f"a message must be str or bytes, not {type(message).__name__}")
 
 
 def _ping_payload(payload: object) -> bytes:

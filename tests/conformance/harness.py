@@ -308,17 +308,17 @@ def far_end(sock: socket.socket) -> Iterator[socket.socket]:
     raise AssertionError("this process does not hold the other end")
 
 
-def quick(**changes: Any) -> Config:
+def quick(**changes: Any) -> ServerConfig:
     """The default configuration, but for a shutdown that does not wait long for a test's application."""
     return dataclasses.replace(ServerConfig(shutdown_grace=1.0), **changes)
 
 
-def proportioned(**changes: Any) -> Config:
+def proportioned(**changes: Any) -> ServerConfig:
     """The default configuration with every duration a twentieth of what it is, so that each keeps its place.
 
     A deadline that hides behind a longer one, as the others behind that of the handshake, hides here too.
     """
-    default = Config()
+    default = ServerConfig()
     durations = ("handshake_timeout", "accept_timeout", "ping_interval", "ping_timeout", "close_timeout")
     scaled: dict[str, Any] = {name: getattr(default, name) / 20 for name in (*durations, "shutdown_grace")}
     return dataclasses.replace(default, **(scaled | changes))

@@ -2,12 +2,13 @@
 
 Either task can read the socket, one at a time:
 
+- The watcher reads at first.
 - While the application waits for a message, its own task waits for the socket and reads it. A message then costs one
   wake-up instead of two.
 - When the application stops waiting, nobody reads at first. If it is still busy after `config.read_poll_interval`
   seconds, the watcher reads in its place, in time for pings, closes and losses.
 - The watcher keeps reading until a message it has read wakes the application; then the application's task reads again.
-- Before the application starts, after it has returned, and once the connection is ending, only the watcher reads.
+- After the application has returned, and once the connection is ending, only the watcher reads.
 
 The watcher also handles all deadlines.
 """
@@ -82,7 +83,6 @@ class Connection(SocketDriver[ServerConnection], LoggedServerDriver):
     def start_application(self, scope: Scope) -> None:
         """As in `ServerDriver`."""
         self._spawn(self._run, scope)
-        self._poll_later()
 
     async def _run(self, scope: Scope) -> None:
         with self._application:
@@ -111,10 +111,6 @@ class Connection(SocketDriver[ServerConnection], LoggedServerDriver):
 
         Bytes that were read are in the core before the task can be cancelled again, so none are lost.
         """
-        if self._flush_planned:
-            self.flush()
-            if self.gone:
-                return  # the write failed: the last message is queued
         if self._reading_for_application or self._application_reads or not self._reading or self._eof:
             await self._waiting.park()
             return
@@ -143,8 +139,6 @@ class Connection(SocketDriver[ServerConnection], LoggedServerDriver):
         super().changed()
         if self.core.close_info is not None or self._application_over:
             self._take_over_reading()
-            if self._application_reads:
-                self.interrupt()
         self._waiting.unpark_all()
 
     def check(self) -> None:
@@ -155,7 +149,6 @@ class Connection(SocketDriver[ServerConnection], LoggedServerDriver):
     def _take_over_reading(self) -> None:
         """Let the watcher read from now on."""
         self._reading_for_application = True
-        self._poll_at = math.inf
         self._watcher.unpark_all()
 
     def _poll_later(self) -> None:

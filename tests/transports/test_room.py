@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import partial
 from typing import Any
 
@@ -380,3 +380,26 @@ def test_a_fragment_is_written_when_it_is_made(library: str) -> None:
 
     VIRTUAL[library].run(main)
     assert arrived == [(frames.TEXT, b"at once")]
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["complete", "given up"])
+def test_the_end_of_a_message_in_fragments_is_written_at_once(library: str, fails: bool) -> None:
+    """Its last frame goes out, or the close with 1011 where its iterable raises, though nobody does anything more."""
+
+    async def pieces() -> AsyncIterator[str]:
+        yield "only"
+        if fails:
+            raise ValueError
+
+    async def main() -> None:
+        async with connecting(library, Config(compression=False)) as (connect, peer), connect as ws:
+            with suppress(ValueError):
+                await ws.send(pieces())
+            await VIRTUAL[library].settled()
+            peer.exchange()
+            last = (0x88, b"\x03\xf3") if fails else (0x80, b"")
+            written: list[Any] = peer.written.items[1:]
+            assert [(opcode, payload[:2]) for opcode, payload in written] == [(frames.TEXT, b"on"), last]
+            peer.ends()
+
+    VIRTUAL[library].run(main)

@@ -2,13 +2,12 @@
 
 Either task can read the socket, one at a time:
 
-- The watcher reads at first.
 - While the application waits for a message, its own task waits for the socket and reads it. A message then costs one
   wake-up instead of two.
 - When the application stops waiting, nobody reads at first. If it is still busy after `config.read_poll_interval`
   seconds, the watcher reads in its place, in time for pings, closes and losses.
 - The watcher keeps reading until a message it has read wakes the application; then the application's task reads again.
-- After the application has returned, and once the connection is ending, only the watcher reads.
+- Before the application starts, after it has returned, and once the connection is ending, only the watcher reads.
 
 The watcher also handles all deadlines.
 """
@@ -83,6 +82,7 @@ class Connection(SocketDriver[ServerConnection], LoggedServerDriver):
     def start_application(self, scope: Scope) -> None:
         """As in `ServerDriver`."""
         self._spawn(self._run, scope)
+        self._poll_later()
 
     async def _run(self, scope: Scope) -> None:
         with self._application:
@@ -111,6 +111,8 @@ class Connection(SocketDriver[ServerConnection], LoggedServerDriver):
 
         Bytes that were read are in the core before the task can be cancelled again, so none are lost.
         """
+        if self._flush_planned:
+            self.flush()
         if self._reading_for_application or self._application_reads or not self._reading or self._eof:
             await self._waiting.park()
             return

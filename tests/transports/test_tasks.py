@@ -15,6 +15,7 @@ from tests.core import peer as frames
 from wscore import Config, ConnectionClosed
 
 from .connecting import connecting
+from .peer import OURS
 from .world import VIRTUAL
 
 CANCELLED, MESSAGE = "(cancelled)", "for whom it reaches"
@@ -167,11 +168,13 @@ def test_nothing_is_kept_of_a_ping_that_was_answered_or_given_up(library: str) -
     async def main() -> None:
         async with connecting(library, Config(ping_interval=None)) as (connect, peer), connect as ws:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(ws.ping, b"answered")
+                tasks.start_soon(ws.ping, OURS + b" answered")
                 await VIRTUAL[library].settled()
-                peer.sends(frames.pong(b"answered", mask=None))
+                peer.exchange()
+                assert peer.written.items[1:] == [(0x80 | frames.PING, OURS + b" answered")]
+                peer.sends(frames.pong(OURS + b" answered", mask=None))
             with anyio.move_on_after(1):
-                await ws.ping(b"given up")
+                await ws.ping(OURS)
             assert ws._link.pongs == {}
             peer.ends()
 

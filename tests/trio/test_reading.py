@@ -30,7 +30,7 @@ Body = Callable[[Any, Any], Awaitable[None]]
 
 @asynccontextmanager
 async def talking_to(body: Body, config: ServerConfig) -> AsyncIterator[Peer]:
-    """Serve an application that accepts, takes a first message, which makes it the reader, and goes on with `body`."""
+    """Serve an application that accepts, takes a first message, and goes on with `body`."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await receive()
@@ -137,32 +137,59 @@ def test_a_ping_is_answered_for_an_application_that_is_busy_after_a_long_wait() 
     virtual.run(main)
 
 
-def test_a_message_wakes_one_task_once() -> None:
-    """The watcher, which read while the application was busy, leaves reading to it again: no second task wakes."""
-    steps = 0
+class Counting(trio.abc.Instrument):
+    """Counts the steps of the product's tasks."""
 
-    class Counting(trio.abc.Instrument):
-        def before_task_step(self, task: trio.lowlevel.Task) -> None:
-            nonlocal steps
-            steps += "wscore_trio" in task.name
+    def __init__(self) -> None:
+        self.steps = 0
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        self.steps += "wscore_trio" in task.name
+
+
+async def steps_for(peer: Peer, messages: int) -> int:
+    """Send messages, one after the other, and count the steps that they cost."""
+    counting = Counting()
+    trio.lowlevel.add_instrument(counting)
+    for _ in range(messages):
+        peer.sends(frames.text("x"))
+        await virtual.settled()
+    trio.lowlevel.remove_instrument(counting)
+    return counting.steps
+
+
+def test_a_message_wakes_one_task_once() -> None:
+    """An application that waits reads its socket itself, from its first message on: no second task wakes."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send(ACCEPT)
+        while (await receive())["type"] == "websocket.receive":
+            pass
+
+    async def main() -> None:
+        async with serving("trio", app, POLLS) as server:
+            peer = server.connect()
+            peer.sends(frames.head())
+            await virtual.settled()
+            assert await steps_for(peer, 100) == 100
+
+    virtual.run(main)
+
+
+def test_an_application_that_was_busy_reads_itself_again() -> None:
+    """The watcher, which read meanwhile, leaves that to it from the first message on that wakes it."""
 
     async def body(receive: Any, send: Any) -> None:
         await trio.sleep(1)
-        while True:
-            await receive()
+        while (await receive())["type"] == "websocket.receive":
+            pass
 
     async def main() -> None:
-        async with talking_to(body, NO_POLLS) as peer:
+        async with talking_to(body, POLLS) as peer:
             await trio.sleep(2)
-            peer.sends(frames.text("x"))
-            await virtual.settled()
-            counting = Counting()
-            trio.lowlevel.add_instrument(counting)
-            for _ in range(100):
-                peer.sends(frames.text("x"))
-                await virtual.settled()
-            trio.lowlevel.remove_instrument(counting)
-            assert steps == 100
+            assert await steps_for(peer, 1) == 2
+            assert await steps_for(peer, 100) == 100
 
     virtual.run(main)
 

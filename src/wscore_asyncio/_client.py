@@ -105,7 +105,6 @@ class connect(ConnectOptions):
             core = self._core(loop.time())
             async with asyncio.timeout_at(core.next_timeout()):
                 sock = sock or await dial(to)
-            sock.setblocking(False)
             configure_socket(sock)
             link = ClientSocketDriver(core, to.tunnel(self._config))
             await loop.create_connection(lambda: link, sock=sock)

@@ -29,26 +29,19 @@ class WebSocket(ClientWebSocket):
 class ClientSocketDriver(SocketDriver[ClientConnection], AsyncClientDriver):
     """A client's connection; `run` is the task that serves it."""
 
-    __slots__ = ("_scope",)
+    __slots__ = ()
 
     def __init__(
         self, core: ClientConnection, channel: Channel | None, sock: socket.socket, spawn: Callable[..., None]
     ) -> None:
         super().__init__(core, trio.current_time, channel)
         self.prepare(sock, spawn)
-        # Shielded: cancelling the task that entered `connect` must not cut the connection before its close frame is
-        # sent.
-        self._scope = trio.CancelScope(shield=True)
 
     async def run(self) -> None:
         """Read and handle deadlines until the socket is closed."""
-        with self._scope:
+        # Cancelling the task that entered `connect` must not cut the connection before its close frame is sent.
+        with trio.CancelScope(shield=True):
             await self.watch()
-
-    def cut(self) -> None:
-        """Close the socket immediately. Idempotent."""
-        self.lost()
-        self._scope.cancel()
 
     def wake(self) -> None:
         """As in `Driver`."""
@@ -57,7 +50,6 @@ class ClientSocketDriver(SocketDriver[ClientConnection], AsyncClientDriver):
     def tell(self) -> None:
         """As in `ClientDriver`."""
         self._waiting.unpark_all()
-        self._watcher.unpark_all()
 
     async def wait_for_message(self) -> None:
         """As in `AsyncClientDriver`."""
@@ -149,7 +141,7 @@ class connect(ConnectOptions):
 
     async def _end(self) -> None:
         """Close the socket and wait for the tasks. No exception is passed to the nursery, which would wrap it."""
-        self._link.cut()
+        self._link.abort()
         await self._tasks.__aexit__(None, None, None)
 
 

@@ -113,8 +113,6 @@ class Connection(SocketDriver[ServerConnection], LoggedServerDriver):
         """
         if self._flush_planned:
             self.flush()
-            if self.gone:
-                return  # the write failed: the last message is queued
         if self._reading_for_application or self._application_reads or not self._reading or self._eof:
             await self._waiting.park()
             return
@@ -143,8 +141,6 @@ class Connection(SocketDriver[ServerConnection], LoggedServerDriver):
         super().changed()
         if self.core.close_info is not None or self._application_over:
             self._take_over_reading()
-            if self._application_reads:
-                self.interrupt()
         self._waiting.unpark_all()
 
     def check(self) -> None:
@@ -155,7 +151,6 @@ class Connection(SocketDriver[ServerConnection], LoggedServerDriver):
     def _take_over_reading(self) -> None:
         """Let the watcher read from now on."""
         self._reading_for_application = True
-        self._poll_at = math.inf
         self._watcher.unpark_all()
 
     def _poll_later(self) -> None:

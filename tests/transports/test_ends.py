@@ -121,3 +121,33 @@ def test_a_client_that_is_cancelled_with_no_room_just_ends(library: str) -> None
                 scope.cancel()
 
     VIRTUAL[library].run(main)
+
+
+def test_a_client_makes_room_once_its_application_has_ended(library: str) -> None:
+    """An application that outlives its client counts against `max_connections`; then the next client is served."""
+    answers: list[object] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send(ACCEPT)
+        await anyio.sleep(50)
+
+    async def main() -> None:
+        async with serving(library, app, ServerConfig(max_connections=1)) as server:
+
+            async def visits() -> None:
+                peer = server.connect()
+                peer.sends(frames.head())
+                await anyio.sleep(1)
+                peer.exchange()
+                answers.append(peer.written.items[0] if peer.written.items else peer.written.rest)
+                peer.closes()
+
+            await visits()
+            await anyio.sleep(20)
+            await visits()
+            await anyio.sleep(40)
+            await visits()
+
+    VIRTUAL[library].run(main)
+    assert [str(answer)[2:14] for answer in answers] == ["HTTP/1.1 101", "HTTP/1.1 503", "HTTP/1.1 101"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, suppress
 from functools import partial
 from typing import Any
 
@@ -309,3 +310,96 @@ def test_a_peer_that_is_gone_is_not_written_to(
     assert len(sent) < 600  # two turns' messages, where they are small
     assert sum(sent) < 10 * MEGABYTE
     assert caplog.messages == []
+
+
+@pytest.mark.parametrize("fragments", [False, True], ids=["whole", "in fragments"])
+def test_a_message_that_cannot_arrive_any_more_is_not_sent(library: str, fragments: bool) -> None:
+    """Where the server goes while a client's large message is written, `send` raises instead of returning."""
+
+    async def pieces() -> AsyncGenerator[bytes]:
+        yield bytes(5 * MEGABYTE)
+
+    async def use(send: Any, peer: Peer) -> None:
+        async with aclosing(pieces()) as message:
+            with pytest.raises(ConnectionClosed):
+                await send(message if fragments else bytes(5 * MEGABYTE))
+
+    async def play(peer: Peer) -> None:
+        await anyio.sleep(1)
+        peer.reads(1000)
+        peer.vanishes()
+
+    run(library, "client", Config(ping_interval=None), use, play)
+
+
+def test_fragments_are_not_made_before_there_is_room(library: str) -> None:
+    """A server that reads nothing stops the iterable; what is held for it stays near the limit."""
+    made = 0
+
+    async def pieces() -> AsyncGenerator[bytes]:
+        nonlocal made
+        for _ in range(100):
+            yield bytes(100_000)
+            made += 1
+
+    async def use(send: Any, peer: Peer) -> None:
+        async with aclosing(pieces()) as message:
+            with anyio.move_on_after(5):
+                await send(message)
+        peer.closes()
+
+    async def play(peer: Peer) -> None:
+        pass
+
+    run(library, "client", Config(ping_interval=None), use, play)
+    assert made < 10
+
+
+def test_a_fragment_is_written_when_it_is_made(library: str) -> None:
+    """A server gets the first fragments while the iterable waits, those too that answer a message of its own."""
+    arrived: list[object] = []
+
+    async def main() -> None:
+        async with connecting(library, Config(compression=False)) as (connect, peer), connect as ws:
+
+            async def pieces() -> AsyncIterator[str]:
+                yield "at once"
+                await anyio.sleep(1)
+                peer.exchange()
+                arrived.extend(peer.written.items[1:])
+
+            async def answer() -> None:
+                await ws.recv()
+                await ws.send(pieces())
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(answer)
+                await VIRTUAL[library].settled()
+                peer.sends(frames.text("go", mask=None))
+            peer.ends()
+
+    VIRTUAL[library].run(main)
+    assert arrived == [(frames.TEXT, b"at once")]
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["complete", "given up"])
+def test_the_end_of_a_message_in_fragments_is_written_at_once(library: str, fails: bool) -> None:
+    """Its last frame goes out, or the close with 1011 where its iterable raises, though nobody does anything more."""
+
+    async def pieces() -> AsyncIterator[str]:
+        yield "only"
+        if fails:
+            raise ValueError
+
+    async def main() -> None:
+        async with connecting(library, Config(compression=False)) as (connect, peer), connect as ws:
+            with suppress(ValueError):
+                await ws.send(pieces())
+            await VIRTUAL[library].settled()
+            peer.exchange()
+            last = (0x88, b"\x03\xf3") if fails else (0x80, b"")
+            written: list[Any] = peer.written.items[1:]
+            assert [(opcode, payload[:2]) for opcode, payload in written] == [(frames.TEXT, b"on"), last]
+            peer.ends()
+
+    VIRTUAL[library].run(main)

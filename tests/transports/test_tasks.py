@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import tracemalloc
 from collections.abc import Callable
 from typing import Any
@@ -11,9 +12,10 @@ import anyio
 import pytest
 
 from tests.core import peer as frames
-from wscore import Config
+from wscore import Config, ConnectionClosed
 
 from .connecting import connecting
+from .peer import OURS
 from .world import VIRTUAL
 
 CANCELLED, MESSAGE = "(cancelled)", "for whom it reaches"
@@ -97,3 +99,83 @@ def test_waiting_in_vain_again_and_again_keeps_nothing(library: str) -> None:
         assert VIRTUAL[library].run(main) < 50_000
     finally:
         tracemalloc.stop()
+
+
+def test_a_task_that_only_receives_gives_way(library: str) -> None:
+    """Other tasks have their turn while one takes small messages of which there is always another."""
+    count, taken = 10_000, 0
+    turns: list[int] = []
+
+    async def other() -> None:
+        await anyio.lowlevel.checkpoint()
+        turns.append(taken)
+
+    async def main() -> None:
+        nonlocal taken
+        async with (
+            connecting(library, Config(compression=False)) as (connect, peer),
+            connect as ws,
+            anyio.create_task_group() as tasks,
+        ):
+            peer.sends(frames.text("x", mask=None) * count)
+            await VIRTUAL[library].settled()
+            tasks.start_soon(other)
+            while taken < count:
+                await ws.recv()
+                taken += 1
+            peer.sends(frames.close(1000, mask=None))
+            peer.ends()
+
+    VIRTUAL[library].run(main)
+    assert turns[0] < 1000
+
+
+def test_what_a_lost_connection_left_unparsed_is_parsed_in_turns(library: str) -> None:
+    """Other tasks have their turn while `recv` looks for a message behind very many fragments, after a loss."""
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            await anyio.lowlevel.checkpoint()
+            turns += 1
+
+    async def main() -> str | bytes:
+        async with connecting(library, Config(compression=False)) as (connect, peer), connect as ws:
+            empty = frames.frame(frames.CONTINUATION, fin=False, mask=None) * 10_000
+            last = frames.frame(frames.CONTINUATION, b"b", mask=None)
+            peer.sends(frames.frame(frames.TEXT, b"a", fin=False, mask=None) + empty + last)
+            for _ in range(3):
+                await anyio.lowlevel.checkpoint()
+            peer.closes()
+            with contextlib.suppress(ConnectionClosed):
+                await ws.send("x")
+            for _ in range(3):
+                await anyio.lowlevel.checkpoint()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(other)
+                message: str | bytes = await ws.recv()
+                tasks.cancel_scope.cancel()
+            return message
+
+    assert VIRTUAL[library].run(main) == "ab"
+    assert turns > 10
+
+
+def test_nothing_is_kept_of_a_ping_that_was_answered_or_given_up(library: str) -> None:
+    """A connection that lives long may be pinged as often as one likes."""
+
+    async def main() -> None:
+        async with connecting(library, Config(ping_interval=None)) as (connect, peer), connect as ws:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(ws.ping, OURS + b" answered")
+                await VIRTUAL[library].settled()
+                peer.exchange()
+                assert peer.written.items[1:] == [(0x80 | frames.PING, OURS + b" answered")]
+                peer.sends(frames.pong(OURS + b" answered", mask=None))
+            with anyio.move_on_after(1):
+                await ws.ping(OURS)
+            assert ws._link.pongs == {}
+            peer.ends()
+
+    VIRTUAL[library].run(main)

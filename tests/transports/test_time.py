@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import random
+import socket
+import sys
 from typing import Any
 
 import anyio
 import pytest
 
+import wscore_asyncio
+import wscore_trio
 from tests.conformance.harness import open_sockets
 from tests.core import peer as frames
-from wscore import Config, ServerConfig
+from wscore import Config, HandshakeTimeout, ServerConfig
 
 from .connecting import connecting
 from .peer import Peer
@@ -122,3 +126,23 @@ def test_a_message_that_comes_past_a_deadline_is_answered(library: str) -> None:
             reading: list[Step] = [("receives", 0, 1000), ("peer_sends", frames.text("first"))]
             late: Step = ("at_once", 0.2, ("peer_sends", data))
             play(Server(library, ServerConfig(read_poll_interval=0.001)), [*OPENING, *reading, late])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a full backlog may refuse")
+def test_a_server_whose_system_does_not_answer_is_given_up(library: str) -> None:
+    """`handshake_timeout` covers TCP: where nothing comes back, connecting ends with a HandshakeTimeout."""
+
+    async def main(port: int) -> float:
+        connect: Any = wscore_asyncio.connect if library == "asyncio" else wscore_trio.connect
+        began = anyio.current_time()
+        with pytest.raises(HandshakeTimeout):
+            await connect(f"ws://127.0.0.1:{port}/", proxy=None).__aenter__()
+        return anyio.current_time() - began
+
+    with socket.socket() as listener, socket.socket() as first, socket.socket() as second:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)  # one connection has room to wait
+        for each in (first, second):
+            each.setblocking(False)
+            each.connect_ex(listener.getsockname())
+        assert VIRTUAL[library].run(main, listener.getsockname()[1]) == pytest.approx(10, abs=0.1)

@@ -26,7 +26,7 @@ class Backoff:
             ValueError: Not 0 < `initial` <= `maximum`.
         """
         if not 0 < initial <= maximum:
-            raise ValueError(f"Backoff(first={initial}, most={maximum}): expected 0 < first <= most")
+            raise ValueError(f"Backoff(initial={initial}, maximum={maximum}): expected 0 < initial <= maximum")
         self._random = random
         self._initial = initial
         self._maximum = maximum

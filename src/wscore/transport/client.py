@@ -215,7 +215,6 @@ class WebSocket:
                 await link.checkpoint_if_due()  # the iterable may never wait
                 core.send_fragment(fragment, final=False, now=link.time())
                 last = "" if isinstance(fragment, str) else b""
-                link.sync()
                 link.flush()
                 await self._delivery()
             if last is not None:

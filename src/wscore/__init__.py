@@ -12,7 +12,8 @@ says what it may import:
         receive_queue, send_buffer    messages for the application and bytes for the peer, bounded
         prepared_message  a message for many connections, encoded once
         timers, keepalive what is being waited for, and until when; pings, and the pongs they await
-        outgoing          checks of what an application sends; grammar: HTTP's tokens and values
+        outgoing          checks of what an application sends
+        grammar           HTTP's tokens and values
         config, errors    every limit and timeout; the exceptions
         access            statistics, and the lines of the access log
         admission, backoff, shutdown    machines of servers and clients: overload, retries, the end of a server

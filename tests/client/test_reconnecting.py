@@ -114,7 +114,7 @@ def stays(sock: socket.socket) -> None:
 
 
 def at_once() -> Backoff:
-    return Backoff(lambda: 0.0, first=0.001, most=0.001)
+    return Backoff(lambda: 0.0, initial=0.001, maximum=0.001)
 
 
 async def forever(connections: Any) -> None:
@@ -156,7 +156,7 @@ async def test_nobody_listens(connect: Any) -> None:
             return super().failed()
 
     with nobody_listens() as port, anyio.CancelScope() as scope:
-        await forever(connect(f"ws://127.0.0.1:{port}/", backoff=Counting(lambda: 0.0, first=0.01, most=0.01)))
+        await forever(connect(f"ws://127.0.0.1:{port}/", backoff=Counting(lambda: 0.0, first=0.01, maximum=0.01)))
     assert attempts == 3
 
 
@@ -235,7 +235,7 @@ async def test_cancelled(connect: Any, when: str) -> None:
 
     async with Restarting({"connecting": says_nothing, "pausing": drops}.get(when, stays)) as server:
         with anyio.move_on_after(0.2) as scope:
-            async for ws in connect(server.url, backoff=Backoff(lambda: 0.0, first=50.0), config=SHORT):
+            async for ws in connect(server.url, backoff=Backoff(lambda: 0.0, initial=50.0), config=SHORT):
                 if when == "open":
                     await anyio.sleep_forever()
                 await ws.recv()
@@ -275,7 +275,7 @@ async def test_cancelled_in_a_pause(connect: Any) -> None:
     """Nothing is there that could be left; who asks again waits for the pause, and gets a connection."""
     before = tasks()
     async with Restarting(refuses("503 Busy"), stays) as server:
-        backoff = Telling(first=scaled(0.5), most=scaled(0.5))
+        backoff = Telling(first=scaled(0.5), maximum=scaled(0.5))
         connections = aiter(connect(server.url, backoff=backoff, config=SHORT))
         await cancelled(connections, backoff.begun.wait)
         assert server.count == 1

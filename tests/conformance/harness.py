@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import anyio
 import sniffio
 
-from wscore import Config, ServerConfig, StartupFailed
+from wscore import ServerConfig, StartupFailed
 
 from .wire import PATIENCE, Wire
 

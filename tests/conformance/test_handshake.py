@@ -169,7 +169,7 @@ def test_scope(serve: Any) -> None:
     assert tuple(scope["server"]) == ("127.0.0.1", server.port)
     assert scope["extensions"].keys() == {"websocket.http.response", "wscore.send_nowait"}
     assert scope["extensions"]["websocket.http.response"] == {}
-    assert scope["extensions"]["wscore.send_nowait"].keys() == {"post", "send"}
+    assert scope["extensions"]["wscore.send_nowait"].keys() == {"send_nowait", "send"}
     assert scope["subprotocols"] == []
 
 

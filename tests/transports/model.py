@@ -22,6 +22,7 @@ from wscore import (
     HandshakeFailed,
     InvalidMessage,
     LocalProtocolError,
+    ServerConfig,
     ServerConnection,
     State,
 )
@@ -298,7 +299,7 @@ class ServerModel(Model):
 
     def shuts_down(self) -> None:
         self.core.begin_shutdown(now=self._now)
-        self._cancel_at = self._now + self.config.shutdown_grace
+        self._cancel_at = self._now + ServerConfig.of(self.config).shutdown_grace
         self._abort_at = self._cancel_at + self.config.close_timeout
 
     def grace_ends(self) -> None:

@@ -26,7 +26,7 @@ import wscore_trio
 from tests.conformance.harness import open_sockets
 from tests.core import peer as frames
 from tests.support import virtual_asyncio, virtual_trio
-from wscore import Config
+from wscore import Config, ServerConfig
 
 from .leftovers import nothing_left
 from .model import NOTHING, URI, ClientModel, Model, ServerModel, is_last, outcome_of
@@ -55,10 +55,10 @@ class World(Generic[AnyModel]):
 
     def __init__(self, library: str, config: Config) -> None:
         self.backend = library
-        self.config = config
+        self.config = ServerConfig.of(config)
         self.virtual = VIRTUAL[library]
         # Where an application on trio does not read for itself, somebody looks after the socket now and then.
-        self.patience = 2 * config.read_poll_interval if library == "trio" else 0.0
+        self.patience = 2 * self.config.read_poll_interval if library == "trio" else 0.0
         self.models: list[AnyModel] = []
         self.peer: Peer
         self.told: tuple[list[object], list[object]] = ([], [])

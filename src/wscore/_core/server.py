@@ -302,7 +302,7 @@ class ServerConnection(Endpoint[FrameCodec]):
         Raises:
             LocalProtocolError: The disconnect, the last message, was already taken.
         """
-        if self._termination is not None and self._scope is not None and not self._receive_queue:
+        if self._termination is not None and not self._receive_queue:
             raise LocalProtocolError("receive() after websocket.disconnect: it was the last message; return instead")
 
     def application_returned(self, *, now: float) -> None:

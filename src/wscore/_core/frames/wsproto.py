@@ -1,4 +1,4 @@
-"""The engine based on wsproto's frame layer; wsproto is imported only here.
+"""The engine based on wsproto's frame layer: the only file that imports wsproto, and itself imported only on demand.
 
 It uses `FrameDecoder` and `MessageDecoder` for reading and `FrameProtocol` for writing, but not the layers above them:
 `Connection` refuses to write after it has read a close frame, when F32 still has answers to send, and `FrameProtocol`

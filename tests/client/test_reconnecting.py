@@ -156,7 +156,7 @@ async def test_nobody_listens(connect: Any) -> None:
             return super().failed()
 
     with nobody_listens() as port, anyio.CancelScope() as scope:
-        await forever(connect(f"ws://127.0.0.1:{port}/", backoff=Counting(lambda: 0.0, first=0.01, maximum=0.01)))
+        await forever(connect(f"ws://127.0.0.1:{port}/", backoff=Counting(lambda: 0.0, initial=0.01, maximum=0.01)))
     assert attempts == 3
 
 
@@ -275,7 +275,7 @@ async def test_cancelled_in_a_pause(connect: Any) -> None:
     """Nothing is there that could be left; who asks again waits for the pause, and gets a connection."""
     before = tasks()
     async with Restarting(refuses("503 Busy"), stays) as server:
-        backoff = Telling(first=scaled(0.5), maximum=scaled(0.5))
+        backoff = Telling(initial=scaled(0.5), maximum=scaled(0.5))
         connections = aiter(connect(server.url, backoff=backoff, config=SHORT))
         await cancelled(connections, backoff.begun.wait)
         assert server.count == 1

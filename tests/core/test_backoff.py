@@ -54,5 +54,5 @@ def test_a_connection_that_ends_at_once_counts_as_a_failure() -> None:
 @pytest.mark.parametrize(("initial", "maximum"), [(0.0, 1.0), (-1.0, 1.0), (2.0, 1.0), (float("nan"), 1.0)])
 def test_what_makes_no_sense(initial: float, maximum: float) -> None:
     """Raises ValueError, which names the values."""
-    with pytest.raises(ValueError, match="expected 0 < first <= most"):
+    with pytest.raises(ValueError, match="expected 0 < initial <= maximum"):
         Backoff(lambda: 0.0, initial=initial, maximum=maximum)

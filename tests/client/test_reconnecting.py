@@ -148,12 +148,12 @@ async def test_nobody_listens(connect: Any) -> None:
     attempts = 0
 
     class Counting(Backoff):
-        def failed(self) -> float:
+        def after_failure(self) -> float:
             nonlocal attempts
             attempts += 1
             if attempts == 3:
                 scope.cancel()
-            return super().failed()
+            return super().after_failure()
 
     with nobody_listens() as port, anyio.CancelScope() as scope:
         await forever(connect(f"ws://127.0.0.1:{port}/", backoff=Counting(lambda: 0.0, initial=0.01, maximum=0.01)))
@@ -256,9 +256,9 @@ class Telling(Backoff):
         super().__init__(lambda: 0.0, **options)
         self.begun = anyio.Event()
 
-    def failed(self) -> float:
+    def after_failure(self) -> float:
         self.begun.set()
-        return super().failed()
+        return super().after_failure()
 
 
 async def cancelled(connections: Any, when: Callable[[], Any]) -> None:

@@ -16,7 +16,7 @@ import signal
 import pytest
 from hypothesis import Phase, settings
 
-from wscore import Config
+from wscore import Config, ServerConfig
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,10 +39,11 @@ def pytest_configure(config: pytest.Config) -> None:
     if "WSCORE_EXAMPLES" not in os.environ and not config.getoption("--hypothesis-profile", None):
         settings.load_profile("the same in every run")
     if engine := config.getoption("engine"):
-        defaults = Config.__init__.__kwdefaults__
-        assert defaults is not None
-        defaults["engine"] = engine
-        assert Config().engine == engine
+        for kind in (Config, ServerConfig):
+            defaults = kind.__init__.__kwdefaults__
+            assert defaults is not None
+            defaults["engine"] = engine
+            assert kind().engine == engine
 
 
 def pytest_report_header() -> str:

@@ -460,3 +460,10 @@ def test_what_we_compress_is_what_websockets_client_inflates(offer: bytes) -> No
     for message in [*sent, *sent]:
         client.app_sends("websocket.send", **{"text" if isinstance(message, str) else "bytes": message})
     assert client.reads_messages() == [*sent, *sent]
+
+
+def test_the_other_engine_stops_inflating_at_the_limit_too() -> None:
+    """D6: with wsproto's frame layer a bomb is found out while its payload is read, and fails with 1009."""
+    client = opened(config=Config(engine="wsproto", max_message_size=100_000))
+    client.sends(frame(BINARY, Compressor(level=9).payload(bytes(1 << 24)), rsv=0b100))
+    fails(client, 1009)

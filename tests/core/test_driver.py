@@ -461,3 +461,15 @@ def test_a_connection_that_ends_before_its_channel_is_ready_is_cut() -> None:
     port.rings()
     assert port.gone
     assert port.written == b"hello "
+
+
+def test_a_dead_socket_is_not_written_to() -> None:
+    """Senders wait for `lost` to say how it ended; until then the library takes nothing more."""
+    port = opened()
+    written = port.written
+    port.broken = lambda: True  # type: ignore[method-assign]
+    port.core.send({"type": "websocket.send", "text": "x"}, now=0.0)
+    port.sync()
+    assert (port.written, port.writable) == (written, False)
+    port.lost()
+    assert (port.written, port.writable) == (written, True)

@@ -1,6 +1,6 @@
 """Remove one statement at a time, run tests, and print what was removed without a test noticing.
 
-    python -m fuzz.mutate_transports src/wscore_asyncio/_port.py
+    python -m fuzz.mutate_transports src/wscore_asyncio/_socket_driver.py
     python -m fuzz.mutate_transports src/wscore_trio --tests tests/trio tests/conformance
 
 Which tests are run for which file is written in `fuzz/mutants.toml`, those first that notice most and soonest; without

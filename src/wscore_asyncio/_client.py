@@ -12,8 +12,8 @@ from wscore.transport.connecting import ConnectOptions, RetryPolicy
 from wscore.transport.sockets import configure_socket
 
 from ._dialing import dial
-from ._port import SocketDriver
 from ._reconnecting import Reconnector
+from ._socket_driver import SocketDriver
 
 __all__ = ["WebSocket", "connect"]
 

@@ -12,7 +12,7 @@ from typing import Any
 from wscore import Application, Channel, Peer, Scope, ServerConfig, ServerConnection
 from wscore.transport.server_log import LoggedServerDriver
 
-from ._port import SocketDriver
+from ._socket_driver import SocketDriver
 
 __all__ = ["Connection", "ServerContext"]
 

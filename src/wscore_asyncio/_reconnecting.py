@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 from wscore.transport.connecting import BaseReconnector, RetryPolicy
 
-from ._waiting import Loop
+from ._event_loop import Loop
 
 __all__ = ["Reconnector"]
 

@@ -16,7 +16,7 @@ from wscore.transport.sockets import peer_of
 from wscore.transport.tls import TLS
 
 from ._connection import Connection, ServerContext
-from ._waiting import Loop
+from ._event_loop import Loop
 
 __all__ = ["Server", "serve"]
 

@@ -15,8 +15,8 @@ from wscore.transport.client import WebSocket as ClientWebSocket
 from wscore.transport.connecting import ConnectOptions, Destination, RetryPolicy
 from wscore.transport.sockets import configure_socket
 
-from ._port import SocketDriver
 from ._reconnecting import Reconnector
+from ._socket_driver import SocketDriver
 
 __all__ = ["WebSocket", "connect"]
 

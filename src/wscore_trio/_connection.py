@@ -26,7 +26,7 @@ from wscore import Application, Channel, Scope, ServerConfig, ServerConnection
 from wscore.transport.server_log import LoggedServerDriver
 from wscore.transport.sockets import peer_of
 
-from ._port import SocketDriver
+from ._socket_driver import SocketDriver
 
 __all__ = ["Connection"]
 

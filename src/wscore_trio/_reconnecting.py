@@ -14,7 +14,7 @@ import trio
 
 from wscore.transport.connecting import BaseReconnector, RetryPolicy
 
-from ._waiting import Loop
+from ._event_loop import Loop
 
 __all__ = ["Reconnector"]
 

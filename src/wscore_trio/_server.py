@@ -16,7 +16,7 @@ from wscore.transport.serving import BaseServer, ServerOptions
 from wscore.transport.tls import TLS
 
 from ._connection import Connection
-from ._waiting import Loop
+from ._event_loop import Loop
 
 __all__ = ["Server", "serve"]
 

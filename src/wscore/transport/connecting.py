@@ -24,10 +24,10 @@ from .._core.http.proxy import Proxy, ProxyHandshake, parse_proxy
 from .._core.http.uri import parse_uri
 from .._core.loss import describe_loss, is_certificate_error
 from .._logs import logger
+from .event_loop import EventLoop
 from .proxy_environment import proxy_of_environment
 from .tls import TLS
 from .tunnel import Step, Tunnel
-from .waiting import EventLoop
 
 __all__ = ["ATTEMPT_DELAY", "BaseReconnector", "ConnectOptions", "Destination", "RetryPolicy", "interleave_addresses"]
 

@@ -15,8 +15,8 @@ from .._core.asgi.failures import is_interrupt
 from .._core.asgi.lifespan import Lifespan, LifespanMode, LifespanPhase
 from .._core.asgi.messages import Application
 from .._core.errors import StartupFailed
+from .event_loop import EventLoop, Notifier
 from .server_log import error_log, server_log
-from .waiting import EventLoop, Notifier
 
 __all__ = ["LifespanTask"]
 

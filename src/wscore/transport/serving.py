@@ -20,10 +20,10 @@ from .._core.asgi.messages import Application
 from .._core.config import Config, ServerConfig
 from .._core.shutdown import Shutdown, ShutdownAction
 from .allocator import keep_freed_memory
+from .event_loop import Event, EventLoop, Notifier
 from .lifespan_task import LifespanTask
 from .listening import Listeners
 from .server_log import error_log
-from .waiting import Event, EventLoop, Notifier
 
 __all__ = ["BaseServer", "Event", "EventLoop", "ServerOptions"]
 

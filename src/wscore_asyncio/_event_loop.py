@@ -1,4 +1,4 @@
-"""asyncio's implementation of `wscore.transport.waiting.EventLoop`."""
+"""asyncio's implementation of `wscore.transport.event_loop.EventLoop`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""trio's implementation of `wscore.transport.waiting.EventLoop`."""
+"""trio's implementation of `wscore.transport.event_loop.EventLoop`."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ of a peer's input. Its messages are `str` and `bytes`; it does not use ASGI.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from .close import CloseCode
 from .config import Config
@@ -25,7 +25,7 @@ from .frames.engines import client_codec
 from .http.client_handshake import AcceptedHandshake, BadResponse, ClientHandshake
 from .http.server_handshake import Response
 from .http.uri import URI, parse_uri, redirected
-from .lifecycle import CLIENT_TRANSITIONS, Effect, State, Timer, Trigger
+from .lifecycle import CLIENT_TRANSITIONS, CLOSE_SENT, CLOSED, OPEN, Effect, State, Timer, Trigger
 from .loss import is_certificate_error
 from .outgoing import as_bytes, as_close, lone_surrogate, payload_size
 from .termination import (
@@ -132,7 +132,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
 
         A message that raises has changed nothing.
         """
-        if self._state is not _OPEN:
+        if self._state is not OPEN:
             raise self._not_sendable("send")
         if self._streaming is not None:
             raise LocalProtocolError("send() between the fragments of a message: send its final fragment first")
@@ -157,7 +157,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         Raises:
             InvalidMessage, LocalProtocolError, ConnectionClosed: As `send`; InvalidMessage also for mixed types.
         """
-        if self._state is not _OPEN:
+        if self._state is not OPEN:
             raise self._not_sendable("send_fragment")
         payload = _payload(fragment)
         kind = str if isinstance(payload, str) else bytes
@@ -179,7 +179,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
 
         Does nothing if no message is being sent in fragments, or after the end.
         """
-        if self._streaming is not None and self._state is _OPEN:
+        if self._streaming is not None and self._state is OPEN:
             self._process(Trigger.APP_CLOSE, now, ABANDONED)
             self._after_our_close(now)
 
@@ -199,7 +199,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
                 in flight.
             ConnectionClosed: The connection has ended; HandshakeFailed if it was never open.
         """
-        if self._state is not _OPEN:
+        if self._state is not OPEN:
             raise self._not_sendable("ping")
         payload = self._random(8) if payload is None else _ping_payload(payload)
         if (payload, False) in self._pings:
@@ -266,7 +266,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         Raises:
             ConnectionClosed: The connection has ended; HandshakeFailed if it was never open.
         """
-        if self._termination is not None and self._state is not _CLOSE_SENT and not self._receive_queue:
+        if self._termination is not None and self._state is not CLOSE_SENT and not self._receive_queue:
             raise self._ended()
 
     def check_open(self) -> None:
@@ -275,7 +275,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         Raises:
             HandshakeFailed: It never will be open; includes the subclasses.
         """
-        if self._state is _CLOSED and not self._opened:
+        if self._state is CLOSED and not self._opened:
             raise self._ended()
 
     # -- outputs: levels, to be read after any input, in any order
@@ -283,7 +283,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
     @property
     def has_message(self) -> bool:
         """Whether `next_message` would return one, or `check_receive` raise: wake a task that waits for a message."""
-        over = self._termination is not None and self._state is not _CLOSE_SENT
+        over = self._termination is not None and self._state is not CLOSE_SENT
         return bool(self._receive_queue) or (self._deferred is not None and self._pending_since is None) or over
 
     @property
@@ -305,7 +305,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
     @property
     def wants_read(self) -> bool:
         """Whether to read from the socket; if False, stop until it is True again."""
-        return not self._eof and not self._paused and self._state is not _CLOSED
+        return not self._eof and not self._paused and self._state is not CLOSED
 
     @property
     def _awaits_peers_close(self) -> bool:
@@ -460,9 +460,3 @@ def _ping_payload(payload: object) -> bytes:
     if len(data) > 125:
         raise InvalidMessage(f"a ping of {len(data)} bytes: at most 125 fit (RFC 6455 5.5)")
     return data
-
-
-# For checks made on every message: looking up an enum member takes Python 3.11 as long as unmasking a word.
-_OPEN: Final = State.OPEN
-_CLOSE_SENT: Final = State.CLOSE_SENT
-_CLOSED: Final = State.CLOSED

@@ -16,7 +16,7 @@ from .closing import Closing
 from .config import Config
 from .frames.codec import FrameCodec, More, Ping, Pong, ProtocolViolation
 from .keepalive import Keepalive
-from .lifecycle import Effect, State, Step, Timer, Trigger
+from .lifecycle import CLOSE_SENT, CLOSED, LINGERING, OPEN, Effect, State, Step, Timer, Trigger
 from .outgoing import payload_size
 from .receive_queue import ReceiveQueue
 from .send_buffer import SendBuffer
@@ -145,7 +145,7 @@ class Endpoint(Generic[Codec]):
             self._timers.enter(step.state, now)
         for effect in step.effects:
             self._perform(effect, payload, now)
-        if step.state is _CLOSED:
+        if step.state is CLOSED:
             self._finish(now)
 
     def handle_timeout(self, *, now: float) -> None:
@@ -168,7 +168,7 @@ class Endpoint(Generic[Codec]):
             ConnectionClosed: On a client's connection.
         """
         end = self._termination
-        if self._state is _CLOSED and end is not None and end.cause != "application":
+        if self._state is CLOSED and end is not None and end.cause != "application":
             raise self._ended_error(end)
 
     # -- the network
@@ -242,9 +242,9 @@ class Endpoint(Generic[Codec]):
         closes a socket with unread input resets the connection, and the reset overtakes our last bytes (T15).
         """
         state = self._state
-        if state is _CLOSED:
+        if state is CLOSED:
             return _ABORT
-        if state is not _LINGERING or self._send_buffer.size or self._awaits_peers_close:
+        if state is not LINGERING or self._send_buffer.size or self._awaits_peers_close:
             return _NO
         return _CLOSE if self._eof or not self._half_close else _SHUT_DOWN_WRITING
 
@@ -256,7 +256,7 @@ class Endpoint(Generic[Codec]):
     def next_timeout(self) -> float | None:
         """Return when to call `handle_timeout`, in the caller's clock; None while no timer runs."""
         behind, timer = self._pending_since, self._timers.next
-        if behind is None or self._state is _CLOSED:  # after a loss the rest is parsed on demand
+        if behind is None or self._state is CLOSED:  # after a loss the rest is parsed on demand
             return timer
         return behind if timer is None else min(behind, timer)
 
@@ -353,12 +353,12 @@ class Endpoint(Generic[Codec]):
         if self._pending_since is None:
             if self._eof_is_owed:
                 self._process_eof(now, answering=self._in_hand)
-            if self._state is _CLOSE_SENT:
+            if self._state is CLOSE_SENT:
                 self._apply_deferred(now)
 
     def _before_next_message(self, now: float) -> None:
         """Prepare a call of `next_message`: the disconnect must not overtake messages that are not parsed yet."""
-        if self._termination is not None and self._state is not _CLOSE_SENT:
+        if self._termination is not None and self._state is not CLOSE_SENT:
             while self._pending_since is not None and not self._receive_queue.messages:
                 self._resume_work(now)
         self._in_hand = bool(self._receive_queue.messages)
@@ -382,11 +382,11 @@ class Endpoint(Generic[Codec]):
         """Process an event that is not a message."""
         match event:
             case Ping(payload):
-                if self._state is _OPEN:  # nothing follows our close frame (I4)
+                if self._state is OPEN:  # nothing follows our close frame (I4)
                     assert self._codec is not None
                     self._send_buffer.write_pong(self._codec.pong(payload))
             case Pong(payload):
-                if self._state is _OPEN:
+                if self._state is OPEN:
                     self._take_pong(payload, now)
             case Close():
                 self._input_over = True
@@ -409,7 +409,7 @@ class Endpoint(Generic[Codec]):
     def _resume(self, now: float) -> None:
         self.generation += 1
         self._paused = False
-        if self._state is _OPEN:
+        if self._state is OPEN:
             self._keepalive.resume(now)
         self._parse(now, answering=True)
 
@@ -447,7 +447,7 @@ class Endpoint(Generic[Codec]):
             self._end_corrected(end)
             return
         behind_messages = bool(self._receive_queue.messages) or self._paused or answering
-        if self._state is _OPEN and behind_messages:
+        if self._state is OPEN and behind_messages:
             self.generation += 1
             self._deferred = (trigger, end)  # on a paused connection, a close frame replaces an end of stream
             self._keepalive.stop()
@@ -466,7 +466,7 @@ class Endpoint(Generic[Codec]):
 
     def _after_our_close(self, now: float) -> None:
         """After sending our close frame first, look for the peer's in the unparsed input and process a deferred end."""
-        if self._state is _CLOSE_SENT:
+        if self._state is CLOSE_SENT:
             self._discards = True
             self._resume_work(now)
 
@@ -482,10 +482,6 @@ class Endpoint(Generic[Codec]):
 
 
 # For checks made on every message: looking up an enum member takes Python 3.11 as long as unmasking a word.
-_OPEN: Final = State.OPEN
-_CLOSE_SENT: Final = State.CLOSE_SENT
-_LINGERING: Final = State.LINGERING
-_CLOSED: Final = State.CLOSED
 _NO: Final = Closing.NO
 _SHUT_DOWN_WRITING: Final = Closing.SHUT_DOWN_WRITING
 _CLOSE: Final = Closing.CLOSE

@@ -44,8 +44,14 @@ from typing import Final, NamedTuple
 
 __all__ = [
     "ARMED",
+    "AWAITING_ACCEPT",
+    "AWAITING_REQUEST",
     "CLIENT_TRANSITIONS",
+    "CLOSED",
+    "CLOSE_SENT",
     "LATER",
+    "LINGERING",
+    "OPEN",
     "SERVER_TRANSITIONS",
     "Effect",
     "State",
@@ -77,6 +83,16 @@ class State(_Name):
     CLOSE_SENT = "our close frame is out, the peer's is awaited"
     LINGERING = "our last byte is out, the end of the peer's stream is awaited"
     CLOSED = "over"
+
+
+# What is asked for every message has a name of its own: looking a member up in its class takes Python 3.11 as long as
+# unmasking a word.
+AWAITING_REQUEST: Final = State.AWAITING_REQUEST
+AWAITING_ACCEPT: Final = State.AWAITING_ACCEPT
+OPEN: Final = State.OPEN
+CLOSE_SENT: Final = State.CLOSE_SENT
+LINGERING: Final = State.LINGERING
+CLOSED: Final = State.CLOSED
 
 
 class Trigger(_Name):

@@ -34,7 +34,18 @@ from .errors import ClientDisconnected, LocalProtocolError
 from .frames.codec import FrameCodec
 from .frames.engines import server_codec
 from .http.server_handshake import Denial, HeadReader, OpeningHandshake, Request, Response, validate_request
-from .lifecycle import SERVER_TRANSITIONS, Effect, State, Timer, Trigger, transition
+from .lifecycle import (
+    AWAITING_ACCEPT,
+    AWAITING_REQUEST,
+    CLOSED,
+    OPEN,
+    SERVER_TRANSITIONS,
+    Effect,
+    State,
+    Timer,
+    Trigger,
+    transition,
+)
 from .outgoing import as_close, lone_surrogate, payload_size
 from .prepared_message import Encoding, PreparedMessage, encoding
 from .termination import (
@@ -187,7 +198,7 @@ class ServerConnection(Endpoint[FrameCodec]):
             return
         if self._codec is not None:
             self._take_frames(data, now)
-        elif self._state is _AWAITING_REQUEST:
+        elif self._state is AWAITING_REQUEST:
             assert self._head is not None
             match self._head.feed(data):
                 case None:
@@ -198,7 +209,7 @@ class ServerConnection(Endpoint[FrameCodec]):
                     if rest:
                         self._early = bytearray(rest)
                     self._validate_request(request, now)
-        elif self._state is _AWAITING_ACCEPT:
+        elif self._state is AWAITING_ACCEPT:
             self.generation += 1
             if self._early is None:
                 self._early = bytearray()
@@ -219,7 +230,7 @@ class ServerConnection(Endpoint[FrameCodec]):
         given: Any = message
         if type(given) is not dict:
             message = as_dict(message)
-        if self._state is _OPEN and message.get("type") == "websocket.send":  # the fast path
+        if self._state is OPEN and message.get("type") == "websocket.send":  # the fast path
             payload = read_send(message)
             codec, stats = self._codec, self.stats
             assert codec is not None
@@ -271,7 +282,7 @@ class ServerConnection(Endpoint[FrameCodec]):
             `send`, a broadcast waits for no receiver, so its sender decides what to do.
         """
         output = self._send_buffer
-        if self._state is not _OPEN or output.size >= output.limit:
+        if self._state is not OPEN or output.size >= output.limit:
             return False
         assert self._codec is not None
         output.write(message.frame(self._codec, self._encoding))
@@ -373,9 +384,9 @@ class ServerConnection(Endpoint[FrameCodec]):
         """Whether to read from the socket; if False, stop until it is True again."""
         if self._eof or self._paused:
             return False
-        if self._state is _AWAITING_ACCEPT:
+        if self._state is AWAITING_ACCEPT:
             return self._early is None or len(self._early) < self.config.max_early_data
-        return self._state is not _CLOSED
+        return self._state is not CLOSED
 
     def __repr__(self) -> str:
         """Return state and peer, for logs."""
@@ -499,7 +510,7 @@ class ServerConnection(Endpoint[FrameCodec]):
         if self._emit_response:
             self._send_buffer.write(response.head())
         if self._access_log:
-            self._record("accepted" if self._state is _OPEN else "refused", now)
+            self._record("accepted" if self._state is OPEN else "refused", now)
         self._request = self._handshake = None
 
     def _take_pong(self, payload: bytes, now: float) -> None:
@@ -521,7 +532,7 @@ class ServerConnection(Endpoint[FrameCodec]):
         self._receive_queue.drop_messages()
         # Unparsed input is dropped as well: nothing may come after the disconnect.
         self._paused, self._pending_since = False, None
-        self._process(trigger, now, opened if self._state is _OPEN else unanswered)
+        self._process(trigger, now, opened if self._state is OPEN else unanswered)
         self._after_our_close(now)
 
     def _finish(self, now: float) -> None:
@@ -588,9 +599,3 @@ def _nothing(key: str) -> None:
 
 _ACCEPTED: Final = (101, 200)  # 200 over HTTP/2 (RFC 8441 5)
 _WITH_PAYLOAD: Final = frozenset({"websocket.send", "websocket.http.response.body"})
-# For checks made on every message: looking up an enum member takes Python 3.11 as long as unmasking a word.
-_AWAITING_REQUEST: Final = State.AWAITING_REQUEST
-_AWAITING_ACCEPT: Final = State.AWAITING_ACCEPT
-_OPEN: Final = State.OPEN
-_CLOSE_SENT: Final = State.CLOSE_SENT
-_CLOSED: Final = State.CLOSED

@@ -62,6 +62,7 @@ from ._core.driver.server import ServerDriver
 from ._core.errors import (
     ClientDisconnected,
     ConnectionClosed,
+    Disconnected,
     HandshakeFailed,
     HandshakeRefused,
     HandshakeTimeout,
@@ -99,6 +100,7 @@ __all__ = [
     "ConnectMessage",
     "ConnectionClosed",
     "DisconnectMessage",
+    "Disconnected",
     "Driver",
     "HandshakeFailed",
     "HandshakeRefused",

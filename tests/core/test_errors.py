@@ -6,6 +6,7 @@ from wscore import (
     ClientDisconnected,
     Close,
     ConnectionClosed,
+    Disconnected,
     HandshakeFailed,
     HandshakeRefused,
     HandshakeTimeout,
@@ -25,14 +26,16 @@ from wscore import (
         (StartupFailed, RuntimeError),
         (InvalidMessage, ValueError),
         (InvalidURI, ValueError),
-        (ClientDisconnected, OSError),
-        (ConnectionClosed, ConnectionError),
+        (Disconnected, ConnectionError),
+        (ClientDisconnected, Disconnected),
+        (ConnectionClosed, Disconnected),
         (HandshakeFailed, ConnectionError),
     ],
 )
 def test_the_tree(error: type[Exception], kind: type[Exception]):
-    """Each exception is directly one of Python's own, so that frameworks catch it without importing wscore."""
+    """Each is directly one of Python's own or of its kin; frameworks catch any without importing wscore (ASGI 2.4)."""
     assert error.__bases__ == (kind,)
+    assert issubclass(error, RuntimeError | ValueError | OSError)
 
 
 @pytest.mark.parametrize(

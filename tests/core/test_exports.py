@@ -27,6 +27,7 @@ PUBLIC = [
     "ConnectMessage",
     "ConnectionClosed",
     "DisconnectMessage",
+    "Disconnected",
     "Driver",
     "HandshakeFailed",
     "HandshakeRefused",

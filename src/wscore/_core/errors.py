@@ -6,14 +6,16 @@
     ValueError
     ├── InvalidMessage        a message that is wrong at any time
     └── InvalidURI            not a URI to connect to
-    OSError
-    ├── ClientDisconnected    the message was right, but the client is gone
-    └── ConnectionError
-        ├── ConnectionClosed      a client's connection has ended
-        └── HandshakeFailed       a client's connection was never opened
-            ├── HandshakeRefused  the server did not answer with a 101
-            ├── ProxyRefused      the proxy refused the connection
-            └── HandshakeTimeout  the server did not answer in time; also a TimeoutError
+    ConnectionError, an OSError
+    ├── Disconnected              the connection has ended: `code` and `reason` say how
+    │   ├── ClientDisconnected    to a server's application: its client is gone
+    │   └── ConnectionClosed      to a client's program
+    └── HandshakeFailed           a client's connection was never opened
+        ├── HandshakeRefused      the server did not answer with a 101
+        ├── ProxyRefused          the proxy refused the connection
+        └── HandshakeTimeout      the server did not answer in time; also a TimeoutError
+
+`wscore.app` has one word of its own for a connection that has ended, Starlette's `WebSocketDisconnect`.
 
 A *peer's* mistake is never an exception where it happens: it is a value in `close_info`. Peers' mistakes that surfaced
 as exceptions have taken down servers; a value cannot. In a client, the application's next call raises.
@@ -28,6 +30,7 @@ from .close import Close, CloseCode
 __all__ = [
     "ClientDisconnected",
     "ConnectionClosed",
+    "Disconnected",
     "HandshakeFailed",
     "HandshakeRefused",
     "HandshakeTimeout",
@@ -59,7 +62,17 @@ class InvalidMessage(ValueError):
     """
 
 
-class ClientDisconnected(OSError):
+class Disconnected(ConnectionError):
+    """The connection has ended, and what was asked for needs one. Base of what each end raises."""
+
+    def __init__(self, subject: str, code: int, reason: str) -> None:
+        """Keep how it ended; `subject` names the connection in the text."""
+        super().__init__(f"{subject} has ended: {code}" + (f" ({reason})" if reason else ""))
+        self.code = int(code)
+        self.reason = reason
+
+
+class ClientDisconnected(Disconnected):
     """The application sent to a connection that was ended by anyone but the application.
 
     An `OSError`, as ASGI 2.4 requires, so frameworks catch it without importing wscore. A server does not log it.
@@ -67,16 +80,14 @@ class ClientDisconnected(OSError):
 
     def __init__(self, code: int, reason: str) -> None:
         """Keep the `code` and `reason` of the application's `websocket.disconnect`, received already or not."""
-        super().__init__(f"the connection has ended: {code}" + (f" ({reason})" if reason else ""))
-        self.code = int(code)
-        self.reason = reason
+        super().__init__("the connection", code, reason)
 
 
 class InvalidURI(ValueError):
     """The text is not a WebSocket URI; the error says what was expected, and contains no password."""
 
 
-class ConnectionClosed(ConnectionError):
+class ConnectionClosed(Disconnected):
     """A client's connection has ended, so the request cannot be fulfilled."""
 
     def __init__(self, code: int, reason: str, sent: Close | None, received: Close | None, address: str = "") -> None:
@@ -89,10 +100,7 @@ class ConnectionClosed(ConnectionError):
             received: The close frame that the server sent, if any.
             address: The URI, for the text.
         """
-        subject = f"the connection to {address}" if address else "the connection"
-        super().__init__(f"{subject} has ended: {code}" + (f" ({reason})" if reason else ""))
-        self.code = int(code)
-        self.reason = reason
+        super().__init__(f"the connection to {address}" if address else "the connection", code, reason)
         self.sent = sent
         self.received = received
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from wscore import Config, ServerConfig
+from wscore._core import config
 
 PAGE = Path(__file__).parent / "reference" / "configuration.md"
 
@@ -45,12 +46,11 @@ def page() -> str:
 
 def fields_of(kind: type[Config]) -> Iterator[str]:
     """Describe the fields that a class adds, under the headings of its comments."""
-    source = inspect.getsource(kind)
+    source = inspect.getsource(config)
     lines = source.splitlines()
-    found = ast.parse(source).body[0]
-    assert isinstance(found, ast.ClassDef)
+    [found] = [node for node in ast.parse(source).body if isinstance(node, ast.ClassDef) and node.name == kind.__name__]
     cli = options()
-    read = 0  # lines of the source whose section headings are written
+    read = found.lineno  # lines of the source whose section headings are written
     for field, described in zip(found.body, found.body[1:], strict=False):
         if not (isinstance(field, ast.AnnAssign) and field.value is not None and isinstance(field.target, ast.Name)):
             continue

@@ -28,6 +28,7 @@ says what it may import:
     testing/         clients for tests, and the battery for transports
     _cli/            the `wscore` command
     _logs            loggers that an application's logging configuration cannot disable
+    _public          the module that public names show in tracebacks
 
 The packages wscore_asyncio and wscore_trio do the waiting. Nothing that this module imports imports asyncio, trio,
 anyio, socket, ssl, threading or random.
@@ -81,6 +82,7 @@ from ._core.prepared_message import PreparedMessage, send_nowait_extension
 from ._core.server import ServerConnection
 from ._core.shutdown import Shutdown, ShutdownAction
 from ._core.termination import CloseInfo
+from ._public import set_public_module as _set_public_module
 
 __all__ = [
     "URI",
@@ -141,6 +143,7 @@ __all__ = [
     "tls_extension",
 ]
 
+_set_public_module(__name__, [globals()[name] for name in __all__])
 
 __version__: str
 

@@ -212,3 +212,14 @@ def test_the_version_is_that_of_the_installed_package():
     assert wscore.__version__ == importlib.metadata.version("wscore")
     with pytest.raises(AttributeError, match=r"module 'wscore' has no attribute '__versoin__'"):
         wscore.__versoin__  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("module", ["wscore", "wscore.app", "wscore.testing", "wscore_asyncio", "wscore_trio"])
+def test_public_names_show_where_they_are_imported_from(module: str):
+    """A traceback says `wscore.ConnectionClosed`, wherever its class is written."""
+    public = importlib.import_module(module)
+    things = [getattr(public, name) for name in public.__all__]
+    ours = [thing for thing in things if inspect.isclass(thing) or inspect.isfunction(thing)]
+    assert ours
+    elsewhere = {thing.__module__ for thing in ours} - {module}
+    assert elsewhere <= ({"wscore.app"} if module == "wscore.testing" else {"typing"})

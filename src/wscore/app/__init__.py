@@ -4,6 +4,7 @@
 `Events`; its parameters are injected by annotation. `WebSocket` is a connection, `Registry` tracks the connected ones.
 """
 
+from .._public import set_public_module as _set_public_module
 from ._address import Address
 from ._application import App, Cookies, Mount, Path, Route
 from ._backplane import Backplane, Deliver, Envelope
@@ -56,3 +57,5 @@ __all__ = [
     "compile_path",
     "parse_cookies",
 ]
+
+_set_public_module(__name__, [globals()[name] for name in __all__])

@@ -6,6 +6,7 @@ fixtures for pytest; nothing else here imports pytest.
 
 from wscore.app import WebSocketDisconnect, WrongFrameType
 
+from .._public import set_public_module as _set_public_module
 from ._async_client import AsyncTestClient
 from ._client import TestClient, WebSocketTestSession
 from ._denial import WebSocketDenialResponse
@@ -20,3 +21,7 @@ __all__ = [
     "WebSocketTestSession",
     "WrongFrameType",
 ]
+
+_set_public_module(
+    __name__, [globals()[name] for name in __all__ if name not in ("WebSocketDisconnect", "WrongFrameType")]
+)

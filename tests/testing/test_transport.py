@@ -13,7 +13,7 @@ from wscore.testing.transport import OBLIGATIONS, unmet
 from .transports import EXAMPLES, STARTS, on_anyio
 
 SOURCE = (EXAMPLES / "anyio_transport.py").read_text()
-METHODS = "    # What the driver asks for.\n"
+METHODS = "    # The driver's primitives.\n"
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +45,7 @@ WITHOUT: dict[str, tuple[str, str, str]] = {
     ),
     "a deadline later than the one before": (
         "look after handle_timeout",
-        *method("def timed_out(self):\n    self.core.handle_timeout(now=self.time())\n    self.settle()\n"),
+        *method("def timed_out(self):\n    self.core.handle_timeout(now=self.time())\n    self.sync()\n"),
     ),
     "a deadline earlier than the one before": (
         "ABORT",
@@ -82,13 +82,13 @@ WITHOUT: dict[str, tuple[str, str, str]] = {
             "async def send(self, message):\n"
             "    await lowlevel.checkpoint()\n"
             "    self.core.send(message, now=self.time())\n"
-            "    self.settle()\n"
+            "    self.sync()\n"
         ),
     ),
     "wake_senders": (
         "room",
-        "    make_room = set_reading = wake\n",
-        "    set_reading = wake\n\n    def make_room(self): ...\n",
+        "    wake_senders = set_reading = wake\n",
+        "    set_reading = wake\n\n    def wake_senders(self): ...\n",
     ),
     "SHUT_DOWN_WRITING": ("SHUT_DOWN_WRITING", "        self.half_closes = True\n", ""),
     "SHUT_DOWN_WRITING is no close": (

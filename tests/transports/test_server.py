@@ -22,6 +22,7 @@ def test_a_server_does_what_its_core_says(library: str, config: Config, script: 
 
 
 @pytest.mark.long
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")  # of a play with megabytes in it
 @pytest.mark.parametrize("library", LIBRARIES)
 @at_length
 @given(config=configs, script=server_scripts, chance=chance)

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 __all__ = ["set_public_module"]
 
 
-def set_public_module(module: str, things: Iterable[object]) -> None:
-    """Set the `__module__` of classes and functions of ours; others, such as type aliases, stay as they are."""
+def set_public_module(package: str, things: Iterable[object]) -> None:
+    """Set the `__module__` of classes and functions from a package's own modules; type aliases have none."""
     for thing in things:
-        if isinstance(thing, type | types.FunctionType) and thing.__module__.startswith("wscore"):
-            thing.__module__ = module
+        if isinstance(thing, type | types.FunctionType) and thing.__module__.startswith(f"{package}."):
+            thing.__module__ = package

@@ -40,11 +40,11 @@ class Connection(SocketDriver[ServerConnection], LoggedServerDriver, asyncio.Buf
     the high-water mark do not involve the event loop.
     """
 
-    __slots__ = ("__weakref__", "_service", "_sock", "_task")
+    __slots__ = ("__weakref__", "_context", "_sock", "_task")
 
     def __init__(
         self,
-        service: ServerContext,
+        context: ServerContext,
         sock: socket.socket,
         peer: Peer,
         channel: Channel | None,
@@ -54,30 +54,30 @@ class Connection(SocketDriver[ServerConnection], LoggedServerDriver, asyncio.Buf
     ) -> None:
         loop = asyncio.get_running_loop()
         core = ServerConnection(
-            service.config,
+            context.config,
             peer=peer,
             now=accepted_at,
-            state=service.state,
-            access_log=service.log_access,
+            state=context.state,
+            access_log=context.log_access,
             random=os.urandom,
-            root_path=service.config.root_path,
+            root_path=context.config.root_path,
         )
         super().__init__(core, loop.time, channel)
         self.prepare(loop)
-        self._service = service
+        self._context = context
         self._sock = sock
         self._task: asyncio.Task[None] | None = None
         if reject:
             core.reject(now=accepted_at)
-        service.connections.add(self)
+        context.connections.add(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return the server's shared buffer."""
-        return self._service.buffer
+        return self._context.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         """Pass the peer's bytes to the core."""
-        self.receive_data(self._service.buffer[:nbytes])
+        self.receive_data(self._context.buffer[:nbytes])
 
     def plan_flush(self) -> None:
         """As in `Driver`."""
@@ -98,7 +98,7 @@ class Connection(SocketDriver[ServerConnection], LoggedServerDriver, asyncio.Buf
 
     def start_application(self, scope: Scope) -> None:
         """As in `ServerDriver`. An eager task may finish before `_task` is assigned."""
-        self._task = self._loop.create_task(self.run_application(self._service.app, scope))
+        self._task = self._loop.create_task(self.run_application(self._context.app, scope))
 
     def cancelled(self) -> type[BaseException] | None:
         """As in `ServerDriver`. A CancelledError from another task it awaited does not count as its cancellation."""
@@ -107,5 +107,5 @@ class Connection(SocketDriver[ServerConnection], LoggedServerDriver, asyncio.Buf
 
     def over(self) -> None:
         """As in `ServerDriver`."""
-        self._service.connections.discard(self)
-        self._service.ended(self._sock)
+        self._context.connections.discard(self)
+        self._context.ended(self._sock)

@@ -34,8 +34,8 @@ class Connect(Protocol[_W_co]):
 class Reconnector(BaseReconnector[_W]):
     """Iterates over connections, entering `connect` for each."""
 
-    def __init__(self, connect: Connect[_W], pauses: RetryPolicy) -> None:
-        super().__init__(pauses, Loop())
+    def __init__(self, connect: Connect[_W], retries: RetryPolicy) -> None:
+        super().__init__(retries, Loop())
         self._connect = connect
         self._loop = asyncio.get_running_loop()
 

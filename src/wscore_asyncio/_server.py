@@ -74,7 +74,7 @@ class Server(BaseServer[Connection]):
     def __init__(self, options: ServerOptions) -> None:
         super().__init__(options, Loop())
         self._ssl = options.ssl
-        self._service = ServerContext(
+        self._context = ServerContext(
             options.app,
             self._config,
             self._lifespan.state,
@@ -173,7 +173,7 @@ class Server(BaseServer[Connection]):
     async def _start_connection(self, sock: socket.socket, accepted_at: float, *, reject: bool) -> None:
         """Turn an accepted socket into a connection."""
         channel = None if self._ssl is None else TLS(self._ssl, server_side=True)
-        make = partial(Connection, self._service, sock, peer_of(sock), channel, accepted_at=accepted_at, reject=reject)
+        make = partial(Connection, self._context, sock, peer_of(sock), channel, accepted_at=accepted_at, reject=reject)
         await asyncio.get_running_loop().connect_accepted_socket(make, sock)
 
     # -- shutdown

@@ -24,8 +24,8 @@ _W = TypeVar("_W")
 class Reconnector(BaseReconnector[_W]):
     """Iterates over connections, entering `connect` for each."""
 
-    def __init__(self, connect: AbstractAsyncContextManager[_W], pauses: RetryPolicy) -> None:
-        super().__init__(pauses, Loop())
+    def __init__(self, connect: AbstractAsyncContextManager[_W], retries: RetryPolicy) -> None:
+        super().__init__(retries, Loop())
         self._connect = connect
         self._token = trio.lowlevel.current_trio_token()
         self._home: _Home[_W]

@@ -39,7 +39,7 @@ class Clock:
 class Port(Driver[Any]):
     """`told` has every primitive that was called, in order; the other attributes how things are now."""
 
-    def configure_socket(self) -> None:
+    def set_up(self) -> None:
         self.told: list[tuple[Any, ...]] = []
         self.deadline: float | None = None
         self.reads = True
@@ -47,7 +47,7 @@ class Port(Driver[Any]):
         self.written = b""
         self.capacity = NEVER  # bytes that the library holds before it is not writable any more
         self.held = 0
-        self.unacknowledged_bytes = 0  # bytes that the peer's system has not taken
+        self.unacknowledged = 0  # bytes that the peer's system has not taken
         self.gathers = False  # `plan_flush` waits for the test
         self.on_wake: Callable[[], None] | None = None
 
@@ -62,7 +62,7 @@ class Port(Driver[Any]):
 
     def unsent(self) -> int:
         assert super().unsent() == 0
-        return self.unacknowledged_bytes
+        return self.unacknowledged
 
     def drains(self) -> None:
         """The library has written what it held."""
@@ -155,7 +155,7 @@ class ServerPort(Port, ServerDriver):
     ) -> None:
         clock = time or Clock()
         super().__init__(ServerConnection(config or Config(), peer=peer or Peer(), now=clock.now), clock, channel)
-        self.configure_socket()
+        self.set_up()
         self.scopes: list[Scope] = []
         self.access: list[AccessRecord] = []
         self.notices: list[str] = []
@@ -228,7 +228,7 @@ class ClientPort(Port, ClientDriver):
             "ws://server.example.com/chat", config or Config(), now=clock.now, random=random.Random(seed).randbytes
         )
         super().__init__(core, clock, channel)
-        self.configure_socket()
+        self.set_up()
 
     def tell(self) -> None:
         self.told.append(("tell",))

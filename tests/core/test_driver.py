@@ -103,10 +103,10 @@ def test_a_peer_whose_system_takes_what_we_write_is_not_cut() -> None:
     """How much of it is still unsent is reported before a deadline counts: less than before is life, for a while."""
     port = opened()
     port.says("x" * 1000)
-    port.unacknowledged_bytes = 1000
+    port.unacknowledged = 1000
     while port.time.now < 20.0:
         port.rings()
-    port.unacknowledged_bytes = 500
+    port.unacknowledged = 500
     port.rings()
     assert port.time.now == 40.0
     assert port.core.state is State.OPEN

@@ -15,7 +15,6 @@ from wscore._core.lifecycle import (
     Step,
     Timer,
     Trigger,
-    transition,
 )
 from wscore._core.server import ServerConnection
 
@@ -248,12 +247,6 @@ def test_app_labels_are_the_messages_of_asgi():
     assert labelled == {*TRIGGERS.values(), Trigger.APP_LAST_BODY}
     for row in SERVER_TRANSITIONS.values():
         assert (Trigger.APP_BODY in row) == (Trigger.APP_LAST_BODY in row)
-
-
-def test_follow_answers_none_for_a_missing_cell():
-    """The interpreter looks a step up, and None says that there is none."""
-    assert transition(State.CLOSED, Trigger.PEER_EOF) is None
-    assert transition(State.CLOSE_SENT, Trigger.PEER_CLOSE) == Step(State.LINGERING, ())
 
 
 # -- the client's table

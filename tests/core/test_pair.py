@@ -126,7 +126,7 @@ def test_a_dead_wire_ends_both(opened: bool, data: st.DataObject):
     for name in data.draw(st.lists(st.sampled_from(["server", "client"]), max_size=6)):
         pair.delivers(name, data.draw(st.integers(1, 60)))
     pair.dies()
-    while pair.waits():  # with applications that take their messages: while an inbox is full, no pong is awaited
+    while pair.waits():  # with applications that take their messages: while a queue is full, no pong is awaited
         pair.server_receives()
         pair.client_receives()
     assert (pair.server.state, pair.client.state) == (State.CLOSED, State.CLOSED)

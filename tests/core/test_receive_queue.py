@@ -19,39 +19,39 @@ def payload(number: int, size: int) -> bytes:
 
 
 def filled(count: int, size: int, *, max_count: int = 4, max_size: int = 100) -> ReceiveQueue:
-    inbox = ReceiveQueue(max_count, max_size)
+    queue = ReceiveQueue(max_count, max_size)
     for number in range(count):
-        inbox.put([payload(number, size)], size)
-    return inbox
+        queue.put([payload(number, size)], size)
+    return queue
 
 
 def test_an_empty_inbox():
-    """An empty inbox gives nothing and has room."""
-    inbox = ReceiveQueue(1, 1)
-    assert not inbox
-    assert inbox.take() is None
-    assert inbox.roomy
-    assert not inbox.full
-    assert not inbox.messages
+    """an empty queue gives nothing and has room."""
+    queue = ReceiveQueue(1, 1)
+    assert not queue
+    assert queue.take() is None
+    assert queue.roomy
+    assert not queue.full
+    assert not queue.messages
 
 
 def test_messages_come_out_in_their_order_and_are_counted_off():
     """Messages are taken in the order in which they were put, and their bytes with them."""
-    inbox = filled(3, 10)
-    assert inbox.size == 30
-    assert [inbox.take() for _ in range(4)] == [*(receive(payload(number, 10)) for number in range(3)), None]
-    assert inbox.size == 0
+    queue = filled(3, 10)
+    assert queue.size == 30
+    assert [queue.take() for _ in range(4)] == [*(receive(payload(number, 10)) for number in range(3)), None]
+    assert queue.size == 0
 
 
 def test_a_run_of_messages_of_either_kind():
     """Several messages are put at once, with their bytes together: UTF-8 counts, not characters."""
-    inbox = ReceiveQueue(4, 100)
-    inbox.put(["ä€", b"\xff", ""], 6)
-    assert (inbox.free_count, inbox.free_size) == (1, 94)
-    assert inbox.take() == receive("ä€")
-    assert inbox.size == 1
-    assert [inbox.take() for _ in range(3)] == [receive(b"\xff"), receive(""), None]
-    assert inbox.size == 0
+    queue = ReceiveQueue(4, 100)
+    queue.put(["ä€", b"\xff", ""], 6)
+    assert (queue.free_count, queue.free_size) == (1, 94)
+    assert queue.take() == receive("ä€")
+    assert queue.size == 1
+    assert [queue.take() for _ in range(3)] == [receive(b"\xff"), receive(""), None]
+    assert queue.size == 0
 
 
 @pytest.mark.parametrize(
@@ -69,74 +69,74 @@ def test_a_run_of_messages_of_either_kind():
 )
 def test_full_at_the_limit_and_roomy_at_half_of_it(count: int, size: int, full: bool, roomy: bool):
     """Full is at either limit, in count or in bytes; roomy is at most half of both."""
-    inbox = filled(count, size)
-    assert (inbox.full, inbox.roomy) == (full, roomy)
+    queue = filled(count, size)
+    assert (queue.full, queue.roomy) == (full, roomy)
 
 
 def test_one_message_may_overshoot_the_limit_in_bytes():
     """A message that is larger than the limit can be put, and taken again."""
-    inbox = filled(1, 10_000)
-    assert inbox.full
-    assert inbox.take() == receive(payload(0, 10_000))
-    assert inbox.roomy
+    queue = filled(1, 10_000)
+    assert queue.full
+    assert queue.take() == receive(payload(0, 10_000))
+    assert queue.roomy
 
 
 def test_the_disconnect_is_the_last_and_once():
     """The disconnect stays behind what is still put before it is taken, and after it there is nothing."""
-    inbox = ReceiveQueue(4, 100)
-    inbox.put_disconnect(DISCONNECT)
-    inbox.put(["late"], 4)
-    assert inbox
-    assert [inbox.take() for _ in range(3)] == [receive("late"), DISCONNECT, None]
-    assert not inbox
+    queue = ReceiveQueue(4, 100)
+    queue.put_disconnect(DISCONNECT)
+    queue.put(["late"], 4)
+    assert queue
+    assert [queue.take() for _ in range(3)] == [receive("late"), DISCONNECT, None]
+    assert not queue
 
 
 def test_the_disconnect_takes_no_room():
-    """A disconnect alone does not make the inbox full, and holds nothing up."""
-    inbox = ReceiveQueue(1, 1)
-    inbox.put_disconnect(DISCONNECT)
-    assert inbox.roomy
-    assert not inbox.messages
+    """A disconnect alone does not make the queue full, and holds nothing up."""
+    queue = ReceiveQueue(1, 1)
+    queue.put_disconnect(DISCONNECT)
+    assert queue.roomy
+    assert not queue.messages
 
 
 def test_a_second_disconnect_is_a_bug_of_ours():
     """Nobody may put two disconnects: the table has one on any path."""
-    inbox = ReceiveQueue(1, 1)
-    inbox.put_disconnect(DISCONNECT)
+    queue = ReceiveQueue(1, 1)
+    queue.put_disconnect(DISCONNECT)
     with pytest.raises(AssertionError):
-        inbox.put_disconnect(DISCONNECT)
+        queue.put_disconnect(DISCONNECT)
 
 
 def test_drop_messages_leaves_the_disconnect():
     """Dropping the messages leaves the disconnect to be taken."""
-    inbox = filled(4, 25)
-    inbox.put_disconnect(DISCONNECT)
-    inbox.drop_messages()
-    assert inbox.roomy
-    assert inbox.size == 0
-    assert [inbox.take(), inbox.take()] == [DISCONNECT, None]
+    queue = filled(4, 25)
+    queue.put_disconnect(DISCONNECT)
+    queue.drop_messages()
+    assert queue.roomy
+    assert queue.size == 0
+    assert [queue.take(), queue.take()] == [DISCONNECT, None]
 
 
 def test_connect_is_the_first_and_takes_no_room():
     """The connect comes before what was put before it was taken, and counts for nothing; it is dropped like them."""
-    inbox = ReceiveQueue(2, 100)
-    inbox.put_connect(CONNECT)
-    inbox.put(["early"], 5)
-    assert not inbox.full
-    assert [inbox.take() for _ in range(3)] == [CONNECT, receive("early"), None]
-    inbox.put_connect(CONNECT)
-    inbox.drop_messages()
-    assert not inbox
+    queue = ReceiveQueue(2, 100)
+    queue.put_connect(CONNECT)
+    queue.put(["early"], 5)
+    assert not queue.full
+    assert [queue.take() for _ in range(3)] == [CONNECT, receive("early"), None]
+    queue.put_connect(CONNECT)
+    queue.drop_messages()
+    assert not queue
 
 
 def test_connect_alone_holds_nothing_up():
     """`websocket.connect` waits for nobody; a message behind it does."""
-    inbox = ReceiveQueue(4, 100)
-    inbox.put_connect(CONNECT)
-    assert inbox
-    assert not inbox.messages
-    inbox.put(["a"], 1)
-    assert inbox.messages
+    queue = ReceiveQueue(4, 100)
+    queue.put_connect(CONNECT)
+    assert queue
+    assert not queue.messages
+    queue.put(["a"], 1)
+    assert queue.messages
 
 
 @pytest.mark.parametrize(("payload", "size"), [("", 0), ("abc", 3), ("ä€😀", 9), (b"\xff\0", 2)])
@@ -147,21 +147,21 @@ def test_a_payload_counts_in_bytes(payload: str | bytes, size: int):
 
 def test_payloads_as_they_are():
     """A client takes what came without ASGI's dict around it, and that makes room as well."""
-    inbox = ReceiveQueue(2, 100)
-    inbox.put(["a", b"b"], 2)
-    assert inbox.full
-    assert (inbox.take_payload(), inbox.full, inbox.size) == ("a", False, 1)
-    assert (inbox.take_payload(), inbox.take_payload()) == (b"b", None)
+    queue = ReceiveQueue(2, 100)
+    queue.put(["a", b"b"], 2)
+    assert queue.full
+    assert (queue.take_payload(), queue.full, queue.size) == ("a", False, 1)
+    assert (queue.take_payload(), queue.take_payload()) == (b"b", None)
 
 
 def test_a_disconnect_is_corrected_until_it_is_taken():
     """A correction replaces the message that waits. It does not bring back one that was taken."""
     corrected: ReceivedMessage = {"type": "websocket.disconnect", "code": 1006, "reason": "reset"}
-    inbox = ReceiveQueue(1, 1)
-    inbox.correct_disconnect(corrected)
-    assert inbox.take() is None
-    inbox.put_disconnect(DISCONNECT)
-    inbox.correct_disconnect(corrected)
-    assert inbox.take() == corrected
-    inbox.correct_disconnect(DISCONNECT)
-    assert inbox.take() is None
+    queue = ReceiveQueue(1, 1)
+    queue.correct_disconnect(corrected)
+    assert queue.take() is None
+    queue.put_disconnect(DISCONNECT)
+    queue.correct_disconnect(corrected)
+    assert queue.take() == corrected
+    queue.correct_disconnect(DISCONNECT)
+    assert queue.take() is None

@@ -13,7 +13,7 @@ CONFIG = ServerConfig(shutdown_grace=5, close_timeout=10)  # the defaults' propo
 def begun(config: Config = CONFIG) -> Shutdown:
     shutdown = Shutdown(config)
     shutdown.begin(100)
-    assert shutdown.acts() == [Act.ASK]
+    assert shutdown.actions() == [Act.ASK]
     return shutdown
 
 
@@ -23,7 +23,7 @@ def test_nothing_happens_while_the_server_serves() -> None:
     shutdown.connections_gone(1)
     shutdown.lifespan_over()
     shutdown.handle_timeout(1000)
-    assert shutdown.acts() == []
+    assert shutdown.actions() == []
     assert shutdown.next_timeout() is None
     assert not shutdown.begun
     assert not shutdown.over
@@ -35,10 +35,10 @@ def test_a_shutdown_without_trouble() -> None:
     assert shutdown.begun
     assert shutdown.next_timeout() == 105
     shutdown.connections_gone(101)
-    assert shutdown.acts() == [Act.STOP_LIFESPAN]
+    assert shutdown.actions() == [Act.STOP_LIFESPAN]
     assert shutdown.next_timeout() == 115
     shutdown.lifespan_over()
-    assert shutdown.acts() == [Act.END]
+    assert shutdown.actions() == [Act.END]
     assert shutdown.over
     assert shutdown.next_timeout() is None
 
@@ -49,9 +49,9 @@ def test_every_deadline_passes() -> None:
     seen = []
     while (now := shutdown.next_timeout()) is not None:
         shutdown.handle_timeout(now - 0.01)
-        assert shutdown.acts() == []
+        assert shutdown.actions() == []
         shutdown.handle_timeout(now)
-        seen.append((now, shutdown.acts()))
+        seen.append((now, shutdown.actions()))
     assert seen == [
         (105, [Act.CANCEL]),
         (115, [Act.ABORT, Act.STOP_LIFESPAN]),
@@ -76,9 +76,9 @@ def test_no_grace_at_all() -> None:
     """Without a grace applications are cancelled at once, and the lifespan has its share all the same."""
     shutdown = begun(ServerConfig(shutdown_grace=0, close_timeout=0.1))
     shutdown.handle_timeout(100)
-    assert shutdown.acts() == [Act.CANCEL]
+    assert shutdown.actions() == [Act.CANCEL]
     shutdown.handle_timeout(100.2)
-    assert shutdown.acts() == [Act.ABORT, Act.STOP_LIFESPAN]
+    assert shutdown.actions() == [Act.ABORT, Act.STOP_LIFESPAN]
     assert shutdown.next_timeout() == pytest.approx(101.2)
 
 
@@ -86,11 +86,11 @@ def test_a_loop_that_was_held_up() -> None:
     """Far too late, each step is still one of its own: those who were held up get a turn between them."""
     shutdown = begun()
     shutdown.handle_timeout(200)
-    assert shutdown.acts() == [Act.CANCEL]
+    assert shutdown.actions() == [Act.CANCEL]
     shutdown.handle_timeout(200)
-    assert shutdown.acts() == [Act.ABORT, Act.STOP_LIFESPAN]
+    assert shutdown.actions() == [Act.ABORT, Act.STOP_LIFESPAN]
     shutdown.handle_timeout(200)
-    assert shutdown.acts() == []
+    assert shutdown.actions() == []
     assert shutdown.next_timeout() == 201
 
 
@@ -101,12 +101,12 @@ def test_everything_twice() -> None:
     assert shutdown.next_timeout() == 105
     for now in (101, 102):
         shutdown.connections_gone(now)
-    assert shutdown.acts() == [Act.STOP_LIFESPAN]
+    assert shutdown.actions() == [Act.STOP_LIFESPAN]
     shutdown.lifespan_over()
     shutdown.lifespan_over()
     shutdown.begin(110)
     shutdown.abort()
-    assert shutdown.acts() == [Act.END]
+    assert shutdown.actions() == [Act.END]
 
 
 @pytest.mark.parametrize("when", ["serving", "asking", "cancelling", "stopping"])
@@ -119,10 +119,10 @@ def test_an_abort(when: str) -> None:
         shutdown.handle_timeout(105)
     if when == "stopping":
         shutdown.connections_gone(101)
-    shutdown.acts()
+    shutdown.actions()
     shutdown.abort()
     shutdown.abort()
-    assert shutdown.acts() == [Act.ABORT, Act.END]
+    assert shutdown.actions() == [Act.ABORT, Act.END]
     assert shutdown.over
     assert shutdown.begun
     assert shutdown.next_timeout() is None

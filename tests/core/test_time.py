@@ -704,7 +704,7 @@ class TestAnEndThatWaits:
 
 
 def test_f32_a_paused_stream_that_ended():
-    """F32: an end of stream behind a full inbox waits for what is still unread, a close frame in there included."""
+    """F32: an end of stream behind a full queue waits for what is still unread, a close frame in there included."""
     client = opened(Config(max_queue=2))
     client.sends(text("one"), text("two"), text("three"), text("four"), text("five"), close(1001))
     client.ends_its_stream()

@@ -189,7 +189,7 @@ def test_no_call_inflates_more_than_a_few_mebibytes(
 @on_both_engines
 @pytest.mark.parametrize("after_close", [False, True])
 def test_no_call_takes_more_messages_than_a_turn_has(side: Side, engine: Engine, after_close: bool) -> None:
-    """However many the inbox has room for; and where they are thrown away, after our close frame."""
+    """However many the queue has room for; and where they are thrown away, after our close frame."""
     core = opened(side, engine, max_queue=1_000_000)
     message = frame_to(side, TEXT, b"x")
     if after_close:

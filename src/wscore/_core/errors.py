@@ -4,6 +4,7 @@
     ├── LocalProtocolError    the right message at the wrong time
     └── StartupFailed         the application's lifespan refused to start
     ValueError
+    ├── InvalidConfig         a limit that cannot work (in `config`)
     ├── InvalidMessage        a message that is wrong at any time
     └── InvalidURI            not a URI to connect to
     ConnectionError, an OSError

@@ -16,6 +16,9 @@ A missing cell has one meaning per source:
 - `app:` the application made a mistake and gets an error; nothing changes.
 - anything else: nothing happens. This makes a late timer, a second end of stream or a second shutdown harmless.
 
+The table's interpreter is `Endpoint._process`: it looks up the step, changes the state, starts and stops the timers as
+ARMED says, and then performs the effects in order.
+
 A connection goes through AWAITING_REQUEST and AWAITING_ACCEPT (the application was started and has not answered the
 handshake) to OPEN, or to RESPONSE_PENDING if the application answers with an HTTP response. Two states end it:
 
@@ -58,7 +61,6 @@ __all__ = [
     "Step",
     "Timer",
     "Trigger",
-    "transition",
 ]
 
 
@@ -280,12 +282,3 @@ ARMED: Final[dict[State, frozenset[Timer]]] = {
 }
 
 LATER: Final = frozenset({Timer.PONG, Timer.DEFERRED})  # PONG starts with a ping, DEFERRED with the peer's end
-
-
-def transition(state: State, trigger: Trigger) -> Step | None:
-    """Look up the step for `trigger` in `state`; None for a missing cell.
-
-    The table's interpreter is `Endpoint._process`: it makes the same look-up, changes the state, starts and stops the
-    timers as ARMED says, and then performs the effects in order.
-    """
-    return SERVER_TRANSITIONS[state].get(trigger)

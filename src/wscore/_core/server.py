@@ -44,7 +44,6 @@ from .lifecycle import (
     State,
     Timer,
     Trigger,
-    transition,
 )
 from .outgoing import as_close, lone_surrogate, payload_size
 from .prepared_message import Encoding, PreparedMessage, encoding
@@ -243,7 +242,7 @@ class ServerConnection(Endpoint[FrameCodec]):
             return
         kind = message_type(message)
         trigger = TRIGGERS[kind]
-        if transition(self._state, trigger) is None:
+        if trigger not in SERVER_TRANSITIONS[self._state]:
             raise self._refused_message(kind)
         match trigger:
             case Trigger.APP_ACCEPT:

@@ -3,7 +3,7 @@
     SERVING -begin-> ASKING -grace over-> CANCELLING -close timeout over-> STOPPING -> OVER
                         \\----------- all connections gone -------------/
 
-A server reports events to it and does what `acts` returns. Each step is taken at most once; repeated events are
+A server reports events to it and does what `actions` returns. Each step is taken at most once; repeated events are
 harmless.
 """
 
@@ -42,14 +42,14 @@ class _Phase(Enum):
 
 
 class Shutdown:
-    """The shutdown of one server. After any input do what `acts` returns, until `over`."""
+    """The shutdown of one server. After any input do what `actions` returns, until `over`."""
 
     def __init__(self, config: ServerConfig) -> None:
         self._config = config
         self._phase = _Phase.SERVING
         self._deadline: float | None = None
         self._last = 0.0  # for connections
-        self._acts: list[ShutdownAction] = []
+        self._actions: list[ShutdownAction] = []
 
     @staticmethod
     def longest(config: ServerConfig) -> float:
@@ -66,10 +66,10 @@ class Shutdown:
         """Whether nothing is awaited any more."""
         return self._phase is _Phase.OVER
 
-    def acts(self) -> list[ShutdownAction]:
+    def actions(self) -> list[ShutdownAction]:
         """Take the actions due now, in order; each is returned once."""
-        acts, self._acts = self._acts, []
-        return acts
+        actions, self._actions = self._actions, []
+        return actions
 
     def next_timeout(self) -> float | None:
         """Return when to call `handle_timeout`; None while there is no deadline."""
@@ -101,7 +101,7 @@ class Shutdown:
         if self._phase is _Phase.ASKING:
             self._move(_Phase.CANCELLING, self._last, ShutdownAction.CANCEL)
         elif self._phase is _Phase.CANCELLING:
-            self._acts.append(ShutdownAction.ABORT)
+            self._actions.append(ShutdownAction.ABORT)
             self._stop_lifespan(now)
         else:
             self._move(_Phase.OVER, None, ShutdownAction.GIVE_UP_LIFESPAN, ShutdownAction.END)
@@ -114,7 +114,7 @@ class Shutdown:
     def _stop_lifespan(self, now: float) -> None:
         self._move(_Phase.STOPPING, max(self._last, now + LIFESPAN_SHARE), ShutdownAction.STOP_LIFESPAN)
 
-    def _move(self, phase: _Phase, deadline: float | None, *acts: ShutdownAction) -> None:
+    def _move(self, phase: _Phase, deadline: float | None, *actions: ShutdownAction) -> None:
         self._phase = phase
         self._deadline = deadline
-        self._acts += acts
+        self._actions += actions

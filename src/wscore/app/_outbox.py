@@ -49,7 +49,7 @@ class Outbox:
         """Messages that the receiver missed because its queue was full."""
         self._websocket = websocket
         # wscore's transports take a broadcast message directly, without a task that sends it (docs/reference/api.md).
-        self._post = websocket._send_nowait  # pyright: ignore[reportPrivateUsage]
+        self._send_nowait = websocket._send_nowait  # pyright: ignore[reportPrivateUsage]
         self._opened = opened
         self._tasks = tasks
         self._context = contextvars.copy_context()  # the member's, not the first sender's
@@ -77,7 +77,7 @@ class Outbox:
         """
         if self._gone or self._closing or self._too_slow:
             return False
-        if self._post is not None and not self._messages and self._post(prepared):
+        if self._send_nowait is not None and not self._messages and self._send_nowait(prepared):
             return True
         if not self._full:
             self._put(message, prepared.size)

@@ -22,6 +22,4 @@ __all__ = [
     "WrongFrameType",
 ]
 
-_set_public_module(
-    __name__, [globals()[name] for name in __all__ if name not in ("WebSocketDisconnect", "WrongFrameType")]
-)
+_set_public_module(__name__, [globals()[name] for name in __all__])

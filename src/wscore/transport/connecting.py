@@ -195,26 +195,26 @@ class BaseReconnector(abc.ABC, AsyncIterator[_W]):
     opening, closing and leaving.
     """
 
-    def __init__(self, pauses: RetryPolicy, waiting: EventLoop) -> None:
-        self._pauses = pauses
-        self._waiting = waiting
+    def __init__(self, retries: RetryPolicy, event_loop: EventLoop) -> None:
+        self._retries = retries
+        self._event_loop = event_loop
         self._is_open = False
 
     async def __anext__(self) -> _W:
         """Connect, repeating attempts that fail temporarily. Raises HandshakeFailed for any other failure."""
-        pauses, waiting = self._pauses, self._waiting
+        retries, event_loop = self._retries, self._event_loop
         if self._is_open:
-            pauses.ended(waiting.now())
+            retries.ended(event_loop.now())
             await self.aclose()
         while True:
-            await waiting.sleep(pauses.next)
+            await event_loop.sleep(retries.next)
             try:
                 ws = await self._open()
             except HandshakeFailed as error:
-                pauses.failed(error)
+                retries.failed(error)
             else:
                 self._is_open = True
-                pauses.opened(waiting.now())
+                retries.opened(event_loop.now())
                 return ws
 
     async def aclose(self) -> None:
@@ -242,24 +242,7 @@ class BaseReconnector(abc.ABC, AsyncIterator[_W]):
 
 
 class ConnectOptions:
-    """The arguments of `connect`, the same in both transports.
-
-    Args:
-        uri: A `ws://` or `wss://` URI. User information becomes an Authorization header (Basic, RFC 7617).
-        subprotocols: Subprotocols to offer, preferred first.
-        headers: Headers to add to the request: a mapping, or pairs of name and value.
-        origin: The Origin header; None sends none.
-        config: Limits and timeouts; None means `Config()`. `handshake_timeout` (seconds) covers everything until the
-            connection is open: name resolution, TCP, proxy, TLS and the handshake.
-        ssl: TLS context for `wss://`; None means `ssl.create_default_context()`.
-        server_hostname: The name expected in the server's certificate; None means the URI's host.
-        sock: A connected socket to use instead of the URI's host and port. The connection owns and closes it.
-        unix_path: Path of a Unix socket to use instead of the URI's host and port.
-        proxy: URL of an HTTP proxy (`http://` or `https://`). True: the proxy that the environment names, as the
-            standard library reads it, plus `all_proxy`; none for loopback addresses, `sock` and `unix_path`. None or
-            False: no proxy.
-        proxy_ssl: TLS context for an `https://` proxy; None means `ssl.create_default_context()`.
-        backoff: Pauses between the connections of `async for`; None means exponential backoff from 1 s to 60 s.
+    """The arguments of `connect`, which describes them; base of each transport's.
 
     Raises:
         InvalidURI: `uri` or the proxy's URL is not usable; also if the environment names a proxy that is not HTTP.

@@ -46,9 +46,9 @@ class EventLoop(Protocol):
 class Notifier:
     """Notifies any number of waiting tasks that something has changed."""
 
-    def __init__(self, waiting: EventLoop) -> None:
-        self._waiting = waiting
-        self._event = waiting.event()
+    def __init__(self, event_loop: EventLoop) -> None:
+        self._event_loop = event_loop
+        self._event = event_loop.event()
 
     def tell(self) -> None:
         """Wake the tasks waiting now. Tasks that start to wait later are not affected."""
@@ -60,5 +60,5 @@ class Notifier:
         Call it directly after checking the condition, without awaiting anything in between.
         """
         if self._event.is_set():
-            self._event = self._waiting.event()
-        await self._waiting.wait(self._event, until)
+            self._event = self._event_loop.event()
+        await self._event_loop.wait(self._event, until)

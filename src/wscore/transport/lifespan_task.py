@@ -26,10 +26,10 @@ _LEVELS: Final = {"debug": logging.DEBUG, "warning": logging.WARNING, "error": l
 class LifespanTask:
     """The application's lifespan. Each step of it wakes the tasks that wait for `notifier`."""
 
-    def __init__(self, app: Application, mode: LifespanMode, waiting: EventLoop, notifier: Notifier) -> None:
+    def __init__(self, app: Application, mode: LifespanMode, event_loop: EventLoop, notifier: Notifier) -> None:
         self._app = app
         self._lifespan = Lifespan(mode)
-        self._waiting = waiting
+        self._event_loop = event_loop
         self._notifier = notifier
 
     @property
@@ -46,11 +46,11 @@ class LifespanTask:
         """Run the startup in a task that `spawn` creates. Raises StartupFailed with the application's own message."""
         lifespan = self._lifespan
         if lifespan.phase is LifespanPhase.STARTING:
-            lifespan.begin_startup(self._waiting.now(), timeout)
+            lifespan.begin_startup(self._event_loop.now(), timeout)
             spawn(self._run)
             while lifespan.phase is LifespanPhase.STARTING:
                 await self._notifier.wait(lifespan.next_timeout())
-                lifespan.handle_timeout(self._waiting.now())
+                lifespan.handle_timeout(self._event_loop.now())
                 self._log()
         if lifespan.phase is LifespanPhase.FAILED:
             raise StartupFailed(lifespan.failure) from lifespan.error
@@ -77,7 +77,7 @@ class LifespanTask:
         except BaseException as error:
             if is_interrupt(error):
                 raise
-            if not isinstance(error, Exception) and self._waiting.cancelled():
+            if not isinstance(error, Exception) and self._event_loop.cancelled():
                 lifespan.application_returned()  # cancelled by the server
             else:
                 lifespan.application_raised(error)

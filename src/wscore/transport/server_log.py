@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from typing import Final
 
 from .._core.access import AccessRecord
 from .._core.driver.server import ServerDriver
@@ -16,6 +17,8 @@ __all__ = ["LoggedServerDriver", "access_line", "error_log", "server_log"]
 access_log = logger("wscore.access")
 error_log = logger("wscore.error")
 server_log = logger("wscore.server")
+
+_FIELDS: Final = [field.name for field in dataclasses.fields(AccessRecord)]  # `asdict` takes 9 us, 15 times as long
 
 
 class LoggedServerDriver(ServerDriver):
@@ -31,7 +34,7 @@ class LoggedServerDriver(ServerDriver):
         """As in `ServerDriver`."""
         level = logging.DEBUG if record.event == "unused" else logging.INFO
         if access_log.isEnabledFor(level):
-            access_log.log(level, "%s", access_line(record), extra=dataclasses.asdict(record))
+            access_log.log(level, "%s", access_line(record), extra={name: getattr(record, name) for name in _FIELDS})
 
     def log_notice(self, text: str) -> None:
         """As in `ServerDriver`."""

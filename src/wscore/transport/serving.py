@@ -86,13 +86,13 @@ _C = TypeVar("_C", bound=ServedConnection)
 class BaseServer(abc.ABC, Generic[_C]):
     """A server on any event loop. A transport implements accepting, cancelling and cutting connections."""
 
-    def __init__(self, options: ServerOptions, waiting: EventLoop) -> None:
+    def __init__(self, options: ServerOptions, event_loop: EventLoop) -> None:
         self._options = options
         self._config = ServerConfig.of(options.config)
-        self._waiting = waiting
-        self._notifier = Notifier(waiting)
+        self._event_loop = event_loop
+        self._notifier = Notifier(event_loop)
         self._listeners = Listeners()
-        self._lifespan = LifespanTask(options.app, options.lifespan, waiting, self._notifier)
+        self._lifespan = LifespanTask(options.app, options.lifespan, event_loop, self._notifier)
         self._shutdown = Shutdown(self._config)
         self._connections: set[_C] = set()
         self._accepted: set[socket.socket] = set()  # includes sockets that are not a connection yet
@@ -154,7 +154,7 @@ class BaseServer(abc.ABC, Generic[_C]):
 
     async def _shut_down(self) -> None:
         """Shut down gracefully, and return when that is done."""
-        shutdown, now = self._shutdown, self._waiting.now
+        shutdown, now = self._shutdown, self._event_loop.now
         shutdown.begin(now())
         while not shutdown.over:
             if not self._accepted:
@@ -178,9 +178,9 @@ class BaseServer(abc.ABC, Generic[_C]):
 
     def _obey(self) -> bool:
         """Carry out the shutdown's pending actions; return whether there were any."""
-        acts = self._shutdown.acts()
-        for act in acts:
-            match act:
+        actions = self._shutdown.actions()
+        for action in actions:
+            match action:
                 case ShutdownAction.ASK:
                     self._ask()
                 case ShutdownAction.CANCEL:
@@ -194,7 +194,7 @@ class BaseServer(abc.ABC, Generic[_C]):
                     self._lifespan.give_up()
                 case ShutdownAction.END:
                     self._end()
-        return bool(acts)
+        return bool(actions)
 
     def _ask(self) -> None:
         self.stop_accepting()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
 from typing import Any, Final, TypeVar
 
 import wscore_asyncio
@@ -27,8 +28,8 @@ def hold_conversation(address: tuple[str, int], show: Show) -> None:
 
 
 async def _hold(url: str, show: Show) -> None:
-    ada, bob, eve = (_Person(name, url, show) for name in ("ada", "bob", "eve"))
-    try:
+    async with AsyncExitStack() as connections:
+        ada, bob, eve = (_Person(name, url, show, connections) for name in ("ada", "bob", "eve"))
         await ada.joins("/lobby", compressed=True)
         await ada.receives("* ada joined, 1 here")
         await bob.joins("/lobby")
@@ -49,30 +50,24 @@ async def _hold(url: str, show: Show) -> None:
         await ada.sends("/quit")
         await ada.is_closed(4000, "goodbye, ada")
         await eve.is_denied("/lobby", status=403)
-    finally:
-        for person in (ada, bob):
-            await person.leaves()
 
 
 class _Person:
     """One client. What is not expected raises ConversationFailed."""
 
-    def __init__(self, name: str, url: str, show: Show) -> None:
+    def __init__(self, name: str, url: str, show: Show, connections: AsyncExitStack) -> None:
         self.name = name
         self._url = url
         self._show = show
-        self._connecting: wscore_asyncio.connect | None = None
+        self._connections = connections
         self._ws: wscore_asyncio.WebSocket | None = None
 
     async def joins(self, path: str, *, compressed: bool = False) -> None:
         """Shake hands for `path`, offering permessage-deflate if `compressed`."""
         target = f"{path}?name={self.name}"
         self._print("->", "handshake", f"GET {target}")
-        connecting = wscore_asyncio.connect(
-            f"{self._url}{target}", config=Config(compression=compressed, close_timeout=TIMEOUT), proxy=None
-        )
-        self._ws = await self._wait(connecting.__aenter__())
-        self._connecting = connecting
+        config = Config(compression=compressed, close_timeout=TIMEOUT)
+        self._ws = await self._connect(target, config)
         response = self._ws.response
         assert response is not None  # of every connection that is open
         extensions = [value for name, value in response.headers if name == b"sec-websocket-extensions"]
@@ -83,7 +78,7 @@ class _Person:
         """Ask to join without a name, and be refused with the HTTP `status`."""
         self._print("->", "handshake", f"GET {path}")
         try:
-            await self._wait(wscore_asyncio.connect(f"{self._url}{path}", proxy=None).__aenter__())
+            await self._connect(path, Config())
         except ConversationFailed as failed:
             refused = failed.__cause__
             if not isinstance(refused, HandshakeRefused) or refused.status != status:
@@ -127,15 +122,14 @@ class _Person:
             raise ConversationFailed(f"{self.name}: expected a close with {code}, got {message!r}")
         self._closed(code, reason)
 
-    async def leaves(self) -> None:
-        """End the connection, if there is one."""
-        if self._connecting is not None:
-            await self._connecting.__aexit__(None, None, None)
-
     @property
     def _open(self) -> wscore_asyncio.WebSocket:
         assert self._ws is not None  # who talks has joined
         return self._ws
+
+    async def _connect(self, target: str, config: Config) -> wscore_asyncio.WebSocket:
+        connecting = wscore_asyncio.connect(f"{self._url}{target}", config=config, proxy=None)
+        return await self._wait(self._connections.enter_async_context(connecting))
 
     def _closed(self, code: int, reason: str) -> None:
         found = f"{self._open.close_code} {self._open.close_reason!r}"

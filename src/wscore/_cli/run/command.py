@@ -66,18 +66,18 @@ def _supervise(options: argparse.Namespace) -> None:
     config = _checked(options)
     place = _place(options)
     patience = Watchdog(config).seconds + _MARGIN
-    plan: SupervisorPolicy
+    policy: SupervisorPolicy
     if options.workers is None:
-        plan, how = Reloader(patience=patience), "started again when the code changes"
+        policy, how = Reloader(patience=patience), "started again when the code changes"
     else:
-        plan = WorkerPool(options.workers, patience=patience, now=time.monotonic())
+        policy = WorkerPool(options.workers, patience=patience, now=time.monotonic())
         how = "1 worker" if options.workers == 1 else f"{options.workers} workers"
     listeners = place.listeners(config.backlog)
     try:
         supervisor = Supervisor(
             options.arguments,
             listeners.sockets,
-            plan,
+            policy,
             announce=lambda: _announce(options, place, listeners.sockets, f"{options.backend}, {how}"),
         )
         if options.reload:

@@ -31,7 +31,7 @@ class Action(Enum):
 class Command(NamedTuple):
     """An action and the number of its worker; 0 if it concerns all."""
 
-    act: Action
+    action: Action
     worker: int = 0
 
 
@@ -55,7 +55,7 @@ class Verdict(Enum):
 
 
 class SupervisorPolicy(Protocol):
-    """Decides for a supervisor. Carry out `acts` after every input, and when `next_timeout` is reached."""
+    """Decides for a supervisor. Carry out `actions` after every input, and when `next_timeout` is reached."""
 
     @property
     def over(self) -> bool:
@@ -93,10 +93,10 @@ class SupervisorPolicy(Protocol):
         """Call on a signal: the first shuts the workers down gracefully, the next aborts."""
         ...
 
-    def acts(self, *, now: float) -> list[Command]:
+    def actions(self, *, now: float) -> list[Command]:
         """Return the actions due now, in order, each once."""
         ...
 
     def next_timeout(self) -> float | None:
-        """When to call `acts` again if nothing happens; None: not needed."""
+        """When to call `actions` again if nothing happens; None: not needed."""
         ...

@@ -25,7 +25,7 @@ class Reloader:
         self._stage: Stage | None = None  # None: there is no worker
         self._due: float | None = None
         self._announced = False
-        self._acts: list[Command] = []
+        self._actions: list[Command] = []
         self._start()
 
     @property
@@ -38,7 +38,7 @@ class Reloader:
         del number, now
         if self._stage is Stage.STARTING:
             self._stage = Stage.SERVING
-            self._acts.append(Command(Action.RENEWED if self._announced else Action.ANNOUNCE))
+            self._actions.append(Command(Action.RENEWED if self._announced else Action.ANNOUNCE))
             self._announced = True
 
     def ended(self, number: int, why: Failure, *, now: float) -> Verdict:
@@ -75,24 +75,24 @@ class Reloader:
         if self._stage in (Stage.STARTING, Stage.SERVING):
             self._ask_to_end(now + self._patience)
 
-    def acts(self, *, now: float) -> list[Command]:
+    def actions(self, *, now: float) -> list[Command]:
         """Return the actions due now, in order, each once."""
         if self._due is not None and self._due <= now:
             self._due = None
-            self._acts.append(Command(Action.KILL, self._number))
-        acts, self._acts = self._acts, []
-        return acts
+            self._actions.append(Command(Action.KILL, self._number))
+        actions, self._actions = self._actions, []
+        return actions
 
     def next_timeout(self) -> float | None:
-        """When to call `acts` again if nothing happens; None: not needed."""
+        """When to call `actions` again if nothing happens; None: not needed."""
         return self._due
 
     def _start(self) -> None:
         self._number += 1
         self._stage = Stage.STARTING
-        self._acts.append(Command(Action.START, self._number))
+        self._actions.append(Command(Action.START, self._number))
 
     def _ask_to_end(self, last: float) -> None:
         self._stage = Stage.ENDING
         self._due = last
-        self._acts.append(Command(Action.END, self._number))
+        self._actions.append(Command(Action.END, self._number))

@@ -86,13 +86,13 @@ class _Process:
 
 
 class Supervisor:
-    """Runs `command` in workers that share `sockets`, as `plan` decides; calls `announce` once all of them serve."""
+    """Runs `command` in workers that share `sockets`, as `policy` decides; calls `announce` once all of them serve."""
 
     def __init__(
         self,
         command: Sequence[str],
         sockets: Sequence[socket.socket],
-        plan: SupervisorPolicy,
+        policy: SupervisorPolicy,
         *,
         announce: Callable[[], None],
     ) -> None:
@@ -101,7 +101,7 @@ class Supervisor:
         path = [] if Path.cwd() == Path(__file__).resolve().parents[3] else ["-P"]
         self._command: Final = [sys.executable, *path, "-m", "wscore", *command]
         self._sockets = [each.fileno() for each in sockets]
-        self._plan = plan
+        self._policy = policy
         self._announce = announce
         self._workers: dict[int, _Process] = {}
         self._forced = 0
@@ -120,26 +120,26 @@ class Supervisor:
         """Supervise until no worker is left. Raises Failure unless that was a graceful shutdown on request."""
         with self._woken_by_signals():
             try:
-                while not self._plan.over:
+                while not self._policy.over:
                     self._turn()
             finally:
                 for process in self._workers.values():  # only if the supervisor itself has failed
                     process.popen.kill()
                     process.popen.wait()
-        if self._plan.failure is not None:
-            raise self._plan.failure
-        if self._plan.aborted:
+        if self._policy.failure is not None:
+            raise self._policy.failure
+        if self._policy.aborted:
             raise Failure("aborted by a second signal")
         if self._forced:
             raise Failure(f"{_count(self._forced, 'worker')} had to be ended by force")
 
     def _turn(self) -> None:
-        while acts := self._plan.acts(now=time.monotonic()):
-            for do in acts:
-                self._do(do)
-        if self._plan.over:
+        while actions := self._policy.actions(now=time.monotonic()):
+            for command in actions:
+                self._do(command)
+        if self._policy.over:
             return
-        due = self._plan.next_timeout()
+        due = self._policy.next_timeout()
         for key, _ in self._selector.select(None if due is None else max(0.0, due - time.monotonic())):
             if key.data is None:
                 self._hear_signals()
@@ -148,27 +148,27 @@ class Supervisor:
 
     # -- the plan's actions
 
-    def _do(self, do: Command) -> None:
-        match do.act:
+    def _do(self, command: Command) -> None:
+        match command.action:
             case Action.START:
-                self._start(do.worker)
+                self._start(command.worker)
             case Action.ANNOUNCE:
                 self._announce()
             case Action.RENEWED:
                 _server_log.info("the code as it is now is served")
-            case _ if do.worker not in self._workers:
+            case _ if command.worker not in self._workers:
                 pass  # its process could not be started
             case Action.RETIRE:
-                process = self._workers[do.worker]
+                process = self._workers[command.worker]
                 _server_log.info("worker %d retires", process.popen.pid)
                 self._tell(process, RETIRE)
             case Action.END:
-                process = self._workers[do.worker]
+                process = self._workers[command.worker]
                 # A different signal the second time: two pending signals of a kind are delivered as one.
                 process.popen.send_signal(signal.SIGINT if process.signalled else signal.SIGTERM)
                 process.signalled = True
             case Action.KILL:
-                process = self._workers[do.worker]
+                process = self._workers[command.worker]
                 _error_log.error("worker %d does not end: it is killed", process.popen.pid)
                 process.popen.kill()
 
@@ -177,7 +177,7 @@ class Supervisor:
             process = _Process(self._command, self._sockets)
         except OSError as error:
             why = Failure(f"the worker's process cannot be started: {error.strerror}")
-            self._explain("a worker", why, self._plan.ended(number, why, now=time.monotonic()))
+            self._explain("a worker", why, self._policy.ended(number, why, now=time.monotonic()))
             return
         self._workers[number] = process
         self._selector.register(process.line, selectors.EVENT_READ, number)
@@ -192,18 +192,18 @@ class Supervisor:
         now = time.monotonic()
         for number in self._woken.recv(4096):
             if number in SIGNALS:
-                if not self._plan.ending:
+                if not self._policy.ending:
                     _server_log.info("the workers shut down; a second signal aborts at once")
-                self._plan.end(now=now)
+                self._policy.end(now=now)
             elif number == signal.SIGHUP and self._ends_with_terminal and not _has_terminal():
                 _server_log.info("the terminal is gone: the workers shut down")
-                if not self._plan.ending:
-                    self._plan.end(now=now)
+                if not self._policy.ending:
+                    self._policy.end(now=now)
             elif number == signal.SIGHUP:
                 _server_log.info("SIGHUP: the workers are replaced")
-                self._plan.renew(now=now)
+                self._policy.renew(now=now)
             elif number == _CHANGED[0]:
-                self._plan.renew(now=now)
+                self._policy.renew(now=now)
         self._reap()
 
     def _hear(self, number: int) -> None:
@@ -213,7 +213,7 @@ class Supervisor:
             self._selector.unregister(process.line)
         if process.served and not served:
             _server_log.info("worker %d serves", process.popen.pid)
-            self._plan.serves(number, now=time.monotonic())
+            self._policy.serves(number, now=time.monotonic())
 
     def _reap(self) -> None:
         """Find workers that have exited. EOF on `line` does not show it: a program that a worker forked may hold it."""
@@ -226,12 +226,12 @@ class Supervisor:
                 self._selector.unregister(process.line)
             process.line.close()
             del self._workers[number]
-            if self._plan.ending and process.served and process.popen.returncode != 0:
+            if self._policy.ending and process.served and process.popen.returncode != 0:
                 self._forced += 1
             self._over(number, process)
 
     def _over(self, number: int, process: _Process) -> None:
-        verdict = self._plan.ended(number, process.why, now=time.monotonic())
+        verdict = self._policy.ended(number, process.why, now=time.monotonic())
         if verdict is not Verdict.EXPECTED:
             self._explain(f"worker {process.popen.pid}", process.why, verdict)
         elif process.served:

@@ -59,7 +59,7 @@ class WorkerPool:
         self._next_number = 1
         self._announced = False
         self._renew_below = 0  # workers with smaller numbers run outdated code
-        self._acts: list[Command] = []
+        self._actions: list[Command] = []
 
     @property
     def over(self) -> bool:
@@ -76,10 +76,10 @@ class WorkerPool:
         for other in self._of(worker.place, Stage.SERVING):
             if other is not worker:
                 other.stage, other.due = Stage.RETIRING, now + SETTLING
-                self._acts.append(Command(Action.RETIRE, other.number))
+                self._actions.append(Command(Action.RETIRE, other.number))
         if not self._announced and all(self._of(place, Stage.SERVING) for place in range(len(self._places))):
             self._announced = True
-            self._acts.append(Command(Action.ANNOUNCE))
+            self._actions.append(Command(Action.ANNOUNCE))
 
     def ended(self, number: int, why: Failure, *, now: float) -> Verdict:
         """Call when a worker's process has exited; return what that means."""
@@ -121,7 +121,7 @@ class WorkerPool:
         else:
             self._begin_end(now)
 
-    def acts(self, *, now: float) -> list[Command]:
+    def actions(self, *, now: float) -> list[Command]:
         """Return the actions due now, in order, each once."""
         for worker in self._workers.values():
             if worker.due is not None and worker.due <= now:
@@ -129,18 +129,18 @@ class WorkerPool:
                     self._ask_to_end(worker, now + self._patience)
                 else:
                     worker.due = None
-                    self._acts.append(Command(Action.KILL, worker.number))
+                    self._actions.append(Command(Action.KILL, worker.number))
         for index, place in enumerate(self._places):
             if place.start_at is not None and place.start_at <= now:
                 place.start_at = None
                 self._start(index)
         if self._renew_below:
             self._replace_next()
-        acts, self._acts = self._acts, []
-        return acts
+        actions, self._actions = self._actions, []
+        return actions
 
     def next_timeout(self) -> float | None:
-        """When to call `acts` again if nothing happens; None: not needed."""
+        """When to call `actions` again if nothing happens; None: not needed."""
         times = [worker.due for worker in self._workers.values()] + [place.start_at for place in self._places]
         return min((time for time in times if time is not None), default=None)
 
@@ -154,13 +154,13 @@ class WorkerPool:
             self._start(min(old, key=lambda worker: worker.number).place)
         elif len(self._workers) == len(self._places):
             self._renew_below = 0
-            self._acts.append(Command(Action.RENEWED))
+            self._actions.append(Command(Action.RENEWED))
 
     def _start(self, place: int) -> None:
         number = self._next_number
         self._next_number += 1
         self._workers[number] = _Worker(number, place)
-        self._acts.append(Command(Action.START, number))
+        self._actions.append(Command(Action.START, number))
 
     def _give_up(self, why: Failure, now: float) -> None:
         self.failure = why
@@ -178,7 +178,7 @@ class WorkerPool:
     def _ask_to_end(self, worker: _Worker, last: float) -> None:
         worker.stage = Stage.ENDING
         worker.due = last
-        self._acts.append(Command(Action.END, worker.number))
+        self._actions.append(Command(Action.END, worker.number))
 
     def _of(self, place: int, *stages: Stage) -> list[_Worker]:
         return [worker for worker in self._workers.values() if worker.place == place and worker.stage in stages]

@@ -76,16 +76,16 @@ class DeflateParameters(NamedTuple):
 
 
 @functools.cache  # there are a few hundred agreements at most
-def _header_value(accept_response: DeflateParameters) -> bytes:
+def _header_value(agreed: DeflateParameters) -> bytes:
     parts = ["permessage-deflate"]
-    if accept_response.server_no_context_takeover:
+    if agreed.server_no_context_takeover:
         parts.append("server_no_context_takeover")
-    if accept_response.client_no_context_takeover:
+    if agreed.client_no_context_takeover:
         parts.append("client_no_context_takeover")
     # Allowed even if it was not offered (RFC 7692 7.1.2.1): the client need not keep a larger window for us.
-    parts.append(f"server_max_window_bits={accept_response.server_window_bits}")
-    if accept_response.client_window_bits < 15:
-        parts.append(f"client_max_window_bits={accept_response.client_window_bits}")
+    parts.append(f"server_max_window_bits={agreed.server_window_bits}")
+    if agreed.client_window_bits < 15:
+        parts.append(f"client_max_window_bits={agreed.client_window_bits}")
     return "; ".join(parts).encode()
 
 
@@ -124,8 +124,8 @@ def _choose(offers: Sequence[bytes], limit: int | None) -> DeflateParameters | N
         for name, parameters in extensions:
             # Case-sensitive: RFC 6455 says which tokens are not (Upgrade, Connection: 4.2.1), and this is not one of
             # them. In another case it is an unknown extension.
-            if name == b"permessage-deflate" and (accept_response := _accept(parameters, limit)):
-                return accept_response
+            if name == b"permessage-deflate" and (agreed := _accept(parameters, limit)):
+                return agreed
     return None
 
 

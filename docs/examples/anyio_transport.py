@@ -38,7 +38,7 @@ class Connection(LoggedServerDriver):
                     self.lost(error)
 
     async def write_rest(self) -> None:
-        with contextlib.suppress(*GONE):  # the next read reports it
+        with contextlib.suppress(*GONE, OSError):  # the next read reports it; trio's send_eof raises the system's error
             while not self.half_closes:
                 await self.until(lambda: not self.writable or self.half_closes)
                 while self.rest:

@@ -15,6 +15,7 @@ import trustme
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from tests.real_time import PATIENCE
 from tests.test_transports_are_thin import lines_of_code
 from tests.testing.transports import STARTS, on_anyio
 from wscore import Config
@@ -159,6 +160,24 @@ def test_the_anyio_transport_speaks_tls(backend: str) -> None:
     ):
         client.send("x" * 1_000_000)
         assert client.recv() == "x" * 1_000_000
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_reset_as_anyios_writing_ends_harms_no_other(backend: str) -> None:
+    """Shutting down a socket that was reset raises a bare OSError on trio: it ends that connection alone."""
+    source = (DOCS / "examples" / "anyio_transport.py").read_text()
+    there = "await self.stream.send_eof()"
+    assert source.count(there) == 1
+    reset = source.replace(there, "raise OSError(107, 'Transport endpoint is not connected')")
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError("no handshake came")
+
+    with on_anyio(backend, app, Config(), source=reset) as address:
+        for _ in range(2):
+            with socket.create_connection(address, PATIENCE) as sock:
+                sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
+                assert sock.recv(100).startswith(b"HTTP/1.1 4")
 
 
 def test_the_anyio_transport_is_short() -> None:

@@ -42,7 +42,7 @@ class Soak:
     config: Config
     chance: random.Random
     lag: float = 0.0
-    """Seconds that an echo took lately: on a machine that is busy nothing can be in time by less."""
+    """The longest that an echo took lately, in seconds: on a machine that is busy nothing can be in time by less."""
     asked: float | None = None
     """When the echo was asked for that is on its way."""
     pings: list[float] = field(default_factory=list)

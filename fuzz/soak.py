@@ -29,6 +29,8 @@ from wscore import HandshakeTimeout, ServerConfig
 DURATIONS: Final = ("handshake_timeout", "accept_timeout", "ping_interval", "ping_timeout", "close_timeout")
 HELD: Final = ("connections", "tasks", "descriptors", "objects", "MiB")
 SHOWN: Final = 20
+REMEMBERED: Final = 60
+"""Echoes that say how late both processes are: those of three seconds, which is longer than any duration but one."""
 
 
 def _overdue(error: Exception) -> bool:
@@ -87,7 +89,7 @@ class Run:
                 await ws.send("still there?")
                 await ws.recv()
                 self.echoes.append(anyio.current_time() - self.soak.asked)
-                self.soak.asked, self.soak.lag = None, max(self.echoes[-1], self.soak.lag * 0.9)
+                self.soak.asked, self.soak.lag = None, max(self.echoes[-REMEMBERED:])
                 await anyio.sleep(0.05)
 
     async def held(self, first: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """The connected members: ids, rooms and broadcast.
 
-A broadcast never waits for its receivers: one message object goes into all their outboxes. Leaving is structural:
-membership lasts exactly as long as the `async with` block that created it, however that ends.
+A broadcast never waits for its receivers: one message object goes into all their outboxes, to many of them in several
+turns of the event loop. Leaving is structural: membership lasts exactly as long as the `async with` block that created
+it, however that ends.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from wscore import CloseCode, PreparedMessage
 from wscore._logs import logger
 
 from ._backplane import Backplane, Envelope
+from ._deliveries import Deliveries, Receiver
 from ._outbox import Outbox, SlowPolicy, payload_size
 from ._shown import shown
 from ._websocket import WebSocket
@@ -56,7 +58,9 @@ class Member:
             WebSocketDisconnect: The connection is gone or being closed.
             TypeError: `data` is neither str nor bytes.
         """
-        await self.outbox.put(_message(data), payload_size(data))
+        size = payload_size(data)
+        self._registry.settle(self)
+        await self.outbox.put(_message(data), size)
 
     def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
         """Leave the registry, and close the connection behind what is already queued. Idempotent.
@@ -102,6 +106,7 @@ class Registry:
         self.slow: SlowPolicy = slow
         self._members: dict[str, Member] = {}
         self._rooms: dict[str, dict[str, Member]] = {}
+        self._deliveries = Deliveries(max_count=max_queue, max_size=max_queue_size)
         self._backplane = backplane
         self._loop: tuple[int, Any] | None = None  # the event loop's thread, and the token to enter it from others
 
@@ -191,6 +196,10 @@ class Registry:
         """Remove a member, and close its connection behind what is already queued. Idempotent."""
         self.on_loop(self._close, member, code, reason)
 
+    def settle(self, member: Member) -> None:
+        """Hand over the broadcasts that have not reached this member yet."""
+        self._deliveries.settle(member)
+
     def on_loop(self, function: Callable[..., T], *args: Any) -> T:
         """Call `function` on the event loop, directly or from another thread, and return its result.
 
@@ -252,15 +261,24 @@ class Registry:
         if envelope.room is None:
             assert envelope.id is not None
             member = self._members.get(envelope.id)
-            members = [] if member is None else [member]
-        else:
-            members = list(self._rooms.get(envelope.room, {}).values())
+            if member is None:
+                return False
+            self.settle(member)
+            member.outbox.offer(_message(envelope.data), PreparedMessage(envelope.data))
+            return True
+        members: dict[str, Receiver] = dict(self._rooms.get(envelope.room, {}))
+        for each in envelope.exclude:
+            members.pop(each, None)
         if members:
-            message, prepared = _message(envelope.data), PreparedMessage(envelope.data)
-            for member in members:
-                if member.id not in envelope.exclude:
-                    member.outbox.offer(message, prepared)
+            self._deliveries.deliver(members, _message(envelope.data), PreparedMessage(envelope.data), self._call_soon)
         return bool(members)
+
+    def _call_soon(self, function: Callable[[], object]) -> None:
+        """Call `function` in the event loop's next turn."""
+        assert self._loop is not None  # there are members
+        token = self._loop[1].native_token
+        # anyio has no such call: its token holds asyncio's loop, or trio's token.
+        (getattr(token, "run_sync_soon", None) or token.call_soon)(function)
 
     def _add(self, member: Member) -> None:
         if member.id in self._members:
@@ -290,6 +308,7 @@ class Registry:
         member.outbox.close(code, reason)
 
     def _remove(self, member: Member) -> None:
+        self.settle(member)
         for room in list(member.rooms):
             self._leave(member, room)
         if self._members.get(member.id) is member:

@@ -3,7 +3,8 @@
 `scan` accepts what nearly all messages are: a complete text or binary frame, final, masked, with no reserved bit set
 and its length in the shortest form and within the limit. So it needs no code for fragments, inflating, or UTF-8 split
 between pieces. At anything else, including violations, it stops and leaves the rest to the slow path.
-`scan_unmasked` does the same for frames from a server, which are never masked (RFC 6455 5.1).
+`scan_unmasked` does the same for frames from a server, which are never masked (RFC 6455 5.1). One loop with a flag
+would read better, but takes 1.2 to 1.3 times as long for small masked messages.
 
 Both are implemented in C, if the extension was built, or else in Python, with the same results; C accepts any buffer,
 Python only bytes.

@@ -191,6 +191,8 @@ async def is_pinged(soak: Soak, path: str) -> None:
             with anyio.move_on_after(soak.patience(interval)):
                 opcode, payload = await connection.frame()
             waited = anyio.current_time() - began
+            if opcode == CLOSE:
+                raise ConnectionError(f"closed instead of pinged: {payload[2:].decode()}")
             assert opcode == PING, f"no ping within {waited:.2f} s, with an interval of {interval:g} s"
             assert waited >= 0.7 * interval - soak.late(), (
                 f"a ping after {waited:.2f} s, with an interval of {interval:g} s"

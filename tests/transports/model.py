@@ -132,7 +132,7 @@ class Model:
         """The connection stands."""
 
     def peer_sends(self, data: bytes) -> None:
-        if not self.gone:
+        if not self.gone and self._wire_end is None:  # after its end a peer cannot write
             self._wire += data
 
     def peer_answers_ping(self, pong: Callable[[bytes], bytes]) -> None:

@@ -24,7 +24,7 @@ import anyio
 
 from fuzz._soak_clients import KINDS, Soak
 from fuzz._soak_processes import HANGS, burning, certificates, counted, server
-from wscore import HandshakeTimeout, ServerConfig
+from wscore import HandshakeFailed, HandshakeRefused, ServerConfig
 
 DURATIONS: Final = ("handshake_timeout", "accept_timeout", "ping_interval", "ping_timeout", "close_timeout")
 HELD: Final = ("connections", "tasks", "descriptors", "objects", "MiB")
@@ -37,7 +37,8 @@ def _overdue(error: Exception) -> bool:
     """Whether one end found the other too slow: no answer to a handshake or a ping in time, or 408, and the end."""
     said = str(error)
     return (
-        isinstance(error, HandshakeTimeout | anyio.EndOfStream | anyio.BrokenResourceError)
+        (isinstance(error, HandshakeFailed) and not isinstance(error, HandshakeRefused))
+        or isinstance(error, anyio.EndOfStream | anyio.BrokenResourceError)
         or "408" in said
         or "ping timeout" in said
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-__all__ = ["Stopwatch", "cpu_time", "processes", "resident"]
+__all__ = ["Stopwatch", "cpu_time", "processes", "resident", "settled"]
 
 _GONE = (FileNotFoundError, ProcessLookupError)
 
@@ -56,10 +56,11 @@ def resident(pid: int) -> int:
     return total
 
 
-def _settled(pid: int) -> int:
+def settled(pid: int, *, seconds: float = 0.5) -> int:
     """Give the CPU time once the server sleeps: the books of a running thread are behind, and late work is work too."""
     before = cpu_time(pid)
-    for _ in range(40):
+    deadline = time.perf_counter() + seconds
+    while time.perf_counter() < deadline:
         time.sleep(0.012)  # longer than a tick of the scheduler's clock at 100 Hz
         after = cpu_time(pid)
         if after == before:
@@ -76,10 +77,10 @@ class Stopwatch:
         """Nanoseconds."""
         self.wall = 0.0
         """Seconds."""
-        self._pid = pid
+        self.pid = pid
 
     def __enter__(self) -> Self:
-        self._cpu = _settled(self._pid)
+        self._cpu = settled(self.pid)
         self._wall = time.perf_counter()
         return self
 
@@ -87,4 +88,4 @@ class Stopwatch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.wall = time.perf_counter() - self._wall
-        self.cpu = _settled(self._pid) - self._cpu
+        self.cpu = settled(self.pid) - self._cpu

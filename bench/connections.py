@@ -12,7 +12,7 @@ from typing import Final
 
 from bench.frames import CLOSE
 
-__all__ = ["Declined", "Target", "WrongReply", "open_many", "opened", "receive_exactly", "receive_head"]
+__all__ = ["Declined", "Target", "WrongReply", "connect", "open_many", "opened", "receive_exactly", "receive_head"]
 
 PATIENCE: Final = 10.0
 BATCH: Final = 32
@@ -21,6 +21,13 @@ DEFLATE: Final = "permessage-deflate; client_max_window_bits"  # as browsers off
 _HEAD: Final = (
     "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{extra}\r\n"
+)
+# What Chrome sends besides: twelve fields in all. It would offer compression as well, which has a mode of its own.
+_BROWSERS: Final = (
+    "Pragma: no-cache\r\nCache-Control: no-cache\r\nOrigin: https://chat.example.org\r\n"
+    "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 "
+    "Safari/537.36\r\nAccept-Encoding: gzip, deflate, br, zstd\r\nAccept-Language: en-GB,en-US;q=0.9,en;q=0.8\r\n"
+    "Cookie: session=0123456789abcdef0123456789abcdef; theme=dark\r\n"
 )
 _ACCEPT: Final = re.compile(rb"\r\nsec-websocket-accept: *s3pPLMBiTxaQ9kYGzzhZRbK\+xOo= *\r\n", re.IGNORECASE)
 _EXTENSIONS: Final = re.compile(rb"\r\nsec-websocket-extensions: *([^\r]*)\r\n", re.IGNORECASE)
@@ -42,9 +49,10 @@ class Target:
     websocket: bool
     """False for a plain TCP echo, which has no handshake and no frames."""
 
-    def request(self, path: str = "/", *, deflate: bool = False) -> bytes:
+    def request(self, path: str = "/", *, deflate: bool = False, browser: bool = False) -> bytes:
         """Make the opening handshake; nothing for a plain TCP echo."""
         extra = f"Sec-WebSocket-Extensions: {DEFLATE}\r\n" if deflate else ""
+        extra += _BROWSERS if browser else ""
         return _HEAD.format(path=path, port=self.port, extra=extra).encode() if self.websocket else b""
 
 
@@ -79,9 +87,9 @@ def receive_head(sock: socket.socket) -> bytes:
     return extensions[1] if extensions else b""
 
 
-def open_many(target: Target, count: int, path: str = "/") -> Iterator[socket.socket]:
+def open_many(target: Target, count: int, path: str = "/", *, browser: bool = False) -> Iterator[socket.socket]:
     """Open connections in batches: a batch's handshakes are all sent before the first answer is read."""
-    request = target.request(path)
+    request = target.request(path, browser=browser)
     for start in range(0, count, BATCH):
         batch = [connect(target) for _ in range(min(BATCH, count - start))]
         if target.websocket:
@@ -93,11 +101,11 @@ def open_many(target: Target, count: int, path: str = "/") -> Iterator[socket.so
 
 
 @contextmanager
-def opened(target: Target, count: int, path: str = "/") -> Iterator[Sequence[socket.socket]]:
+def opened(target: Target, count: int, path: str = "/", *, browser: bool = False) -> Iterator[Sequence[socket.socket]]:
     """Have `count` connections; they end with a close frame, or servers would complain in their logs."""
     sockets: list[socket.socket] = []
     try:
-        for sock in open_many(target, count, path):
+        for sock in open_many(target, count, path, browser=browser):
             sockets.append(sock)
         yield sockets
     finally:

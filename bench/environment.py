@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -18,6 +19,7 @@ from bench.processes import ROOT
 __all__ = ["Environment", "here", "installed"]
 
 VENV: Final = ROOT / "bench" / ".venv"
+PREFERRED: Final = "3.12"
 REQUIREMENTS: Final = ROOT / "bench" / "requirements.txt"
 
 _ASK: Final = """
@@ -71,8 +73,9 @@ def here() -> Environment:
 def installed() -> Environment:
     """Make the virtual environment, or bring it up to date; what has not changed is not installed again."""
     python = VENV / "bin" / "python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
+    base = _base()
+    if not python.exists() or _version(str(python)) != _version(base):
+        subprocess.run([base, "-m", "venv", "--clear", str(VENV)], check=True)
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     # The peers first: what wscore requires is among them, in the versions that are pinned.
     _once("peers", [REQUIREMENTS], [*pip, "--requirement", str(REQUIREMENTS)])
@@ -80,6 +83,21 @@ def installed() -> Environment:
     _once("wscore", built_from, [*pip, "--force-reinstall", "--no-deps", str(ROOT)])
     variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     return Environment([str(python)], variables)
+
+
+def _base() -> str:
+    """Give the Python that the goals are for, where there is one; else the one that runs the benchmark."""
+    name = f"python{PREFERRED}"
+    pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser()
+    candidates = [sys.executable, shutil.which(name), *sorted(map(str, pyenv.glob(f"versions/*/bin/{name}")))]
+    return next((each for each in candidates if each and _version(each) == PREFERRED), sys.executable)
+
+
+def _version(python: str) -> str:
+    """Give major and minor version; nothing where it does not run, as a shim of pyenv's that has none behind it."""
+    ask = [python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+    answer = subprocess.run(ask, check=False, capture_output=True, text=True)
+    return answer.stdout.strip() if answer.returncode == 0 else ""
 
 
 def _once(name: str, files: Iterable[Path], command: list[str]) -> None:

@@ -20,6 +20,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])  # bench/ itself has file
 from bench.attackers import ATTACKS, Attack, attacked
 from bench.connections import Target, WrongReply, connect, receive_exactly, receive_head
 from bench.contenders import Contender
+from bench.distribution import percentile
 from bench.environment import here, installed
 from bench.frames import exchange, payload
 from bench.machine import machine
@@ -48,10 +49,6 @@ class Figures:
     opening: list[float] = dataclasses.field(default_factory=list)
     """From its connect to the 101, once a round."""
     echoes: list[float] = dataclasses.field(default_factory=list)
-
-    def p99(self) -> float:
-        """Give what 99 of 100 echoes were quicker than."""
-        return sorted(self.echoes)[math.ceil(0.99 * len(self.echoes)) - 1]
 
 
 def one_round(port: int, seconds: float, figures: Figures) -> None:
@@ -106,7 +103,9 @@ def shown(attack: Attack, found: dict[str, Figures]) -> str:
     for name, each in sorted(found.items(), key=lambda item: statistics.median(item[1].echoes)):
         median, opening = statistics.median(each.echoes), max(each.opening)
         came = sum(1 for echo in each.echoes if echo < math.inf)
-        rows.append((name, milliseconds(median), milliseconds(each.p99()), milliseconds(opening), str(came)))
+        rows.append(
+            (name, milliseconds(median), milliseconds(percentile(each.echoes, 0.99)), milliseconds(opening), str(came))
+        )
     return table(rows)
 
 

@@ -1,7 +1,8 @@
 """The load, the same for every server and cheap: plain sockets, frames made beforehand, every reply compared.
 
 Each function is one round: it prepares, runs between the stopwatch's two readings until the budget is used up, and
-gives the number of messages (or connections) that were answered. WrongReply where an answer is not what it has to be.
+gives how many messages (or connections) were answered. WrongReply where an answer is not what it has to be.
+`offered_rate.py`, `worker_spread.py` and `client_load.py` have more of them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import select
 import socket
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -31,7 +32,18 @@ from bench.connections import (
 )
 from bench.frames import CLOSE, CLOSED, Exchange, frame, json_document
 
-__all__ = ["Budget", "broadcast", "bursts", "compressed", "connects", "memory_per_connection", "one_in_flight"]
+__all__ = [
+    "Budget",
+    "Outcome",
+    "broadcast",
+    "bursts",
+    "compressed",
+    "connects",
+    "converse",
+    "memory_per_connection",
+    "mostly_idle",
+    "one_in_flight",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +52,18 @@ class Budget:
 
     messages: int
     seconds: float
+    idle: int = 0
+    """Connections that do nothing, in the modes that have some."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a round gives."""
+
+    done: int
+    """Messages or connections that were answered."""
+    also: Mapping[str, float] = field(default_factory=dict)
+    """What was measured besides, by its unit or name; the same ones in each round of a mode."""
 
 
 # -- one message in flight on each connection
@@ -71,10 +95,24 @@ class _Conversation:
 
 def one_in_flight(
     target: Target, budget: Budget, watch: Stopwatch, exchanges: Sequence[Exchange], *, connections: int
-) -> int:
+) -> Outcome:
     """Send on each connection, and again once the reply is there. `exchanges`: two per connection, taken in turn."""
+    with opened(target, connections) as sockets:
+        return Outcome(converse(sockets, budget, watch, exchanges))
+
+
+def mostly_idle(
+    target: Target, budget: Budget, watch: Stopwatch, exchanges: Sequence[Exchange], *, connections: int
+) -> Outcome:
+    """Do the same while `budget.idle` other connections of the server are open and say nothing."""
+    with opened(target, budget.idle):
+        return one_in_flight(target, budget, watch, exchanges, connections=connections)
+
+
+def converse(sockets: Sequence[socket.socket], budget: Budget, watch: Stopwatch, exchanges: Sequence[Exchange]) -> int:
+    """Have one message in flight on each of the connections; give how many were answered."""
     done = 0
-    with opened(target, connections) as sockets, contextlib.closing(select.epoll()) as poll:
+    with contextlib.closing(select.epoll()) as poll:
         conversations: dict[int, _Conversation] = {}
         for number, sock in enumerate(sockets):
             conversations[sock.fileno()] = _Conversation(sock, list(exchanges[2 * number : 2 * number + 2]))
@@ -103,7 +141,7 @@ def one_in_flight(
 # -- many frames in one write
 
 
-def bursts(target: Target, budget: Budget, watch: Stopwatch, burst: Exchange, *, frames: int) -> int:
+def bursts(target: Target, budget: Budget, watch: Stopwatch, burst: Exchange, *, frames: int) -> Outcome:
     """Write `frames` frames at once, read all replies, and again. It reads while it writes, or both might wait."""
     done = 0
     received = bytearray(len(burst.reply))
@@ -117,7 +155,7 @@ def bursts(target: Target, budget: Budget, watch: Stopwatch, burst: Exchange, *,
                 if received != burst.reply:
                     raise WrongReply(f"other bytes than were due, beginning with {bytes(received[:80])!r}")
                 done += frames
-    return done
+    return Outcome(done)
 
 
 def _burst(sock: socket.socket, poll: select.poll, unsent: memoryview, free: memoryview) -> None:
@@ -141,7 +179,7 @@ def _burst(sock: socket.socket, poll: select.poll, unsent: memoryview, free: mem
 _CLIENT_BITS: Final = re.compile(rb"client_max_window_bits *= *\"?(\d+)")
 
 
-def compressed(target: Target, budget: Budget, watch: Stopwatch, *, frames: int) -> int:
+def compressed(target: Target, budget: Budget, watch: Stopwatch, *, frames: int) -> Outcome:
     """Like `bursts`, with JSON documents of 1 KiB, compressed both ways. Declined where the server does not agree.
 
     The client compresses each message by itself, which RFC 7692 (7.1.1) lets it do whatever was negotiated; so its
@@ -168,7 +206,7 @@ def compressed(target: Target, budget: Budget, watch: Stopwatch, *, frames: int)
                         raise WrongReply(f"{reply[:80]!r} instead of {document[:80]!r}")
                 done += frames
         sock.sendall(CLOSE)
-    return done
+    return Outcome(done)
 
 
 def _deflated(data: bytes, bits: int) -> bytes:
@@ -209,7 +247,7 @@ class _Replies:
 # -- connections
 
 
-def connects(target: Target, budget: Budget, watch: Stopwatch) -> int:
+def connects(target: Target, budget: Budget, watch: Stopwatch) -> Outcome:
     """Open connections and close them with a close frame, 32 at a time; the floor: connect, one byte, close."""
     done = 0
     with watch:
@@ -226,15 +264,31 @@ def connects(target: Target, budget: Budget, watch: Stopwatch) -> int:
                     raise WrongReply("bytes after the close frame")
                 sock.close()
             done += BATCH
-    return done
+    return Outcome(done)
 
 
-def memory_per_connection(target: Target, pid: int, connections: int, *, before: int = 100) -> float:
-    """Give the KiB that an idle connection adds to the server's resident memory, past the first `before`."""
-    with opened(target, before):
-        start = _settled_memory(pid)
-        with opened(target, connections):
-            return (_settled_memory(pid) - start) / connections / 1024
+def memory_per_connection(
+    target: Target, budget: Budget, watch: Stopwatch, exchanges: Sequence[Exchange], *, before: int = 100
+) -> Outcome:
+    """Find the KiB that an idle connection adds to the server's resident memory, past the first `before`.
+
+    The connections are those of browsers that have said something: a browser's request head, and a message that was
+    answered. Both leave something behind, which a server that has seen neither would not show.
+    """
+    with opened(target, before, browser=True) as first:
+        _say_something(first, exchanges)
+        start = _settled_memory(watch.pid)
+        with opened(target, budget.idle, browser=True) as sockets:
+            _say_something(sockets, exchanges)
+            return Outcome(budget.idle, {"KiB": (_settled_memory(watch.pid) - start) / budget.idle / 1024})
+
+
+def _say_something(sockets: Sequence[socket.socket], exchanges: Sequence[Exchange]) -> None:
+    for number, sock in enumerate(sockets):
+        exchange = exchanges[number % len(exchanges)]
+        sock.sendall(exchange.sent)
+        if (reply := receive_exactly(sock, len(exchange.reply))) != exchange.reply:
+            raise WrongReply(f"{reply!r} instead of {exchange.reply!r}")
 
 
 def _settled_memory(pid: int) -> int:
@@ -252,7 +306,7 @@ def _settled_memory(pid: int) -> int:
 
 def broadcast(
     target: Target, budget: Budget, watch: Stopwatch, command: bytes, reply: bytes, *, connections: int
-) -> int:
+) -> Outcome:
     """Let the server send one payload to all connections, as `command` says; every one of them has to get it."""
     done = 0
     exchange = frame(command, 0x81, masked=True)
@@ -264,4 +318,4 @@ def broadcast(
                 if receive_exactly(sock, len(reply)) != reply:
                     raise WrongReply("a member got other bytes")
             done += connections
-    return done
+    return Outcome(done)

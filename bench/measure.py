@@ -1,25 +1,28 @@
-"""Interleaved rounds: in each round every server has its turn, so that what disturbs the machine disturbs them all."""
+"""Interleaved rounds: in each round every server has its turn, in another order each time.
+
+What disturbs the machine for a while then disturbs all of them, and nobody always comes after the same one.
+"""
 
 from __future__ import annotations
 
-import statistics
+import random
 import sys
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Final
 
-from bench import load
-from bench.accounting import Stopwatch
+from bench.accounting import Stopwatch, settled
 from bench.connections import Declined, Target, WrongReply
 from bench.contenders import Contender
+from bench.distribution import Quartiles, paired_ratios, quartiles
 from bench.environment import Environment
-from bench.load import Budget
-from bench.modes import MEMORY, Mode
+from bench.load import Budget, Outcome
+from bench.modes import Mode
 from bench.processes import DoesNotStart, Fleet
 
-__all__ = ["Figure", "Pace", "Results", "measure"]
+__all__ = ["Figure", "Pace", "Progress", "Results", "measure"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,35 +31,53 @@ class Pace:
 
     rounds: int
     seconds: float
-    """The most that one round of one server takes."""
-    idle_connections: int
+    """The most that one round of one server takes, where its mode does not stretch it."""
     minutes: float
     """After which every mode that is left gets one round only."""
+    end: float
+    """Minutes after which no round begins at all."""
+    idle: float = 1.0
+    """Of the idle connections that a mode has."""
     share: float = 1.0
     """Of the messages that a round of each mode may have."""
+
+    def rounds_of(self, mode: Mode) -> int:
+        """Give the rounds of a mode that count."""
+        return min(self.rounds, mode.rounds)
+
+    def budget(self, mode: Mode) -> Budget:
+        """Give what a round of a mode may use."""
+        return Budget(max(1, int(mode.messages * self.share)), self.seconds * mode.stretch, int(mode.idle * self.idle))
 
 
 @dataclass(slots=True)
 class Figure:
-    """What a server cost in one mode, per round."""
+    """What a server cost in one mode, per round: the lists have an item for each, in their order."""
 
     cost: list[float] = field(default_factory=list)
-    """CPU microseconds per message or connection; KiB per connection for memory."""
+    """In the mode's unit: CPU microseconds per message or connection, or what else its figure is."""
     rate: list[float] = field(default_factory=list)
     """Messages or connections per second of wall-clock time."""
+    also: dict[str, list[float]] = field(default_factory=dict)
+    """What the rounds found besides."""
 
     @property
-    def best(self) -> float:
-        return min(self.cost)
+    def quartiles(self) -> Quartiles:
+        return quartiles(self.cost)
 
     @property
     def median(self) -> float:
-        return statistics.median(self.cost)
+        return self.quartiles.median
 
-    @property
-    def spread(self) -> float:
-        """The worst round by the best one."""
-        return max(self.cost) / min(self.cost) if min(self.cost) > 0 else 1.0
+    def add(self, mode: Mode, outcome: Outcome, watch: Stopwatch) -> None:
+        """Take in another round."""
+        found = dict(outcome.also)
+        if watch.wall:
+            found[""] = watch.cpu / 1000 / outcome.done
+            self.rate.append(outcome.done / watch.wall)
+        self.cost.append(found.pop(mode.figure))
+        for name, value in found.items():
+            self.also.setdefault(name or f"CPU us per {mode.thing}", []).append(value)
 
 
 @dataclass(slots=True)
@@ -67,18 +88,29 @@ class Results:
     """By mode, then by server."""
     skipped: dict[str, dict[str, str]] = field(default_factory=dict)
     """Reasons, by mode, then by server; mode "" is for servers that take no part at all."""
-    idle_connections: int = 0
-    """How many connections memory was measured with."""
+    idle: dict[str, int] = field(default_factory=dict)
+    """How many idle connections the modes had that have some."""
     hurried: list[str] = field(default_factory=list)
     """Modes that had fewer rounds, because the time was up."""
 
-    def best(self, mode: str, server: str) -> float | None:
-        """Give the figure to compare by."""
-        figure = self.figures.get(mode, {}).get(server)
-        return figure.best if figure is not None and figure.cost else None
+    def figure(self, mode: str, server: str) -> Figure | None:
+        """Give what was measured of a server in a mode, if anything was."""
+        found = self.figures.get(mode, {}).get(server)
+        return found if found is not None and found.cost else None
+
+    def ratio(self, mode: str, ours: str, against: str, *, against_mode: str = "") -> Quartiles | None:
+        """Give the ratios of paired rounds; None where one of the two was not measured.
+
+        In another mode only where that takes turns with the first: else its rounds are no pairs.
+        """
+        mine, other = self.figure(mode, ours), self.figure(against_mode or mode, against)
+        ratios = paired_ratios(mine.cost, other.cost) if mine is not None and other is not None else []
+        return quartiles(ratios) if ratios else None
 
 
 WARM_UP: Final = Budget(640, 0.05)
+PATIENCE: Final = 15.0
+"""Seconds that a server has for what a round has left it to do, such as ten thousand ends of connections."""
 
 
 class Progress:
@@ -111,29 +143,36 @@ class Progress:
 
 
 def measure(
-    modes: Sequence[Mode], contenders: set[str], environment: Environment, pace: Pace, core: int | None
+    modes: Sequence[Mode],
+    contenders: Collection[Contender],
+    environment: Environment,
+    pace: Pace,
+    *,
+    core: int | None,
+    chance: random.Random,
 ) -> Generator[Results, None, None]:
     """Run all rounds; gives the results first, and fills them while it is iterated, one step per group of modes."""
-    results = Results(idle_connections=pace.idle_connections)
+    results = Results(idle={mode.name: pace.budget(mode).idle for mode in modes if mode.idle})
     yield results
     takes_part = {
-        mode: [each for each in mode.contenders if each.name in contenders and _there(each, mode, environment, results)]
+        mode: [each for each in mode.contenders if each in contenders and _there(each, mode, environment, results)]
         for mode in modes
     }
-    rounds = {mode: 1 if mode is MEMORY else mode.warm_up + pace.rounds for mode in modes}
-    progress = Progress(sum(rounds[mode] * len(takes_part[mode]) for mode in modes) or 1)
+    progress = Progress(
+        sum((mode.warm_up + pace.rounds_of(mode)) * len(taking) for mode, taking in takes_part.items()) or 1
+    )
     with Fleet(environment.python, environment.variables, core) as fleet:
         before: Sequence[Contender] = ()
         for _, group in groupby(modes, key=lambda mode: mode.together or mode.name):
             together = list(group)
+            fresh = together[0].fresh
             now = takes_part[together[0]]
-            fleet.stop(*(each for each in before if each not in now or together[0] is MEMORY))
-            if together[0] is MEMORY:
-                _memory(fleet, takes_part[MEMORY], pace, results, progress)
-            else:
+            fleet.stop(*(each for each in before if each not in now or fresh))
+            if not fresh:
                 fleet.start(*now)
-                _rounds(fleet, [(mode, each) for mode in together for each in now], pace, results, progress)
-                before = now
+            turns = [(mode, each) for mode in together for each in now]
+            _rounds(fleet, turns, pace, results=results, progress=progress, chance=chance)
+            before = now
             yield results
     progress.end()
 
@@ -150,25 +189,39 @@ def _there(contender: Contender, mode: Mode, environment: Environment, results: 
 
 
 def _rounds(
-    fleet: Fleet, turns: Sequence[tuple[Mode, Contender]], pace: Pace, results: Results, progress: Progress
+    fleet: Fleet,
+    turns: Sequence[tuple[Mode, Contender]],
+    pace: Pace,
+    *,
+    results: Results,
+    progress: Progress,
+    chance: random.Random,
 ) -> None:
-    for number in range(pace.rounds + 1):
+    rounds = max((pace.rounds_of(mode) for mode, _ in turns), default=0)
+    for number in range(rounds + 1):
         late = progress.minutes > pace.minutes
         if late and number > 1:
             results.hurried.extend(dict.fromkeys(mode.title for mode, _ in turns))
-            break
-        for mode, contender in turns:
+            return
+        for mode, contender in chance.sample(turns, len(turns)):
             if not number and (late or not mode.warm_up):
                 continue
-            progress.step(mode.title, f"{contender.name}, round {number} of {pace.rounds}" if number else "warming up")
+            progress.step(mode.title, f"{contender.name}, round {number} of {rounds}" if number else "warming up")
             if contender.name in results.skipped.get(mode.name, {}):
+                continue
+            if progress.minutes > pace.end:
+                if not results.figure(mode.name, contender.name):
+                    results.skipped.setdefault(mode.name, {})[contender.name] = "the time was up"
                 continue
             try:
                 server = fleet.serving(contender)
                 watch = Stopwatch(server.pid)
                 target = Target(server.port, contender.role != "floor")
-                budget = Budget(max(1, int(mode.messages * pace.share)), pace.seconds) if number else WARM_UP
-                done = mode.round(target, budget, watch)
+                outcome = mode.round(target, pace.budget(mode) if number else WARM_UP, watch)
+                if mode.fresh:
+                    fleet.stop(contender)
+                else:
+                    settled(server.pid, seconds=PATIENCE)  # the next one has the core for itself
             except (Declined, WrongReply, DoesNotStart, OSError) as error:
                 results.skipped.setdefault(mode.name, {})[contender.name] = _reason(error)
                 results.figures.get(mode.name, {}).pop(contender.name, None)
@@ -176,22 +229,8 @@ def _rounds(
                     fleet.stop(contender)  # a fresh one for the next mode
                 continue
             if number:
-                figure = results.figures.setdefault(mode.name, {}).setdefault(contender.name, Figure())
-                figure.cost.append(watch.cpu / 1000 / done)
-                figure.rate.append(done / watch.wall)
-
-
-def _memory(fleet: Fleet, contenders: Sequence[Contender], pace: Pace, results: Results, progress: Progress) -> None:
-    for contender in contenders:
-        progress.step(MEMORY.title, contender.name)
-        try:
-            server = fleet.serving(contender)  # a fresh one: what an old one has freed it would use first
-            target = Target(server.port, contender.role != "floor")
-            kib = load.memory_per_connection(target, server.pid, pace.idle_connections)
-            results.figures.setdefault(MEMORY.name, {})[contender.name] = Figure([kib])
-        except (WrongReply, DoesNotStart, OSError) as error:
-            results.skipped.setdefault(MEMORY.name, {})[contender.name] = _reason(error)
-        fleet.stop(contender)
+                by_server = results.figures.setdefault(mode.name, {})
+                by_server.setdefault(contender.name, Figure()).add(mode, outcome, watch)
 
 
 def _reason(error: Exception) -> str:

@@ -89,7 +89,7 @@ class Server:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
         with on_core(core):
             self._process = subprocess.Popen(
-                [*python, "-m", f"bench.servers.{contender.module}", str(self.port), *contender.arguments],
+                [*python, "-m", f"bench.{contender.package}.{contender.module}", str(self.port), *contender.arguments],
                 cwd=ROOT,
                 env=environment,
                 stdin=subprocess.DEVNULL,

@@ -6,19 +6,23 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from bench.contenders import CONTENDERS, Contender
-from bench.environment import Environment
+from bench.contenders import CLIENTS, CONTENDERS
+from bench.distribution import Quartiles, quartiles
 from bench.goals import judge
-from bench.machine import Machine
-from bench.measure import Figure, Pace, Results
-from bench.modes import MEMORY, MODES, Mode
+from bench.measure import Figure, Results
+from bench.modes import MODES, Mode
 
-__all__ = ["as_json", "figures", "goals", "ratios", "skipped"]
+__all__ = ["as_json", "figures", "goals", "number", "ratios", "skipped", "spread", "table"]
 
 
 def number(value: float) -> str:
     """Show three digits that mean something, as differences below 1.3 mean little."""
     return f"{value:,.0f}" if value >= 99.5 else f"{value:.1f}" if value >= 9.95 else f"{value:.2f}"
+
+
+def spread(found: Quartiles) -> str:
+    """Show where the middle half of the rounds lies."""
+    return f"{number(found.lower)}-{number(found.upper)}"
 
 
 def table(rows: Iterable[Sequence[str]]) -> str:
@@ -38,50 +42,48 @@ def _measured(results: Results) -> list[Mode]:
 
 def figures(results: Results) -> str:
     """Show what each server cost in each mode, the cheapest first."""
-    parts = []
-    for mode in _measured(results):
-        by_cost = sorted(results.figures[mode.name].items(), key=lambda item: item[1].best)
-        rows: list[tuple[str, ...]]
-        if mode is MEMORY:
-            rows = [
-                (mode.title, f"KiB, at {results.idle_connections:,}"),
-                *((name, number(figure.best)) for name, figure in by_cost),
-            ]
-        else:
-            rows = [
-                (mode.title, f"CPU us per {mode.thing}: best", "median", "max/min", f"{mode.thing}s/s, best"),
-                *(
-                    (name, number(f.best), number(f.median), f"{f.spread:.2f}", number(max(f.rate)))
-                    for name, f in by_cost
-                ),
-            ]
-        parts.append(table(rows))
-    return "\n\n".join(parts)
+    return "\n\n".join(_figures(mode, results) for mode in _measured(results))
+
+
+def _figures(mode: Mode, results: Results) -> str:
+    by_cost = sorted(results.figures[mode.name].items(), key=lambda item: item[1].median)
+    unit = f"{mode.unit}, {results.idle[mode.name]:,} idle" if mode.idle else mode.unit
+    also = list(dict.fromkeys(name for _, figure in by_cost for name in figure.also))
+    rates = any(figure.rate for _, figure in by_cost)
+    rows = [(mode.title, f"{unit}: median", "quartiles", *also, *([f"{mode.thing}s/s"] if rates else []))]
+    for name, figure in by_cost:
+        besides = [number(quartiles(figure.also[each]).median) for each in also]
+        rate = [number(quartiles(figure.rate).median)] if rates else []
+        rows.append((name, number(figure.median), spread(figure.quartiles), *besides, *rate))
+    return table(rows)
 
 
 def ratios(results: Results) -> str:
-    """Show wscore's best figure by each peer's best on the same loop; below 1 wscore is cheaper."""
+    """Show wscore's figure by each peer's on the same loop, paired round by round; below 1 wscore is cheaper."""
     parts = []
     for ours in (each for each in CONTENDERS if each.role == "ours"):
-        peers = [each for each in CONTENDERS if each.loop == ours.loop and each.role != "ours"]
-        peers = [each for each in peers if any(each.name in of for of in results.figures.values())]
-        rows = [_ratios(mode, ours, peers, results) for mode in _measured(results)]
+        loop = [each for each in (*CONTENDERS, *CLIENTS) if each.loop == ours.loop and each.role != "ours"]
+        measured = {name for of in results.figures.values() for name in of}
+        peers = [name for name in dict.fromkeys(each.name for each in loop) if name in measured]
+        rows = [
+            (mode.title, *(_ratio(results.ratio(mode.name, ours.name, peer)) for peer in peers))
+            for mode in _measured(results)
+        ]
         rows = [row for row in rows if any(cell != "-" for cell in row[1:])]
         if rows:
-            parts.append(table([(f"{ours.name} / peer", *(peer.name for peer in peers)), *rows]))
+            parts.append(table([(f"{ours.name} / peer", *peers), *rows]))
     return "\n\n".join(parts)
 
 
-def _ratios(mode: Mode, ours: Contender, peers: Sequence[Contender], results: Results) -> tuple[str, ...]:
-    own = results.best(mode.name, ours.name)
-    others = [results.best(mode.name, peer.name) for peer in peers]
-    return (mode.title, *("-" if own is None or not other else f"{own / other:.2f}" for other in others))
+def _ratio(found: Quartiles | None) -> str:
+    return "-" if found is None else f"{found.median:.2f} ({found.lower:.2f}-{found.upper:.2f})"
 
 
 def goals(results: Results) -> str:
     """Show for each goal what was reached; those that nothing was measured for are counted only."""
     titles = {mode.name: mode.title for mode in MODES}
-    rows = [("goal", "wscore on", "against", "at most", "reached", "met")]
+    units = {mode.name: mode.unit for mode in MODES}
+    rows = [("goal", "wscore on", "against", "at most", "reached", "quartiles", "")]
     verdicts = judge(results)
     for verdict in verdicts:
         goal = verdict.goal
@@ -91,10 +93,11 @@ def goals(results: Results) -> str:
             (
                 titles[goal.mode],
                 goal.ours.removeprefix("wscore-"),
-                goal.against or "(KiB)",
+                titles[goal.in_mode].rpartition(": ")[2] if goal.in_mode else goal.against or f"({units[goal.mode]})",
                 f"{goal.limit:g}",
-                f"{verdict.reached:.2f}",
-                "yes" if verdict.met else "NO",
+                f"{verdict.reached.median:.2f}",
+                f"{verdict.reached.lower:.2f}-{verdict.reached.upper:.2f}",
+                "met" if verdict.met else "MISSED",
             )
         )
     met = sum(verdict.met is True for verdict in verdicts)
@@ -113,20 +116,16 @@ def skipped(results: Results) -> str:
     return "\n".join(f"{where}: {', '.join(servers)}: {reason}" for (where, reason), servers in lines.items())
 
 
-def as_json(results: Results, machine: Machine, environment: Environment, pace: Pace, began: str) -> dict[str, Any]:
+def as_json(results: Results) -> dict[str, Any]:
     """Give everything, each round among it, as what `json.dump` takes."""
     return {
-        "format": 1,
-        "began": began,
-        "machine": dataclasses.asdict(machine),
-        "python": environment.name,
-        "versions": environment.versions,
-        "pace": dataclasses.asdict(pace),
+        "format": 2,
         "modes": [
             {
                 "name": mode.name,
                 "title": mode.title,
-                "unit": "KiB" if mode is MEMORY else f"CPU us per {mode.thing}",
+                "unit": mode.unit,
+                "idle": results.idle.get(mode.name, 0),
                 "servers": {name: _figure(figure) for name, figure in results.figures[mode.name].items()},
             }
             for mode in _measured(results)
@@ -134,17 +133,15 @@ def as_json(results: Results, machine: Machine, environment: Environment, pace: 
         "skipped": results.skipped,
         "hurried": results.hurried,
         "goals": [
-            {**dataclasses.asdict(verdict.goal), "reached": verdict.reached, "met": verdict.met}
+            {
+                **dataclasses.asdict(verdict.goal),
+                "reached": verdict.reached._asdict() if verdict.reached else None,
+                "met": verdict.met,
+            }
             for verdict in judge(results)
         ],
     }
 
 
 def _figure(figure: Figure) -> dict[str, Any]:
-    return {
-        "best": figure.best,
-        "median": figure.median,
-        "spread": figure.spread,
-        "rounds": figure.cost,
-        "per_second": figure.rate,
-    }
+    return {**figure.quartiles._asdict(), "rounds": figure.cost, "per_second": figure.rate, "also": figure.also}

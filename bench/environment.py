@@ -16,7 +16,7 @@ from typing import Final
 
 from bench.processes import ROOT
 
-__all__ = ["Environment", "here", "installed"]
+__all__ = ["Environment", "here", "installed", "preferred_python"]
 
 VENV: Final = ROOT / "bench" / ".venv"
 PREFERRED: Final = "3.12"
@@ -73,7 +73,7 @@ def here() -> Environment:
 def installed() -> Environment:
     """Make the virtual environment, or bring it up to date; what has not changed is not installed again."""
     python = VENV / "bin" / "python"
-    base = _base()
+    base = preferred_python()
     if not python.exists() or _version(str(python)) != _version(base):
         subprocess.run([base, "-m", "venv", "--clear", str(VENV)], check=True)
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
@@ -85,7 +85,7 @@ def installed() -> Environment:
     return Environment([str(python)], variables)
 
 
-def _base() -> str:
+def preferred_python() -> str:
     """Give the Python that the goals are for, where there is one; else the one that runs the benchmark."""
     name = f"python{PREFERRED}"
     pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser()

@@ -8,6 +8,7 @@ import dataclasses
 import datetime
 import json
 import math
+import random
 import statistics
 import sys
 import time
@@ -23,7 +24,7 @@ from bench.contenders import Contender
 from bench.distribution import percentile
 from bench.environment import here, installed
 from bench.frames import exchange, payload
-from bench.machine import machine
+from bench.machine import Usage, machine
 from bench.measure import Progress
 from bench.processes import DoesNotStart, Fleet, end_as_ctrl_c_does, share_cores
 from bench.report import number, table
@@ -140,7 +141,7 @@ def main() -> int:
     environment = (here() if given.here else installed()).look(
         (package for each in servers for package in each.packages), ()
     )
-    on = machine()
+    on, usage = machine(), Usage()
     began = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
     core, _ = share_cores()
     versions = ", ".join(f"{name} {version}" for name, version in environment.versions.items())
@@ -153,7 +154,7 @@ def main() -> int:
         try:
             for turn in range(rounds):
                 for attack in attacks:
-                    for server in servers:
+                    for server in random.sample(servers, len(servers)):
                         progress.step(attack.title, f"{server.name}, round {turn + 1} of {rounds}")
                         if absent := [each for each in server.packages if each not in environment.versions]:
                             skipped[server.name] = f"{', '.join(absent)} is not installed"
@@ -178,10 +179,12 @@ def main() -> int:
             print(f"\n{shown(attack, found[attack.name])}")
     for name, why in skipped.items():
         print(f"not measured: {name}: {why}")
+    print(f"\n{(others := usage.by_others())}")
     if given.json:
         seen = {name: {who: dataclasses.asdict(each) for who, each in by.items()} for name, by in found.items()}
-        about = {"began": began, "machine": dataclasses.asdict(on), "versions": environment.versions}
-        given.json.write_text(json.dumps({**about, "figures": seen, "skipped": skipped}, indent=1) + "\n")
+        about = {"began": began, "machine": dataclasses.asdict(on), "others": dataclasses.asdict(others)}
+        about |= {"versions": environment.versions, "figures": seen, "skipped": skipped}
+        given.json.write_text(json.dumps(about, indent=1) + "\n")
     failed = any(reason.startswith("failed") for reason in skipped.values())
     return 130 if interrupted else 1 if failed or not any(found.values()) else 0
 

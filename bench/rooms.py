@@ -25,7 +25,7 @@ from bench.contenders import Contender, Loop
 from bench.distribution import quartiles
 from bench.environment import here, installed
 from bench.frames import frame
-from bench.machine import machine
+from bench.machine import Usage, machine
 from bench.measure import Progress
 from bench.processes import DoesNotStart, Fleet, Server, end_as_ctrl_c_does, share_cores
 from bench.redis_process import Redis
@@ -182,7 +182,7 @@ def main() -> int:
     environment = (here() if given.here else installed()).look(
         (package for each in given.pairs for package in each.packages), ()
     )
-    on = machine()
+    on, usage = machine(), Usage()
     began = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
     core, _ = share_cores()
     found: dict[str, Figures] = {}
@@ -219,10 +219,12 @@ def main() -> int:
     print(f"\n## {title}\n\n{shown(found)}" if found else "")
     for name, why in skipped.items():
         print(f"not measured: {name}: {why}")
+    print(f"\n{(others := usage.by_others())}")
     if given.json:
         document = {
             "began": began,
             "machine": dataclasses.asdict(on),
+            "others": dataclasses.asdict(others),
             "python": environment.name,
             "versions": versions,
             "members": members,

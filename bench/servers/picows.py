@@ -1,4 +1,7 @@
-"""picows: Cython, a callback per frame, no application interface, no permessage-deflate; on asyncio or uvloop."""
+"""picows: Cython, a callback per frame, no application interface, no permessage-deflate; on asyncio or uvloop.
+
+It echoes the view of its read buffer that it is given, without a copy; an ASGI application gets `bytes`.
+"""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -25,10 +26,11 @@ from bench.accounting import Stopwatch, cpu_time, processes, resident
 from bench.callers.orders import TEXT
 from bench.chart import SHOWN
 from bench.client_load import answer
+from bench.command import chosen
 from bench.connections import Target, WrongReply
-from bench.contenders import BROADCAST, CLIENTS, CONTENDERS, MAIN, WORKERS
+from bench.contenders import BROADCAST, CLIENTS, CONTENDERS, MAIN, WORKERS, Contender
 from bench.distribution import Quartiles, paired_ratios, percentile, quartiles
-from bench.environment import Environment, here
+from bench.environment import Environment, here, preferred_python
 from bench.frames import exchange, frame, payload
 from bench.goals import GOALS, Goal, judge
 from bench.load import Budget, Outcome
@@ -343,7 +345,7 @@ def test_each_round_has_all_servers_in_an_order_of_its_own() -> None:
     servers = tuple(dataclasses.replace(floor[0], name=f"tcp-{number}") for number in range(3))
     mode = Mode("m", "M", round_, 1, contenders=servers)
     environment = cast("Environment", NoEnvironment())
-    steps = measure([mode], servers, environment, Pace(8, 0.01, 1, 1), core=None, chance=random.Random(1))
+    steps = measure([mode], servers, environment, Pace(8, 0.01, 10, 10), core=None, chance=random.Random(1))
     results = next(steps)
     for _ in steps:
         pass
@@ -354,6 +356,58 @@ def test_each_round_has_all_servers_in_an_order_of_its_own() -> None:
     assert {name: len(figure.cost) for name, figure in results.figures["m"].items()} == dict.fromkeys(
         ("tcp-0", "tcp-1", "tcp-2"), 8
     )
+
+
+def test_when_the_time_is_up_what_is_left_is_named() -> None:
+    """First every mode that is left gets one round only; after the end no round begins at all."""
+    floor = tuple(each for each in CONTENDERS if each.name == "tcp-asyncio")
+
+    def round_(target: Target, budget: Budget, watch: Stopwatch) -> Outcome:
+        watch.wall = 1.0
+        return Outcome(1)
+
+    mode = Mode("m", "M", round_, 1, contenders=floor)
+    for end, rounds in ((1.0, 1), (-1.0, 0)):
+        pace = Pace(8, 0.01, minutes=-1.0, end=end)
+        environment = cast("Environment", NoEnvironment())
+        steps = measure([mode], floor, environment, pace, core=None, chance=random.Random(1))
+        results = next(steps)
+        for _ in steps:
+            pass
+        assert sum(len(figure.cost) for figure in results.figures.get("m", {}).values()) == rounds
+        assert results.hurried == ["M"]
+        assert results.skipped == ({} if rounds else {"m": {"tcp-asyncio": "the time was up"}})
+
+
+def test_a_quick_run_is_about_the_goals() -> None:
+    """It leaves out servers and modes that no goal names, unless they are asked for."""
+
+    def given(**options: object) -> tuple[set[str], set[Contender]]:
+        what, who = chosen(Namespace(**{"only": [], "modes": [], "quick": True} | options), MODES)
+        return {mode.name for mode in what}, who
+
+    modes, contenders = given()
+    assert {goal.mode for goal in GOALS} <= modes < {mode.name for mode in MODES}
+    assert contenders == {*MAIN, *BROADCAST, *WORKERS, *CLIENTS}
+    assert given(modes=["deflate"]) == ({"deflate"}, set(MAIN))
+    assert {each.name for each in given(only=["hypercorn-trio"])[1]} == {"hypercorn-trio"}
+    modes, contenders = given(quick=False)
+    assert modes == {mode.name for mode in MODES}
+    assert contenders == {*CONTENDERS, *BROADCAST, *WORKERS, *CLIENTS}
+
+
+@pytest.mark.parametrize("says", ["3.12", "3.1", ""])
+def test_the_python_that_the_goals_are_for_is_taken_where_there_is_one(
+    says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command of that name has to run and to be it; else the benchmark's own Python has to do."""
+    command = tmp_path / "python3.12"
+    command.write_text(f"#!/bin/sh\necho '{says}'\n" if says else "#!/bin/sh\nexit 127\n")
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    ours = sys.version_info[:2] == (3, 12)
+    assert preferred_python() == (str(command) if says == "3.12" and not ours else sys.executable)
 
 
 @contextmanager
@@ -431,6 +485,5 @@ def test_no_server_logs_connections() -> None:
     with Fleet(environment.python, environment.variables, None) as fleet:
         for contender in ours:
             server = fleet.serving(contender)
-            before = server.last_words()
             load.connects(Target(server.port, websocket=True), Budget(32, 1.0), Stopwatch(server.pid))
-            assert server.last_words() == before
+            assert server.last_words().endswith(("without a word", "Ctrl+C stops it"))

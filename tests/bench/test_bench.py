@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import json
 import random
@@ -478,12 +479,22 @@ def test_the_memory_of_a_connection_is_that_of_a_browser_that_has_said_something
     assert head.count(b"\r\n") - 2 == 12
 
 
-def test_no_server_logs_connections() -> None:
-    """What a log costs would be a part of the figure, and not all have one."""
-    ours = [each for each in (*CONTENDERS, *WORKERS) if each.name in {"wscore-asyncio", "wscore-trio"}]
+@pytest.mark.parametrize("file", sorted((ROOT / "bench" / "servers").glob("*.py")), ids=lambda file: file.stem)
+def test_wscore_is_served_without_an_access_log(file: Path) -> None:
+    """What a log costs would be a part of the figure, and its peers have none."""
+    for call in ast.walk(ast.parse(file.read_text())):
+        if isinstance(call, ast.Call):
+            named = [ast.unparse(each) for each in (call.func, *call.args)]
+            if any(re.fullmatch(r"wscore_(asyncio|trio)\.serve", name) for name in named):
+                given = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+                assert given.get("access_log") == "False", ast.unparse(call)
+
+
+def test_workers_log_no_connections() -> None:
+    """The command line that starts them says so; else each connection would be a line."""
+    contender = next(each for each in WORKERS if each.name == "wscore-asyncio")
     environment = here()
     with Fleet(environment.python, environment.variables, None) as fleet:
-        for contender in ours:
-            server = fleet.serving(contender)
-            load.connects(Target(server.port, websocket=True), Budget(32, 1.0), Stopwatch(server.pid))
-            assert server.last_words().endswith(("without a word", "Ctrl+C stops it"))
+        server = fleet.serving(contender)
+        load.connects(Target(server.port, websocket=True), Budget(32, 1.0), Stopwatch(server.pid))
+        assert server.last_words().endswith(("without a word", "Ctrl+C stops it"))

@@ -152,7 +152,7 @@ MODES: Final = (
             20_000,
             contenders=CONTENDERS if count < 1000 else MAIN,
             warm_up=count < 1000,
-            quick=count in {32, 1000},
+            quick=count == 32,
         )
         for count in (1, 32, 100, 1000)
     ),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import resource
 import select
 import socket
 import time
@@ -44,6 +45,10 @@ __all__ = [
     "mostly_idle",
     "one_in_flight",
 ]
+
+
+OTHER_FILES: Final = 300
+"""Open files that are no idle connections, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +110,15 @@ def mostly_idle(
     target: Target, budget: Budget, watch: Stopwatch, exchanges: Sequence[Exchange], *, connections: int
 ) -> Outcome:
     """Do the same while `budget.idle` other connections of the server are open and say nothing."""
+    _have_files_for(budget.idle)
     with opened(target, budget.idle):
         return one_in_flight(target, budget, watch, exchanges, connections=connections)
+
+
+def _have_files_for(connections: int) -> None:
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most < connections + OTHER_FILES:
+        raise Declined(f"{connections:,} connections need more open files than the limit, {most:,}")
 
 
 def converse(sockets: Sequence[socket.socket], budget: Budget, watch: Stopwatch, exchanges: Sequence[Exchange]) -> int:
@@ -275,6 +287,7 @@ def memory_per_connection(
     The connections are those of browsers that have said something: a browser's request head, and a message that was
     answered. Both leave something behind, which a server that has seen neither would not show.
     """
+    _have_files_for(budget.idle)
     with opened(target, before, browser=True) as first:
         _say_something(first, exchanges)
         start = _settled_memory(watch.pid)

@@ -7,6 +7,7 @@ import dataclasses
 import json
 import random
 import re
+import resource
 import selectors
 import signal
 import socket
@@ -28,7 +29,7 @@ from bench.callers.orders import TEXT
 from bench.chart import SHOWN
 from bench.client_load import answer
 from bench.command import chosen
-from bench.connections import Target, WrongReply
+from bench.connections import Declined, Target, WrongReply
 from bench.contenders import BROADCAST, CLIENTS, CONTENDERS, MAIN, WORKERS, Contender
 from bench.distribution import Quartiles, paired_ratios, percentile, quartiles
 from bench.environment import Environment, here, preferred_python
@@ -488,6 +489,13 @@ def test_wscore_is_served_without_an_access_log(file: Path) -> None:
             if any(re.fullmatch(r"wscore_(asyncio|trio)\.serve", name) for name in named):
                 given = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
                 assert given.get("access_log") == "False", ast.unparse(call)
+
+
+def test_more_connections_than_files_may_be_open_are_not_tried() -> None:
+    """That is no failure of the server's: the mode is left out, with the reason."""
+    _, limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with pytest.raises(Declined, match="more open files than the limit"):
+        load.mostly_idle(Target(1, websocket=True), Budget(1, 1.0, idle=limit), NoStopwatch(0), [], connections=1)
 
 
 def test_workers_log_no_connections() -> None:

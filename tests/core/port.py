@@ -152,9 +152,10 @@ class ServerPort(Port, ServerDriver):
         time: Clock | None = None,
         channel: Channel | None = None,
         peer: Peer | None = None,
+        end: type[ServerConnection] = ServerConnection,
     ) -> None:
         clock = time or Clock()
-        super().__init__(ServerConnection(config or Config(), peer=peer or Peer(), now=clock.now), clock, channel)
+        super().__init__(end(config or Config(), peer=peer or Peer(), now=clock.now), clock, channel)
         self.set_up()
         self.scopes: list[Scope] = []
         self.access: list[AccessRecord] = []

@@ -192,7 +192,7 @@ def snapshot(connection: ServerConnection) -> tuple[Any, ...]:
 
 def held_bytes(connection: ServerConnection) -> int:
     """The bytes and characters that are reachable from a connection, whatever engine holds them; output apart."""
-    apart: tuple[Any, ...] = (connection.config, connection._send_buffer)
+    apart: tuple[Any, ...] = (connection.config, connection._lane._chunks)
     seen = {id(each) for each in apart}
     waiting: list[Any] = [connection]
     total = 0

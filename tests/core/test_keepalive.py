@@ -3,9 +3,10 @@
 import pytest
 
 from wscore import Config, State, Stats
+from wscore._core.frames.scan import scan
 from wscore._core.keepalive import Keepalive
+from wscore._core.lane import Lane
 from wscore._core.lifecycle import Timer
-from wscore._core.send_buffer import SendBuffer
 from wscore._core.timers import Timers
 
 
@@ -13,9 +14,10 @@ class Watched:
     """Keepalive of a connection that opened at 0: pings after 20 s, awaits pongs for 8 s."""
 
     def __init__(self) -> None:
-        self.timers = Timers(Config(ping_interval=20, ping_timeout=8))
+        config = Config(ping_interval=20, ping_timeout=8, max_output_size=100)
+        self.timers = Timers(config)
         self.stats = Stats()
-        self.output = SendBuffer(100)
+        self.output = Lane(config, self.stats, scan)
         self.keepalive = Keepalive(self.timers, self.stats, self.output)
         self.timers.enter(State.OPEN, 0)
 
@@ -91,7 +93,7 @@ def test_a_slow_transfer_gives_time_anew():
     """Bytes that the peer's system takes count as life while more of ours wait; the same again is none."""
     watched = Watched()
     watched.output.write(bytes(90))
-    watched.output.take()
+    watched.output.output()
     watched.keepalive.unsent(80, 20)
     watched.pinged()
     watched.keepalive.unsent(40, 25)
@@ -109,7 +111,7 @@ def test_a_ping_that_was_taken_is_not_answered():
     watched.keepalive.unsent(0, 20)
     watched.pinged()
     watched.output.write(bytes(6))
-    watched.output.take()
+    watched.output.output()
     watched.keepalive.unsent(0, 27)
     assert watched.timers.next == 28
 
@@ -120,7 +122,7 @@ def test_nothing_excuses_a_peer_that_takes_nothing():
     watched.pinged()
     watched.output.write(bytes(6))
     assert not watched.keepalive.excused(28)
-    watched.output.take()
+    watched.output.output()
     watched.keepalive.unsent(6, 28)
     assert not watched.keepalive.excused(28)
 

@@ -470,7 +470,7 @@ def outcome(side: Side, engine: Engine, script: Script, turn: int, plan: list[in
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(messages, "WORK_A_TURN", turn)
-        patch.setattr(endpoint, "_MESSAGES_A_TURN", turn)
+        patch.setattr(endpoint, "MESSAGES_A_TURN", turn)
         patch.setattr(messages, "_UNIT", 3)
         patch.setattr(wsproto, "_SLICE", 7)
         core = opened(side, engine, compressed=True, max_queue=4)

@@ -22,6 +22,7 @@ from .errors import (
 )
 from .frames.codec import ClientFrameCodec
 from .frames.engines import client_codec
+from .frames.scan import scan_unmasked
 from .http.client_handshake import AcceptedHandshake, BadResponse, ClientHandshake
 from .http.server_handshake import Response
 from .http.uri import URI, parse_uri, redirected
@@ -93,7 +94,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         half_close: bool = True,
     ) -> None:
         self.uri = parse_uri(uri) if isinstance(uri, str) else uri
-        super().__init__(config, State.AWAITING_RESPONSE, now, half_close=half_close)
+        super().__init__(config, State.AWAITING_RESPONSE, now, scan=scan_unmasked, half_close=half_close)
         self._random = random
         # the handshake
         self._handshake: ClientHandshake | None = ClientHandshake(
@@ -107,7 +108,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         # Pings in flight, in order, with their times. The flag marks keepalive's own.
         self._pings: dict[tuple[bytes, bool], float] = {}
         self._pongs: list[tuple[bytes, float]] = []
-        self._send_buffer.write(self._handshake.request())
+        self._lane.write(self._handshake.request())
 
     # -- the network: a peer's input never raises
 
@@ -140,7 +141,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         codec, stats = self._codec, self.stats
         assert codec is not None  # set on every open connection
         try:
-            self._send_buffer.write(codec.text(payload) if isinstance(payload, str) else codec.binary(payload))
+            self._lane.write(codec.text(payload) if isinstance(payload, str) else codec.binary(payload))
         except UnicodeEncodeError as error:
             raise lone_surrogate(error, "a text message") from None
         stats.messages_sent += 1
@@ -167,7 +168,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         codec, stats = self._codec, self.stats
         assert codec is not None
         try:
-            self._send_buffer.write(codec.fragment(payload, first=first, final=final))
+            self._lane.write(codec.fragment(payload, first=first, final=final))
         except UnicodeEncodeError as error:
             raise lone_surrogate(error, "a text message") from None
         self._streaming = None if final else kind
@@ -207,7 +208,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         assert self._codec is not None
         self._pings[payload, False] = now
         self.stats.pings_sent += 1
-        self._send_buffer.write(self._codec.ping(payload))
+        self._lane.write(self._codec.ping(payload))
         return payload
 
     def pongs_received(self) -> list[tuple[bytes, float]]:
@@ -250,12 +251,15 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         """
         if self._pending_since is not None:
             self._before_next_message(now)
-        message = self._receive_queue.take_payload()
-        if self._paused and self._receive_queue.roomy and self._pending_since is None:
+        lane = self._lane
+        message = lane.next_payload()
+        if lane.paused and lane.roomy and self._pending_since is None:
             self._resume(now)
         if message is None and self._deferred is not None and self._pending_since is None:
             self._apply_deferred(now)
-            message = self._receive_queue.take_payload()
+            message = lane.next_payload()
+        if not lane.open:
+            self._steer()
         return message
 
     def check_receive(self) -> None:
@@ -266,7 +270,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         Raises:
             ConnectionClosed: The connection has ended; HandshakeFailed if it was never open.
         """
-        if self._termination is not None and self._state is not CLOSE_SENT and not self._receive_queue:
+        if self._termination is not None and self._state is not CLOSE_SENT and not self._lane.count:
             raise self._ended()
 
     def check_open(self) -> None:
@@ -284,7 +288,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
     def has_message(self) -> bool:
         """Whether `next_message` would return one, or `check_receive` raise: wake a task that waits for a message."""
         over = self._termination is not None and self._state is not CLOSE_SENT
-        return bool(self._receive_queue) or (self._deferred is not None and self._pending_since is None) or over
+        return self._lane.count > 0 or (self._deferred is not None and self._pending_since is None) or over
 
     @property
     def opened(self) -> bool:
@@ -305,7 +309,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
     @property
     def wants_read(self) -> bool:
         """Whether to read from the socket; if False, stop until it is True again."""
-        return not self._eof and not self._paused and self._state is not CLOSED
+        return not self._eof and not self._lane.paused and self._state is not CLOSED
 
     @property
     def _awaits_peers_close(self) -> bool:
@@ -333,7 +337,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
     def _finish(self, now: float) -> None:
         """Release what only an open connection needs."""
         del now
-        self._send_buffer.drop()
+        self._lane.drop_output()
         self._handshake = None
 
     def _perform(self, effect: Effect, payload: Any, now: float) -> None:
@@ -349,7 +353,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
                 self._pings.pop((self._ping[0], True), None)  # given up for the next
                 payload = self._keepalive_ping(now, self._random)
                 self._pings.setdefault((payload, True), now)
-                self._send_buffer.write(self._codec.ping(payload))
+                self._lane.write(self._codec.ping(payload))
             case Effect.APPLY_DEFERRED:
                 self._apply_deferred(now)
             case _:
@@ -371,6 +375,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
                     self._response = response
                     self._subprotocol = subprotocol
                     self._codec = client_codec(self.config, deflate, _keys(self._random).__next__)
+                    self._lane.attach(self._codec)
                     self._process(Trigger.PEER_ACCEPTANCE, now)
                     if rest:
                         self._codec.receive_data(rest)
@@ -392,7 +397,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         """Process a pong: it answers the first ping with its payload, and all pings sent before that."""
         if (payload, False) not in self._pings and (payload, True) not in self._pings:
             return
-        self.generation += 1
+        self._changes()
         for earlier, of_keepalive in list(self._pings):  # pragma: no branch  # one of them has the payload
             sent_at = self._pings.pop((earlier, of_keepalive))
             if of_keepalive:

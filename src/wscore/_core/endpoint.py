@@ -15,21 +15,20 @@ from .close import Close
 from .closing import Closing
 from .config import Config
 from .frames.codec import FrameCodec, More, Ping, Pong, ProtocolViolation
+from .frames.scan import Scan
 from .keepalive import Keepalive
+from .lane import MESSAGES_A_TURN, Lane
 from .lifecycle import CLOSE_SENT, CLOSED, LINGERING, OPEN, Effect, State, Step, Timer, Trigger
 from .outgoing import payload_size
-from .receive_queue import ReceiveQueue
-from .send_buffer import SendBuffer
 from .termination import LOST, CloseInfo, Termination, lost, peer_closed, violated, was_presumed
 from .timers import Timers
 
-__all__ = ["Endpoint"]
+__all__ = ["Endpoint", "lane_of", "read_on", "receive_rest"]
 
 Codec = TypeVar("Codec", bound=FrameCodec)
 
 _ENDING: Final = frozenset({State.CLOSE_SENT, State.LINGERING, State.CLOSED})
 _READING_FRAMES: Final = frozenset({State.OPEN, State.CLOSE_SENT})
-_MESSAGES_A_TURN: Final = 256  # for messages parsed in batches; the codec counts all other work
 
 
 class Endpoint(Generic[Codec]):
@@ -47,12 +46,10 @@ class Endpoint(Generic[Codec]):
         "_in_hand",
         "_input_over",
         "_keepalive",
+        "_lane",
         "_loss",
-        "_paused",
         "_pending_since",
         "_ping",
-        "_receive_queue",
-        "_send_buffer",
         "_state",
         "_termination",
         "_timers",
@@ -67,19 +64,17 @@ class Endpoint(Generic[Codec]):
     """Changes whenever an output other than messages and bytes may have changed: while it is the same, a transport
     need not look at those outputs again."""
 
-    def __init__(self, config: Config, state: State, now: float, *, half_close: bool) -> None:
+    def __init__(self, config: Config, state: State, now: float, *, scan: Scan, half_close: bool) -> None:
         self.config = config
         self._half_close = half_close
         self.stats = Stats()
         self.generation = 0
         self._state = state
         self._timers = Timers(config)
-        self._receive_queue = ReceiveQueue(config.max_queue, config.max_queue_size)
-        self._send_buffer = SendBuffer(config.max_output_size)
-        self._keepalive = Keepalive(self._timers, self.stats, self._send_buffer)
+        self._lane = Lane(config, self.stats, scan)
+        self._keepalive = Keepalive(self._timers, self.stats, self._lane)
         self._ping = (b"", b"")  # keepalive's payload on the wire, and its counter
         self._codec: Codec | None = None
-        self._paused = False  # no parsing, no reading: the receive queue is full, or work is pending
         self._pending_since: float | None = None  # since when the rest of the input waits for another turn
         self._in_hand = False  # while work is pending: the application has a message that came before that rest
         self._discards = False  # our close frame is out: messages are discarded
@@ -129,6 +124,24 @@ class Endpoint(Generic[Codec]):
 
     # -- the machine
 
+    def _changes(self) -> None:
+        """Begin to change an output other than messages and bytes: until `_steer`, messages go by the table."""
+        self.generation += 1
+        self._lane.open = False
+
+    def _steer(self) -> None:
+        """Open the lane if the table has nothing to decide about whole plain messages."""
+        codec = self._codec
+        self._lane.open = (
+            self._state is OPEN
+            and codec is not None
+            and codec.plain
+            and self._pending_since is None
+            and self._deferred is None
+            and not self._keepalive.awaits_pong
+            and not self._lane.connect_waits
+        )
+
     def _process(self, trigger: Trigger, now: float, end: Termination | None = None, *, payload: Any = None) -> None:
         """Follow the table: change the state, start and stop timers, perform the effects in order.
 
@@ -137,7 +150,7 @@ class Endpoint(Generic[Codec]):
         step = self._TABLE[self._state].get(trigger)
         if step is None:
             return
-        self.generation += 1
+        self._changes()
         if self._termination is None and step.state in _ENDING:
             self._termination = self._settled_end(end)
         if step.state is not self._state:
@@ -177,7 +190,7 @@ class Endpoint(Generic[Codec]):
         """Process the end of the peer's stream (EOF). Idempotent."""
         if self._eof:
             return
-        self.generation += 1
+        self._changes()
         self._eof = True
         if self._deferred is None and not self._input_over and self._pending_since is None:
             self._process_eof(now)
@@ -221,18 +234,17 @@ class Endpoint(Generic[Codec]):
 
     def data_to_send(self) -> bytes:
         """Take the bytes to write, b"" if there are none. Write them in order, from one writer."""
-        return self._send_buffer.take()
+        return self._lane.output()
 
     @property
     def output_size(self) -> int:
         """The number of bytes that `data_to_send` would return."""
-        return self._send_buffer.size
+        return self._lane.output_size
 
     @property
     def output_full(self) -> bool:
         """Whether `max_output_size` is reached: senders should wait until some output was taken and written."""
-        output = self._send_buffer
-        return output.size >= output.limit
+        return self._lane.output_size >= self._lane.output_limit
 
     @property
     def closing(self) -> Closing:
@@ -244,7 +256,7 @@ class Endpoint(Generic[Codec]):
         state = self._state
         if state is CLOSED:
             return _ABORT
-        if state is not LINGERING or self._send_buffer.size or self._awaits_peers_close:
+        if state is not LINGERING or self._lane.output_size or self._awaits_peers_close:
             return _NO
         return _CLOSE if self._eof or not self._half_close else _SHUT_DOWN_WRITING
 
@@ -285,16 +297,18 @@ class Endpoint(Generic[Codec]):
     # -- frames
 
     def _take_frames(self, data: bytes | bytearray | memoryview, now: float) -> None:
-        """Process bytes after the handshake."""
+        """Process bytes after the handshake: a read, or what the lane has left of it."""
         if self._keepalive.awaits_pong:
             self._keepalive.on_activity(now)
         if not self._input_over and self._state in _READING_FRAMES:
             assert self._codec is not None
             self._codec.receive_data(data)
-            if not self._paused:
+            if not self._lane.paused:
                 self._parse(now)
             if self._codec.has_pending:
                 self._codec.retain()
+            if not self._lane.open:
+                self._steer()
 
     def _parse(self, now: float, *, answering: bool = False) -> None:
         """Parse what the codec holds into messages and answers, until it needs more bytes, the receive queue is full,
@@ -303,9 +317,10 @@ class Endpoint(Generic[Codec]):
         While the application is `answering` a message that came before those bytes, a peer's end waits until it asks
         for the next message (F32).
         """
-        codec, queue = self._codec, self._receive_queue
+        codec, queue = self._codec, self._lane
         assert codec is not None
-        begun, left = False, _MESSAGES_A_TURN
+        begun = False
+        left, queue.run = MESSAGES_A_TURN - queue.run, 0
         while not self._input_over:
             keeping = not self._discards
             if keeping:
@@ -315,7 +330,7 @@ class Endpoint(Generic[Codec]):
                 room = queue.free_count
                 messages, size = codec.messages(room if room < left else left, queue.free_size)
                 if messages:
-                    self._keep(messages, size)
+                    queue.put(messages, size)
                     if queue.full:
                         continue
                 if not codec.has_pending:
@@ -330,7 +345,7 @@ class Endpoint(Generic[Codec]):
             event = codec.next_event()
             if isinstance(event, (str, bytes)):
                 if keeping:
-                    self._keep([event], payload_size(event))
+                    queue.put([event], payload_size(event))
             elif event is None:
                 return
             elif isinstance(event, More):
@@ -341,14 +356,14 @@ class Endpoint(Generic[Codec]):
 
     def _defer_work(self, now: float, *, answering: bool) -> None:
         """Leave the rest of the input for another turn."""
-        self.generation += 1
-        self._paused, self._pending_since = True, now
+        self._changes()
+        self._lane.paused, self._pending_since = True, now
         self._in_hand = answering
 
     def _resume_work(self, now: float) -> None:
         """Do another turn's work; when it was the last, process what waited for it."""
-        self.generation += 1
-        self._paused, self._pending_since = False, None
+        self._changes()
+        self._lane.paused, self._pending_since = False, None
         self._parse(now, answering=self._in_hand)
         if self._pending_since is None:
             if self._eof_is_owed:
@@ -359,9 +374,9 @@ class Endpoint(Generic[Codec]):
     def _before_next_message(self, now: float) -> None:
         """Prepare a call of `next_message`: the disconnect must not overtake messages that are not parsed yet."""
         if self._termination is not None and self._state is not CLOSE_SENT:
-            while self._pending_since is not None and not self._receive_queue.messages:
+            while self._pending_since is not None and not self._lane.count:
                 self._resume_work(now)
-        self._in_hand = bool(self._receive_queue.messages)
+        self._in_hand = self._lane.count > 0
 
     def _keepalive_ping(self, now: float, random: Callable[[int], bytes] | None) -> bytes:
         """Start waiting for keepalive's pong, and return the ping's payload.
@@ -384,7 +399,7 @@ class Endpoint(Generic[Codec]):
             case Ping(payload):
                 if self._state is OPEN:  # nothing follows our close frame (I4)
                     assert self._codec is not None
-                    self._send_buffer.write_pong(self._codec.pong(payload))
+                    self._lane.write_pong(self._codec.pong(payload))
             case Pong(payload):
                 if self._state is OPEN:
                     self._take_pong(payload, now)
@@ -396,19 +411,17 @@ class Endpoint(Generic[Codec]):
                 self._input_over = True
                 self._defer_or_apply(Trigger.PEER_VIOLATION, violated(event), now, answering=answering)
 
-    def _keep(self, messages: list[str | bytes], size: int) -> None:
-        self._receive_queue.put(messages, size)
-        stats = self.stats
-        stats.messages_received += len(messages)
-        stats.bytes_received += size
-
     def _pause(self) -> None:
-        self.generation += 1
-        self._paused = True
+        self._changes()
+        self._lane.paused = True
+
+    def _read_on(self, now: float) -> None:
+        self._resume(now)
+        self._steer()
 
     def _resume(self, now: float) -> None:
-        self.generation += 1
-        self._paused = False
+        self._changes()
+        self._lane.paused = False
         if self._state is OPEN:
             self._keepalive.resume(now)
         self._parse(now, answering=True)
@@ -421,7 +434,7 @@ class Endpoint(Generic[Codec]):
         """
         if self._pending_since is not None and (timer is Timer.PONG or timer is Timer.DEFERRED):
             return self._timers.start(timer, now)
-        return timer is Timer.PONG and self._paused and self._keepalive.excused(now)
+        return timer is Timer.PONG and self._lane.paused and self._keepalive.excused(now)
 
     def _hurry(self, timer: Timer, now: float) -> None:
         """Shorten the wait for the end of stream of a peer that has not answered a ping: it is most likely gone.
@@ -446,9 +459,9 @@ class Endpoint(Generic[Codec]):
             self._termination, self._loss = end, None
             self._end_corrected(end)
             return
-        behind_messages = bool(self._receive_queue.messages) or self._paused or answering
+        behind_messages = self._lane.count > 0 or self._lane.paused or answering
         if self._state is OPEN and behind_messages:
-            self.generation += 1
+            self._changes()
             self._deferred = (trigger, end)  # on a paused connection, a close frame replaces an end of stream
             self._keepalive.stop()
             if not self._timers.running(Timer.DEFERRED):
@@ -472,13 +485,31 @@ class Endpoint(Generic[Codec]):
 
     def _write_close(self) -> None:
         """Write the close frame of the connection's end."""
-        end, output = self._termination, self._send_buffer
+        end, output = self._termination, self._lane
         assert end is not None
         assert end.frame is not None
         assert self._codec is not None
         output.write_late_pong()  # a ping that came before the close is answered before it (F23)
         self._close_sent = end.frame
         output.write(self._codec.close(end.frame))
+
+
+# What a driver uses beside the public methods: it goes past the table where `Lane` may.
+
+
+def lane_of(connection: Endpoint[Any]) -> Lane:
+    """Return a connection's lane."""
+    return connection._lane  # pyright: ignore[reportPrivateUsage]
+
+
+def receive_rest(connection: Endpoint[Any], data: bytes | memoryview, *, now: float) -> None:
+    """Process what `Lane.take` has left of a read, in the same turn."""
+    connection._take_frames(data, now)  # pyright: ignore[reportPrivateUsage]
+
+
+def read_on(connection: Endpoint[Any], *, now: float) -> None:
+    """Go on reading where `Lane.receive` has made room."""
+    connection._read_on(now)  # pyright: ignore[reportPrivateUsage]
 
 
 # For checks made on every message: looking up an enum member takes Python 3.11 as long as unmasking a word.

@@ -12,8 +12,8 @@ There is always a deadline: for the awaited pong, or for the next ping (edge cas
 from __future__ import annotations
 
 from .access import Stats
+from .lane import Lane
 from .lifecycle import Timer
-from .send_buffer import SendBuffer
 from .timers import Timers
 
 __all__ = ["Keepalive"]
@@ -22,17 +22,17 @@ __all__ = ["Keepalive"]
 class Keepalive:
     """The pings of one open connection. Entering the state OPEN starts `Timer.PING`."""
 
-    __slots__ = ("_progress", "_send_buffer", "_sent_at", "_stats", "_timers", "_unsent", "awaits_pong", "latest")
+    __slots__ = ("_lane", "_progress", "_sent_at", "_stats", "_timers", "_unsent", "awaits_pong", "latest")
 
     awaits_pong: bool
     """Whether a ping is in flight."""
     latest: bytes
     """The payload of the last ping sent."""
 
-    def __init__(self, timers: Timers, stats: Stats, output: SendBuffer) -> None:
+    def __init__(self, timers: Timers, stats: Stats, lane: Lane) -> None:
         self._timers = timers
         self._stats = stats
-        self._send_buffer = output
+        self._lane = lane
         self.latest = b""
         self._sent_at = 0.0
         self._progress = 0  # bytes that the peer's operating system has received, as far as reported
@@ -70,7 +70,7 @@ class Keepalive:
 
     def unsent(self, size: int, now: float) -> None:
         """Report how many of the bytes taken from the output the peer's operating system has not received."""
-        progress = self._send_buffer.taken - size
+        progress = self._lane.taken - size
         # If nothing waits, now or before, our output does not delay the pong, and progress proves little: an operating
         # system receives what its program never reads.
         if progress > self._progress and (size or self._unsent):
@@ -83,7 +83,7 @@ class Keepalive:
 
         It is excused if the peer's operating system has received all our output.
         """
-        if self._unsent or self._send_buffer.size:
+        if self._unsent or self._lane.output_size:
             return False
         self._timers.start(Timer.PING, now)
         return True

@@ -33,6 +33,7 @@ from .endpoint import Endpoint
 from .errors import ClientDisconnected, LocalProtocolError
 from .frames.codec import FrameCodec
 from .frames.engines import server_codec
+from .frames.scan import scan
 from .http.server_handshake import Denial, HeadReader, OpeningHandshake, Request, Response, validate_request
 from .lifecycle import (
     AWAITING_ACCEPT,
@@ -95,7 +96,6 @@ class ServerConnection(Endpoint[FrameCodec]):
     __slots__ = (
         "_access_log",
         "_app_state",
-        "_asking",
         "_denial",
         "_early",
         "_emit_response",
@@ -125,7 +125,7 @@ class ServerConnection(Endpoint[FrameCodec]):
         random: Callable[[int], bytes] | None = None,
         root_path: str = "",
     ) -> None:
-        super().__init__(config, State.AWAITING_REQUEST, now, half_close=half_close)
+        super().__init__(config, State.AWAITING_REQUEST, now, scan=scan, half_close=half_close)
         self.access_records: list[AccessRecord] = []
         self._peer = peer
         self._access_log = access_log
@@ -145,7 +145,6 @@ class ServerConnection(Endpoint[FrameCodec]):
         self._response: Response | None = None
         # messages
         self._encoding: Encoding | None = None
-        self._asking = False  # the last `next_message` returned None
 
     @classmethod
     def from_request(
@@ -209,7 +208,7 @@ class ServerConnection(Endpoint[FrameCodec]):
                         self._early = bytearray(rest)
                     self._validate_request(request, now)
         elif self._state is AWAITING_ACCEPT:
-            self.generation += 1
+            self._changes()
             if self._early is None:
                 self._early = bytearray()
             self._early += data
@@ -234,7 +233,7 @@ class ServerConnection(Endpoint[FrameCodec]):
             codec, stats = self._codec, self.stats
             assert codec is not None
             try:
-                self._send_buffer.write(codec.text(payload) if isinstance(payload, str) else codec.binary(payload))
+                self._lane.write(codec.text(payload) if isinstance(payload, str) else codec.binary(payload))
             except UnicodeEncodeError as error:
                 raise lone_surrogate(error, "websocket.send: 'text'") from None
             stats.messages_sent += 1
@@ -280,8 +279,8 @@ class ServerConnection(Endpoint[FrameCodec]):
             False, with nothing changed, if there is no room now or the connection is not open: unlike an application's
             `send`, a broadcast waits for no receiver, so its sender decides what to do.
         """
-        output = self._send_buffer
-        if self._state is not OPEN or output.size >= output.limit:
+        output = self._lane
+        if self._state is not OPEN or output.output_size >= output.output_limit:
             return False
         assert self._codec is not None
         output.write(message.frame(self._codec, self._encoding))
@@ -297,13 +296,16 @@ class ServerConnection(Endpoint[FrameCodec]):
         """
         if self._pending_since is not None:
             self._before_next_message(now)
-        message = self._receive_queue.take()
-        if self._paused and self._receive_queue.roomy and self._pending_since is None:
+        lane = self._lane
+        message = lane.next_message()
+        if lane.paused and lane.roomy and self._pending_since is None:
             self._resume(now)
         if message is None and self._deferred is not None and self._pending_since is None:
             self._apply_deferred(now)
-            message = self._receive_queue.take()
-        self._asking = message is None
+            message = lane.next_message()
+        lane.asking = message is None
+        if not lane.open:
+            self._steer()
         return message
 
     def check_receive(self) -> None:
@@ -312,7 +314,7 @@ class ServerConnection(Endpoint[FrameCodec]):
         Raises:
             LocalProtocolError: The disconnect, the last message, was already taken.
         """
-        if self._termination is not None and not self._receive_queue:
+        if self._termination is not None and not self._lane:
             raise LocalProtocolError("receive() after websocket.disconnect: it was the last message; return instead")
 
     def application_returned(self, *, now: float) -> None:
@@ -356,7 +358,7 @@ class ServerConnection(Endpoint[FrameCodec]):
 
         Only the garbage collector frees such a reference cycle, at a tenth of a connection's cost.
         """
-        self.generation += 1
+        self._changes()
         self._scope = None
 
     # -- outputs: levels, to be read after any input, in any order
@@ -364,9 +366,9 @@ class ServerConnection(Endpoint[FrameCodec]):
     @property
     def has_message(self) -> bool:
         """Whether `next_message` would return one."""
-        queue = self._receive_queue
+        lane = self._lane
         # The first operand is the common case, and needs no call.
-        return bool(queue.messages or queue or (self._deferred and self._pending_since is None))
+        return bool(lane.count or lane or (self._deferred and self._pending_since is None))
 
     @property
     def scope(self) -> Scope | None:
@@ -381,7 +383,7 @@ class ServerConnection(Endpoint[FrameCodec]):
     @property
     def wants_read(self) -> bool:
         """Whether to read from the socket; if False, stop until it is True again."""
-        if self._eof or self._paused:
+        if self._eof or self._lane.paused:
             return False
         if self._state is AWAITING_ACCEPT:
             return self._early is None or len(self._early) < self.config.max_early_data
@@ -406,7 +408,7 @@ class ServerConnection(Endpoint[FrameCodec]):
         assert isinstance(payload, OpeningHandshake)
         self._handshake = payload
         self._scope = payload.scope(self._peer, self._root_path, self._app_state)
-        self._receive_queue.put_connect({"type": "websocket.connect"})
+        self._lane.put_connect({"type": "websocket.connect"})
 
     def _refuse(self, payload: _Payload, now: float) -> None:
         del payload
@@ -418,7 +420,7 @@ class ServerConnection(Endpoint[FrameCodec]):
             # RFC 9110 9.3.2: the response to HEAD has no content, whatever its content-length.
             response = response._replace(body=b"")
         self._answer(response, now)
-        self._send_buffer.write(response.body)
+        self._lane.write(response.body)
 
     def _switch_protocols(self, payload: _Payload, now: float) -> None:
         assert isinstance(payload, Accept)
@@ -426,6 +428,7 @@ class ServerConnection(Endpoint[FrameCodec]):
         assert opening is not None
         self._answer(opening.accept(payload), now)
         self._codec = server_codec(self.config, opening.deflate)
+        self._lane.attach(self._codec)
         self._encoding = encoding(self.config, opening.deflate)
 
     def _hold_response(self, payload: _Payload, now: float) -> None:
@@ -443,7 +446,7 @@ class ServerConnection(Endpoint[FrameCodec]):
         del now
         assert isinstance(payload, Body)
         assert self._denial is not None
-        self._send_buffer.write(self._denial.frame(payload))
+        self._lane.write(self._denial.frame(payload))
 
     def _await_body(self, payload: _Payload, now: float) -> None:
         del payload
@@ -456,7 +459,7 @@ class ServerConnection(Endpoint[FrameCodec]):
     def _send_ping(self, payload: _Payload, now: float) -> None:
         del payload
         assert self._codec is not None
-        self._send_buffer.write(self._codec.ping(self._keepalive_ping(now, self._random)))
+        self._lane.write(self._codec.ping(self._keepalive_ping(now, self._random)))
 
     def _apply_deferred_effect(self, payload: _Payload, now: float) -> None:
         del payload
@@ -465,7 +468,7 @@ class ServerConnection(Endpoint[FrameCodec]):
     def _queue_disconnect(self, payload: _Payload, now: float) -> None:
         del payload, now
         assert self._termination is not None
-        self._receive_queue.put_disconnect(_disconnect(self._termination))
+        self._lane.put_disconnect(_disconnect(self._termination))
 
     _PERFORM: ClassVar[Mapping[Effect, Callable[[Any, _Payload, float], None]]] = {
         Effect.START_APPLICATION: _start_application,
@@ -507,36 +510,36 @@ class ServerConnection(Endpoint[FrameCodec]):
         over_http2 = self._request is not None and self._request.http_version == "2"
         self._response = response.over_http2() if over_http2 else response
         if self._emit_response:
-            self._send_buffer.write(response.head())
+            self._lane.write(response.head())
         if self._access_log:
             self._record("accepted" if self._state is OPEN else "refused", now)
         self._request = self._handshake = None
 
     def _take_pong(self, payload: bytes, now: float) -> None:
         if self._keepalive_pong(payload, now):
-            self.generation += 1
+            self._changes()
 
     # -- the end
 
     def _process_eof(self, now: float, *, answering: bool = False) -> None:
         # Some clients half-close after their last request (`printf ... | client`) and keep reading: an application that
         # has taken a message may still answer it. A close frame means that the peer stops reading; it is not delayed.
-        answering = answering or (not self._asking and self.stats.messages_received > 0)
+        answering = answering or (not self._lane.asking and self.stats.messages_received > 0)
         self._defer_or_apply(Trigger.PEER_EOF, END_OF_STREAM, now, answering=answering)
 
     def _end_corrected(self, end: Termination) -> None:
-        self._receive_queue.correct_disconnect(_disconnect(end))
+        self._lane.correct_disconnect(_disconnect(end))
 
     def _application_over(self, trigger: Trigger, opened: Termination, unanswered: Termination, now: float) -> None:
-        self._receive_queue.drop_messages()
+        self._lane.drop_messages()
         # Unparsed input is dropped as well: nothing may come after the disconnect.
-        self._paused, self._pending_since = False, None
+        self._lane.paused, self._pending_since = False, None
         self._process(trigger, now, opened if self._state is OPEN else unanswered)
         self._after_our_close(now)
 
     def _finish(self, now: float) -> None:
         """Release everything and write the access record; from here on there is no output (I8)."""
-        self._send_buffer.drop()
+        self._lane.drop_output()
         self._early = None
         if self._access_log and (self._response is None or self._response.status in _ACCEPTED):
             # As far as it is known: a full queue may hold back how the connection ended.

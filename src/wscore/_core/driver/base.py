@@ -21,6 +21,7 @@ from typing import Final, Generic, TypeVar
 
 from ..client import ClientConnection
 from ..closing import Closing
+from ..endpoint import lane_of, receive_rest
 from ..server import ServerConnection
 from .channel import Channel
 
@@ -59,6 +60,7 @@ class Driver(Generic[Core]):
         "_fresh_credit",
         "_generation",
         "_goodbye_said",
+        "_lane",
         "_limit",
         "_looks",
         "_reading",
@@ -85,6 +87,7 @@ class Driver(Generic[Core]):
 
     def __init__(self, core: Core, time: Callable[[], float], channel: Channel | None = None) -> None:
         self.core = core
+        self._lane = lane_of(core)
         self.time = time
         self.gone = False
         self.writable = True
@@ -167,12 +170,12 @@ class Driver(Generic[Core]):
 
     def receive_data(self, data: bytes | memoryview) -> None:
         """Process bytes from the socket; what the application answers immediately goes out in one write."""
-        core = self.core
+        core, lane = self.core, self._lane
         if self._channel is None:
-            core.receive_data(data, now=self.time())
+            self._hand_over(data)
         else:
             self._receive(self._channel, bytes(data))
-        if core.has_message:
+        if lane.count or core.has_message:
             self._answering = True
             try:
                 self.wake()
@@ -180,7 +183,7 @@ class Driver(Generic[Core]):
                 self._answering = False
         if core.generation != self._generation:
             self._sync_state()
-        if core.output_size or self._ending:
+        if lane.output_size or self._ending:
             self.flush()
 
     def receive_eof(self) -> None:
@@ -243,19 +246,20 @@ class Driver(Generic[Core]):
     def flush(self) -> None:
         """Write output as far as the library accepts it, and then end TCP, if that is due."""
         self._flush_planned = False
-        core = self.core
+        lane = self._lane
         if self.gone:
             return
-        if core.output_size and self.writable:
+        if lane.output_size and self.writable:
             if self.broken():
                 self.writable = False  # whoever sends waits until `lost` says how it ended
             elif self._channel is None:
-                self.write(core.data_to_send())
+                self.write(lane.output())
             elif self._channel.ready:
-                self._say(self._channel, core.data_to_send())
-        closing = core.closing
-        if closing is not self._told:
-            self._end(closing)
+                self._say(self._channel, lane.output())
+        if not lane.open:
+            closing = self.core.closing
+            if closing is not self._told:
+                self._end(closing)
 
     async def checkpoint(self) -> None:
         """Renew an application's used-up credit, yielding to the event loop first if its turn is over.
@@ -322,6 +326,14 @@ class Driver(Generic[Core]):
             self._armed = deadline
             self.set_deadline(deadline)
 
+    def _hand_over(self, data: bytes | memoryview) -> None:
+        """Give the core what the peer has sent: messages by the lane while it is open, all else by the table."""
+        lane = self._lane
+        if not lane.open:
+            self.core.receive_data(data, now=self.time())
+        elif (rest := lane.take(data)) is not None:
+            receive_rest(self.core, rest, now=self.time())
+
     def _write(self, data: bytes) -> None:
         if data and not self.gone and not self.broken():
             self.write(data)
@@ -362,7 +374,7 @@ class Driver(Generic[Core]):
                 channel.send(core.data_to_send())  # in one piece with the end of the handshake
         self._write(channel.data_to_send())
         if said:
-            core.receive_data(said, now=self.time())
+            self._hand_over(said)
         if channel.ended:
             core.receive_eof(now=self.time())
 

@@ -8,6 +8,7 @@ from typing import Any
 from ..access import AccessRecord
 from ..asgi.failures import LogEntry, failure_log_entry, is_interrupt
 from ..asgi.messages import Application, ReceivedMessage, Scope
+from ..endpoint import read_on
 from ..prepared_message import PreparedMessage, send_nowait_extension
 from ..server import ServerConnection
 from .base import Driver
@@ -114,15 +115,22 @@ class ServerDriver(Driver[ServerConnection]):
         Raises:
             LocalProtocolError: The disconnect was already received.
         """
-        core = self.core
+        core, lane = self.core, self._lane
         self._credit -= 1
         if self._credit < 0 and core.has_message:
             await self.checkpoint()
         if self.gone:
             while self.drain_pending_work():
                 await self.yield_control()
-        while (message := core.next_message(now=self.time())) is None:
-            core.check_receive()  # no sync is needed: a call that returns None has changed nothing
+        while True:
+            if not lane.open:
+                message = core.next_message(now=self.time())
+                if message is None:
+                    core.check_receive()  # no sync is needed: a call that returns None has changed nothing
+            elif (message := lane.receive()) is not None and not lane.open:
+                read_on(core, now=self.time())
+            if message is not None:
+                break
             await self.wait_for_message()
             self._credit, self._looks = self._fresh_credit, 0
         if core.generation != self._generation and not self._answering:
@@ -138,17 +146,23 @@ class ServerDriver(Driver[ServerConnection]):
         Raises:
             InvalidMessage, LocalProtocolError, ClientDisconnected: As `ServerConnection.send`.
         """
-        core = self.core
+        lane = self._lane
         self._credit -= 1
         if self._credit < 0:
             await self.checkpoint()
-        while not self.writable and core.needs_room(message):
-            await self.wait_for_room()
-            self._credit, self._looks = self._fresh_credit, 0
-        core.send(message, now=self.time())
-        size = core.output_size
-        if not self._answering:  # else `receive_data` does it
-            self.sync()
+        if lane.open and self.writable and lane.send(message):
+            size = lane.output_size
+            if not self._answering and not self._flush_planned:  # else `receive_data` does it, or has planned it
+                self.plan_flush()
+        else:
+            core = self.core
+            while not self.writable and core.needs_room(message):
+                await self.wait_for_room()
+                self._credit, self._looks = self._fresh_credit, 0
+            core.send(message, now=self.time())
+            size = lane.output_size
+            if not self._answering:
+                self.sync()
         if size >= self._limit:
             await self._deliver(size)
 

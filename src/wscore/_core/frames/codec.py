@@ -61,6 +61,10 @@ Event = str | bytes | Ping | Pong | Close | ProtocolViolation | More
 class FrameCodec(Protocol):
     """An engine. Not thread-safe; owned by one connection."""
 
+    plain: bool
+    """Whether a message is a plain frame both ways, so that `Lane` may read and write it: native, uncompressed."""
+    idle: bool
+    """Whether the next byte begins a frame and a message: nothing of either is held."""
     has_pending: bool
     """Whether `messages` left any input; if so, call `next_event`."""
 

@@ -59,18 +59,22 @@ class NativeCodec:
         "_scan",
         "_tail",
         "has_pending",
+        "idle",
+        "plain",
     )
 
     def __init__(self, config: Config, deflate: DeflateParameters | None, *, client: bool = False) -> None:
         self._messages = MessageAssembler(config, deflate, client=client)
         self._scan: Scan = scan_unmasked if client else scan
         self._compresses = deflate is not None
+        self.plain = deflate is None
         self._limit = config.max_message_size
         self._buffer: bytes | memoryview = b""  # a memoryview only until `retain`
         self._at: int = 0  # position in the buffer; everything before it was read
         self._between = True  # no message is being read, and no violation has occurred
         self._over = False
         self.has_pending = False
+        self.idle = True
         # The data frame being read; its payload may have arrived in part.
         self._key = b""  # rotated as the payload arrives; empty between frames
         self._left: int = 0
@@ -91,6 +95,7 @@ class NativeCodec:
             self._buffer = bytes(data)
         self._at = 0
         self.has_pending = True
+        self.idle = False
 
     def retain(self) -> None:
         """Copy the unread input, if any of it will still be read."""
@@ -105,6 +110,7 @@ class NativeCodec:
         if at == len(self._buffer):
             self._buffer, self._at = b"", 0  # an idle connection holds no read that was used up
             self.has_pending = False
+            self.idle = True
         else:
             self._at = at
         return messages, size
@@ -115,6 +121,7 @@ class NativeCodec:
             return None
         if self._at == len(self._buffer) and not self._rest:
             self._buffer, self._at = b"", 0  # an idle connection holds no read that was used up
+            self.idle = self._between
             return None
         try:
             return self._read()

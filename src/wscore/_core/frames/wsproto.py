@@ -54,6 +54,7 @@ class WsprotoCodec:
         self._writer = FrameProtocol(client=False, extensions=[rules])
         self._parts: list[str] | list[bytes] = []
         self._over = False
+        self.plain = self.idle = False  # it has no fast path
         self.has_pending = True  # possibly: only `next_event` can determine that
 
     def receive_data(self, data: bytes | bytearray | memoryview) -> None:

@@ -9,7 +9,7 @@ says what it may import:
         endpoint          what both ends do alike: messages, pings, the peer's end
         termination       every way in which a connection ends, and what each side is told
         close, closing    close codes and frames (RFC 6455 7.4); what a transport has to do at the end
-        receive_queue, send_buffer    messages for the application and bytes for the peer, bounded
+        lane              messages for the application and bytes for the peer, bounded, and their way past the table
         prepared_message  a message for many connections, encoded once
         timers, keepalive what is being waited for, and until when; pings, and the pongs they await
         outgoing          checks of what an application sends

@@ -444,7 +444,7 @@ def a_life(stream: list[bytes], script: list[Any]) -> Any:
     gathers=st.booleans(),
 )
 @a_life([peer.text("a"), peer.close(1000), peer.text("b")], [("read", 15), ("read", 99), *[("receive", None)] * 3])
-@a_life([peer.text("a")], [("time", 5), ("time", 1), ("read", 99)])
+@a_life([peer.text("a")] * 2, [("time", 5), ("read", 7), ("time", 1), ("read", 7)])
 @pytest.mark.parametrize("engine", ["native", "wsproto"])
 def test_whichever_way_messages_go(
     engine: Any, stream: list[bytes], script: list[Any], compressed: bool, asks_first: bool, echoes: bool, gathers: bool

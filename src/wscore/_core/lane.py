@@ -62,6 +62,8 @@ class Lane:
         "_disconnect",
         "_late_pong",
         "_later",
+        "_low_count",
+        "_low_size",
         "_max_count",
         "_max_message_size",
         "_max_size",
@@ -119,6 +121,8 @@ class Lane:
         self._disconnect: ReceivedMessage | None = None
         self._max_count = config.max_queue
         self._max_size = config.max_queue_size
+        self._low_count = config.max_queue // 2
+        self._low_size = config.max_queue_size // 2
         self.count = self.size = 0
         self.full = self.paused = self.asking = False
         # bytes for the peer
@@ -165,18 +169,22 @@ class Lane:
             return None
         self.asking = False
         payload = waiting.pop()
+        message: ReceivedMessage
+        if isinstance(payload, str):
+            self.size -= len(payload) if payload.isascii() else payload_size(payload)
+            message = {"type": "websocket.receive", "text": payload}
+        else:
+            self.size -= len(payload)
+            message = {"type": "websocket.receive", "bytes": payload}
         self.count -= 1
-        self.size -= len(payload) if type(payload) is bytes or payload.isascii() else payload_size(payload)
         if self._later and not waiting:
             self._turn()
         if self.paused:
             if self.full:
                 self.full = self.count >= self._max_count or self.size >= self._max_size
-            if self.count * 2 <= self._max_count and self.size * 2 <= self._max_size:
+            if self.count <= self._low_count and self.size <= self._low_size:
                 self._read_on()
-        if isinstance(payload, str):
-            return {"type": "websocket.receive", "text": payload}
-        return {"type": "websocket.receive", "bytes": payload}
+        return message
 
     def send(self, message: Any) -> bool:
         """Frame a `websocket.send`; False, with nothing done, if `ServerConnection.send` has to look at the message."""
@@ -322,7 +330,7 @@ class Lane:
     @property
     def roomy(self) -> bool:
         """Whether the queue is at most half full, in count and in bytes."""
-        return self.count * 2 <= self._max_count and self.size * 2 <= self._max_size
+        return self.count <= self._low_count and self.size <= self._low_size
 
     # -- the output
 

@@ -30,7 +30,8 @@ handshake) to OPEN, or to RESPONSE_PENDING if the application answers with an HT
 A state stands for what may still happen. RESPONSE_STREAMING is therefore separate: once the response's head is on the
 wire, a 500 can no longer be sent for a failing application.
 
-Not in the table: messages, pings and pongs while OPEN. They change no state, and they are the fast path.
+Not in the table: messages, pings and pongs while OPEN. They change no state, and they are the fast path; `lane` says
+which messages do not even come by here.
 
 A peer's close, violation or end of stream waits behind the messages that came before it (F32). This needs no state
 either: the trigger is fed when the application has taken those messages, or when TIME_DEFERRED fires.

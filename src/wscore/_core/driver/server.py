@@ -124,12 +124,13 @@ class ServerDriver(Driver[ServerConnection]):
                 await self.yield_control()
         while True:
             if not lane.open:
-                message = core.next_message(now=self.time())
-                if message is None:
-                    core.check_receive()  # no sync is needed: a call that returns None has changed nothing
-            elif (message := lane.receive()) is not None and not lane.open:
+                if (message := core.next_message(now=self.time())) is not None:
+                    break
+                core.check_receive()  # no sync is needed: a call that returns None has changed nothing
+            elif (message := lane.receive()) is not None:
+                if lane.open:
+                    return message
                 read_on(core, now=self.time())
-            if message is not None:
                 break
             await self.wait_for_message()
             self._credit, self._looks = self._fresh_credit, 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from types import TracebackType
 
 from wscore import Channel, ClientConnection, HandshakeFailed
@@ -23,7 +24,7 @@ class WebSocket(ClientWebSocket):
     __slots__ = ()
 
 
-class ClientSocketDriver(SocketDriver[ClientConnection], AsyncClientDriver, asyncio.Protocol):
+class ClientSocketDriver(SocketDriver[ClientConnection], AsyncClientDriver):
     """A client's connection.
 
     Output is written immediately; what a task sends right after a message woke it goes out in a single write.
@@ -31,15 +32,11 @@ class ClientSocketDriver(SocketDriver[ClientConnection], AsyncClientDriver, asyn
 
     __slots__ = ("_change",)
 
-    def __init__(self, core: ClientConnection, channel: Channel | None) -> None:
+    def __init__(self, core: ClientConnection, channel: Channel | None, sock: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         super().__init__(core, loop.time, channel)
-        self.prepare(loop)
+        self.prepare(loop, sock)
         self._change: asyncio.Event | None = None  # created lazily: rarely awaited
-
-    def data_received(self, data: bytes) -> None:
-        """Pass the server's bytes to the core."""
-        self.receive_data(data)
 
     def tell(self) -> None:
         """As in `ClientDriver`."""
@@ -105,9 +102,10 @@ class connect(ConnectOptions):
             core = self._core(loop.time())
             async with asyncio.timeout_at(core.next_timeout()):
                 sock = sock or await dial(to)
+            sock.setblocking(False)
             configure_socket(sock)
-            link = ClientSocketDriver(core, to.tunnel(self._config))
-            await loop.create_connection(lambda: link, sock=sock)
+            link = ClientSocketDriver(core, to.tunnel(self._config), sock)
+            link.start()
             await link.opened()
         except BaseException as error:
             if link is not None:

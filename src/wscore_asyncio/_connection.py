@@ -1,4 +1,4 @@
-"""A server's connection on asyncio: a `BufferedProtocol` and the application's task."""
+"""A server's connection on asyncio: a socket and the application's task."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from wscore import Application, Channel, Peer, Scope, ServerConfig, ServerConnection
+from wscore import Application, Channel, Scope, ServerConfig, ServerConnection
 from wscore.transport.server_log import LoggedServerDriver
+from wscore.transport.sockets import peer_of
 
 from ._socket_driver import SocketDriver
 
@@ -25,14 +26,12 @@ class ServerContext:
     config: ServerConfig
     state: dict[str, Any]
     log_access: bool
-    buffer: memoryview
-    """Receives every read of every connection: the core consumes the bytes before the next read can begin."""
     connections: set[Connection]
     ended: Callable[[socket.socket], None]
     """Called when the connection on this socket is over."""
 
 
-class Connection(SocketDriver[ServerConnection], LoggedServerDriver, asyncio.BufferedProtocol):
+class Connection(SocketDriver[ServerConnection], LoggedServerDriver):
     """A connection and its application's task.
 
     What the application sends after a message woke it is written in one piece once it waits again; what it sends at
@@ -40,44 +39,34 @@ class Connection(SocketDriver[ServerConnection], LoggedServerDriver, asyncio.Buf
     the high-water mark do not involve the event loop.
     """
 
-    __slots__ = ("__weakref__", "_context", "_sock", "_task")
+    __slots__ = ("__weakref__", "_context", "_task")
 
     def __init__(
         self,
         context: ServerContext,
         sock: socket.socket,
-        peer: Peer,
         channel: Channel | None,
         *,
-        accepted_at: float,
         reject: bool,
     ) -> None:
         loop = asyncio.get_running_loop()
+        now = loop.time()
         core = ServerConnection(
             context.config,
-            peer=peer,
-            now=accepted_at,
+            peer=peer_of(sock),
+            now=now,
             state=context.state,
             access_log=context.log_access,
             random=os.urandom,
             root_path=context.config.root_path,
         )
         super().__init__(core, loop.time, channel)
-        self.prepare(loop)
+        self.prepare(loop, sock)
         self._context = context
-        self._sock = sock
         self._task: asyncio.Task[None] | None = None
         if reject:
-            core.reject(now=accepted_at)
+            core.reject(now=now)
         context.connections.add(self)
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        """Return the server's shared buffer."""
-        return self._context.buffer
-
-    def buffer_updated(self, nbytes: int) -> None:
-        """Pass the peer's bytes to the core."""
-        self.receive_data(self._context.buffer[:nbytes])
 
     def plan_flush(self) -> None:
         """As in `Driver`."""
@@ -108,4 +97,4 @@ class Connection(SocketDriver[ServerConnection], LoggedServerDriver, asyncio.Buf
     def over(self) -> None:
         """As in `ServerDriver`."""
         self._context.connections.discard(self)
-        self._context.ended(self._sock)
+        self._context.ended(self._socket)

@@ -6,13 +6,11 @@ import asyncio
 import socket
 import ssl as ssl_module
 from collections.abc import Sequence
-from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
 from wscore import Admission, Application, Config, LifespanMode, admission
 from wscore.transport.serving import BaseServer, ServerOptions
-from wscore.transport.sockets import peer_of
 from wscore.transport.tls import TLS
 
 from ._connection import Connection, ServerContext
@@ -20,7 +18,6 @@ from ._event_loop import Loop
 
 __all__ = ["Server", "serve"]
 
-_READ_SIZE = 2**18
 _ACCEPTED_A_TURN = 64
 
 
@@ -79,12 +76,10 @@ class Server(BaseServer[Connection]):
             self._config,
             self._lifespan.state,
             options.access_log,
-            memoryview(bytearray(_READ_SIZE)),
             self._connections,
             self._forget,
         )
         self._living: asyncio.Task[None] | None = None  # the lifespan's
-        self._tasks: set[asyncio.Task[None]] = set()  # each turns an accepted socket into a connection
         self._retries: dict[socket.socket, asyncio.TimerHandle] = {}
 
     async def __aenter__(self) -> Self:
@@ -159,42 +154,19 @@ class Server(BaseServer[Connection]):
             sock.close()
             return
         self._accepted.add(sock)
-        loop = asyncio.get_running_loop()
-        task = loop.create_task(self._start_connection(sock, loop.time(), reject=verdict is Admission.REJECT))
-        self._tasks.add(task)
-        task.add_done_callback(partial(self._connection_started, sock))
-
-    def _connection_started(self, sock: socket.socket, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if task.cancelled():  # perhaps before its first step, so the task cannot clean up itself
-            sock.close()
-            self._forget(sock)
-
-    async def _start_connection(self, sock: socket.socket, accepted_at: float, *, reject: bool) -> None:
-        """Turn an accepted socket into a connection."""
         channel = None if self._ssl is None else TLS(self._ssl, server_side=True)
-        make = partial(Connection, self._context, sock, peer_of(sock), channel, accepted_at=accepted_at, reject=reject)
-        await asyncio.get_running_loop().connect_accepted_socket(make, sock)
+        Connection(self._context, sock, channel, reject=verdict is Admission.REJECT).start()
 
     # -- shutdown
 
-    def _ask(self) -> None:
-        self._stop_accepting()
-        super()._ask()
-
     def _cut_off(self) -> None:
-        self._stop_accepting()
+        self.stop_accepting()
         for connection in list(self._connections):
             connection.cut()
 
     def _end(self) -> None:
         if self._living is not None:
             self._living.cancel()
-
-    def _stop_accepting(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        self.stop_accepting()
 
     def _spawn(self, run: Any) -> None:
         self._living = asyncio.create_task(run())

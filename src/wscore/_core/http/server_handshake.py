@@ -23,6 +23,7 @@ from ..errors import InvalidMessage
 from ..frames.deflate import DeflateParameters, MalformedExtensions, negotiate
 from ..grammar import END_OF_HEAD, TOKEN, is_token
 from .accept_key import accept_key
+from .shared_fields import parse_field
 
 __all__ = [
     "Denial",
@@ -154,7 +155,7 @@ def read_plain(data: bytes | bytearray | memoryview, config: Config) -> tuple[Re
         return None
     lines = plain[2].split(b"\r\n")
     del lines[-1]  # empty: nothing follows the last line end
-    headers = [(name.lower(), value.strip()) for name, value in [line.split(b":", 1) for line in lines]]
+    headers = [parse_field(line) for line in lines]
     fields = dict(headers)
     if (
         len(headers) > config.max_headers

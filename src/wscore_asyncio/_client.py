@@ -13,6 +13,7 @@ from wscore.transport.connecting import ConnectOptions, RetryPolicy
 from wscore.transport.sockets import configure_socket
 
 from ._dialing import dial
+from ._event_loop import get_selector_loop
 from ._reconnecting import Reconnector
 from ._socket_driver import SocketDriver
 
@@ -88,6 +89,7 @@ class connect(ConnectOptions):
         HandshakeTimeout: On entering: `handshake_timeout` is over.
         HandshakeFailed: On entering: any other failure, of name resolution, TCP, the proxy, TLS or the handshake. The
             three above are subclasses.
+        RuntimeError: On entering: the event loop has no `add_reader`, as Windows' default one.
     """
 
     def __aiter__(self) -> Reconnector[WebSocket]:
@@ -96,10 +98,10 @@ class connect(ConnectOptions):
 
     async def __aenter__(self) -> WebSocket:
         """Connect and wait for the handshake."""
-        loop, to = asyncio.get_running_loop(), self._destination
+        to = self._destination
         sock, link = to.sock, None
         try:
-            core = self._core(loop.time())
+            core = self._core(get_selector_loop().time())
             async with asyncio.timeout_at(core.next_timeout()):
                 sock = sock or await dial(to)
             sock.setblocking(False)

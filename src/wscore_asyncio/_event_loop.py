@@ -6,7 +6,18 @@ import asyncio
 import contextlib
 from typing import Any
 
-__all__ = ["Loop"]
+__all__ = ["Loop", "get_selector_loop"]
+
+
+def get_selector_loop() -> asyncio.AbstractEventLoop:
+    """Return the running event loop. Raises RuntimeError if it cannot watch sockets, as Windows' default one cannot."""
+    loop = asyncio.get_running_loop()
+    if type(loop).add_reader is asyncio.AbstractEventLoop.add_reader:
+        raise RuntimeError(
+            f"wscore_asyncio needs an event loop with add_reader, which {type(loop).__name__} has not; "
+            "on Windows run the program with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop)"
+        )
+    return loop
 
 
 class Loop:

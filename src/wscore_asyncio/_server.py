@@ -14,7 +14,7 @@ from wscore.transport.serving import BaseServer, ServerOptions
 from wscore.transport.tls import TLS
 
 from ._connection import Connection, ServerContext
-from ._event_loop import Loop
+from ._event_loop import Loop, get_selector_loop
 
 __all__ = ["Server", "serve"]
 
@@ -61,6 +61,7 @@ def serve(
         ValueError: On the call: `lifespan` is unknown, or both `uds` and `sock` are given.
         OSError: On entering: it cannot listen; the text names the address.
         StartupFailed: On entering: the lifespan startup failed; the text is the application's own message.
+        RuntimeError: On entering: the event loop has no `add_reader`, as Windows' default one.
     """
     return Server(ServerOptions(app, host, port, uds, sock, ssl, config, lifespan, access_log))
 
@@ -84,7 +85,7 @@ class Server(BaseServer[Connection]):
 
     async def __aenter__(self) -> Self:
         """Bind, run the lifespan startup, and accept connections. Raises OSError and StartupFailed."""
-        self._listeners = await self._options.listen(asyncio.get_running_loop().getaddrinfo)
+        self._listeners = await self._options.listen(get_selector_loop().getaddrinfo)
         try:
             await self._start(self._spawn)
             for sock in self.sockets:

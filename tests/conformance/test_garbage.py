@@ -5,10 +5,13 @@ from __future__ import annotations
 import gc
 from typing import Any
 
+import pytest
+
 from .harness import Notes
 from .wire import close_frame
 
 
+@pytest.mark.uvloop_too
 def test_a_connection_leaves_no_garbage(serve: Any) -> None:
     """Of a hundred connections, opened and closed, nothing of ours is left to the garbage collector."""
     notes = Notes()

@@ -29,16 +29,20 @@ Run = Callable[[Callable[[], Awaitable[None]]], None]
 
 @pytest.fixture(params=["asyncio", "uvloop"])
 def run(request: pytest.FixtureRequest) -> Run:
-    """Run a coroutine function on an event loop."""
+    """Run a coroutine function on an event loop, in none of whose callbacks there may be a mistake."""
     backend: str = request.param
     factory: Any = pytest.importorskip("uvloop").new_event_loop if backend == "uvloop" else None
 
     def run(main: Callable[[], Awaitable[None]]) -> None:
+        mistakes: list[Any] = []
+
         async def bounded() -> None:
+            asyncio.get_running_loop().set_exception_handler(lambda _, context: mistakes.append(context))
             await asyncio.wait_for(main(), TIMEOUT)
 
         with asyncio.Runner(loop_factory=factory) as runner:
             runner.run(bounded())
+        assert not mistakes
 
     return run
 
@@ -160,6 +164,21 @@ def test_tcp_ends_behind_what_is_written(ends: bool, run: Run, tmp_path: Path) -
                 written = await read(peer, 2**30)
                 assert len(written) > MUCH
                 assert written.endswith(frames.close(4000, mask=None))
+
+    run(main)
+
+
+def test_a_socket_that_is_not_ready_after_all_is_waited_for(run: Run) -> None:
+    """A loop may call in vain (select(2)): there is nothing to read, and no room."""
+
+    async def main() -> None:
+        with linked() as (link, peer):
+            before = fill(link)
+            link.write(b"x")
+            link._read()  # pyright: ignore[reportPrivateUsage]
+            link._write_rest()  # pyright: ignore[reportPrivateUsage]
+            assert not link.losses
+            assert (await read(peer, before + 1))[before:].startswith(b"x")
 
     run(main)
 

@@ -154,9 +154,14 @@ class Server(BaseServer[Connection]):
         if verdict is Admission.DROP:
             sock.close()
             return
+        try:
+            channel = None if self._ssl is None else TLS(self._ssl, server_side=True)
+            connection = Connection(self._context, sock, channel, reject=verdict is Admission.REJECT)
+        except Exception:  # the loop reports it; a TLS context may be that of a client
+            sock.close()
+            raise
         self._accepted.add(sock)
-        channel = None if self._ssl is None else TLS(self._ssl, server_side=True)
-        Connection(self._context, sock, channel, reject=verdict is Admission.REJECT).start()
+        connection.start()
 
     # -- shutdown
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import ssl
 import struct
 import sys
 from typing import Any
@@ -99,6 +100,27 @@ async def readable(sock: socket.socket) -> None:
         await arrived.wait()
     finally:
         asyncio.get_running_loop().remove_reader(sock)
+
+
+def test_a_connection_that_cannot_be_made_is_not_waited_for() -> None:
+    """With the context of a client no TLS can be begun: each client is hung up on, the loop reports why, and the server
+    does not wait at its end for connections that never were."""
+    reported: list[Any] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: reported.append(context["exception"]))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        config = ServerConfig(shutdown_grace=3600, close_timeout=3600)
+        async with serve(flood, lifespan="off", ssl=context, config=config) as server:
+            for _ in range(2):
+                reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+                assert await reader.read() == b""
+                writer.close()
+                await writer.wait_closed()
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+    assert [type(error) for error in reported] == [ssl.SSLError] * 2
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks are Python 3.12's")

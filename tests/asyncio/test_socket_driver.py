@@ -192,6 +192,7 @@ def test_an_abort_drops_what_is_unsent(run: Run) -> None:
             link.write(bytes(MUCH))
             link.abort()
             assert not link.gone
+            assert not link.unsent()  # nothing is kept for a peer that cannot get it
             link.abort()
             await until(lambda: link.gone)
             assert link.losses == [None]

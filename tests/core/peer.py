@@ -1,15 +1,14 @@
 """A client at the other end of a `ServerConnection`: it writes any bytes by hand, and reads ours with others' parsers.
 
-The rule of this file: nothing here imports how wscore reads or writes. What goes in is written from the RFC's own
-pictures, so that it can be as wrong as a test wants it; what comes out is read by h11's client and by websockets'
-sans-IO client, who raise where it is not well-formed, and is then taken apart into plain frames.
+The rule of this file: nothing here uses how wscore reads or writes. What goes in is written by `wscore.testing.frames`
+and `.handshakes`, from the RFC's own pictures, so that it can be as wrong as a test wants it; what comes out is read by
+h11's client and by websockets' sans-IO client, who raise where it is not well-formed, and is then taken apart into
+plain frames.
 """
 
 from __future__ import annotations
 
-import itertools
-import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import h11
@@ -19,126 +18,55 @@ from websockets.protocol import OPEN
 from websockets.uri import parse_uri
 
 from wscore import Config, Peer, ServerConnection
+from wscore.testing.frames import (
+    MASK,
+    Compressor,
+    Frame,
+    binary,
+    close,
+    fragments,
+    frame,
+    ping,
+    pong,
+    text,
+)
+from wscore.testing.frames import read_frames as frames_of
+from wscore.testing.handshakes import FIELDS, KEY
+from wscore.testing.handshakes import request_head as head
+
+__all__ = [
+    "ACCEPT_OF_KEY",
+    "BINARY",
+    "CLOSE",
+    "CONTINUATION",
+    "DEFLATE",
+    "FIELDS",
+    "KEY",
+    "MASK",
+    "PING",
+    "PONG",
+    "TEXT",
+    "Answer",
+    "Client",
+    "Compressor",
+    "Frame",
+    "binary",
+    "close",
+    "fragments",
+    "frame",
+    "head",
+    "pieces",
+    "ping",
+    "pong",
+    "read_frames",
+    "read_response",
+    "text",
+]
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 
-KEY = b"dGhlIHNhbXBsZSBub25jZQ=="  # RFC 6455 1.3
 ACCEPT_OF_KEY = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # RFC 6455 1.3
 DEFLATE = b"permessage-deflate"
-MASK = bytes.fromhex("37fa213d")  # RFC 6455 5.7
-
-FIELDS: tuple[tuple[bytes, bytes], ...] = (
-    (b"Host", b"server.example.com"),
-    (b"Upgrade", b"websocket"),
-    (b"Connection", b"Upgrade"),
-    (b"Sec-WebSocket-Key", KEY),
-    (b"Sec-WebSocket-Version", b"13"),
-)
-
-
-# -- what a client writes
-
-
-def head(
-    *added: bytes,
-    line: bytes = b"GET /chat HTTP/1.1",
-    without: Iterable[bytes] = (),
-    instead: Sequence[bytes] = (),
-    end: bytes = b"\r\n",
-) -> bytes:
-    """A request head: RFC 6455's own example, with whole header lines `added`, those `without` a name left out, and
-    each of `instead` in the place of the line of its name."""
-    replaced = {entry.partition(b":")[0].strip().lower(): entry for entry in instead}
-    left_out = {name.lower() for name in without}
-    lines = [line]
-    for name, value in FIELDS:
-        if name.lower() not in left_out:
-            lines.append(replaced.get(name.lower(), b"%s: %s" % (name, value)))
-    return b"".join(entry + end for entry in [*lines, *added, b""])
-
-
-def frame(
-    opcode: int,
-    payload: bytes = b"",
-    *,
-    fin: bool = True,
-    rsv: int = 0,
-    mask: bytes | None = MASK,
-    length_in: int | None = None,
-    announces: int | None = None,
-) -> bytes:
-    """One frame (RFC 6455 5.2). `rsv` is three bits, RSV1 the highest; `length_in` 7, 16 or 64 bits, and the shortest
-    where it is not said; `announces` a length other than the payload's."""
-    length = len(payload) if announces is None else announces
-    if length_in is None:
-        length_in = 7 if length < 126 else 16 if length < 1 << 16 else 64
-    first = fin << 7 | rsv << 4 | opcode
-    masked = (mask is not None) << 7
-    match length_in:
-        case 7:
-            header = bytes([first, masked | length])
-        case 16:
-            header = bytes([first, masked | 126]) + length.to_bytes(2)
-        case _:
-            header = bytes([first, masked | 127]) + length.to_bytes(8)
-    if mask is None:
-        return header + payload
-    return header + mask + bytes(byte ^ key for byte, key in zip(payload, itertools.cycle(mask), strict=False))
-
-
-def text(message: str, **oddities: Any) -> bytes:
-    return frame(TEXT, message.encode(), **oddities)
-
-
-def binary(message: bytes, **oddities: Any) -> bytes:
-    return frame(BINARY, message, **oddities)
-
-
-def close(code: int | None = None, reason: str | bytes = b"", **oddities: Any) -> bytes:
-    said = reason.encode() if isinstance(reason, str) else reason
-    return frame(CLOSE, b"" if code is None else code.to_bytes(2) + said, **oddities)
-
-
-def ping(payload: bytes = b"", **oddities: Any) -> bytes:
-    return frame(PING, payload, **oddities)
-
-
-def pong(payload: bytes = b"", **oddities: Any) -> bytes:
-    return frame(PONG, payload, **oddities)
-
-
-def fragments(opcode: int, *payloads: bytes, rsv: int = 0) -> list[bytes]:
-    """The frames of one message, a payload each."""
-    last = len(payloads) - 1
-    return [
-        frame(CONTINUATION if index else opcode, payload, fin=index == last, rsv=0 if index else rsv)
-        for index, payload in enumerate(payloads)
-    ]
-
-
-class Compressor:
-    """A client's half of permessage-deflate, on zlib alone (RFC 7692 7.2.1)."""
-
-    def __init__(self, *, window_bits: int = 15, context_takeover: bool = True, level: int = 6) -> None:
-        self._window_bits = window_bits
-        self._level = level
-        self._context_takeover = context_takeover
-        self._begin()
-
-    def _begin(self) -> None:
-        self._stream = zlib.compressobj(self._level, zlib.DEFLATED, -self._window_bits)
-
-    def payload(self, message: bytes) -> bytes:
-        if not self._context_takeover:
-            self._begin()
-        compressed = self._stream.compress(message) + self._stream.flush(zlib.Z_SYNC_FLUSH)
-        return compressed.removesuffix(b"\x00\x00\xff\xff")
-
-    def text(self, message: str) -> bytes:
-        return frame(TEXT, self.payload(message.encode()), rsv=0b100)
-
-    def binary(self, message: bytes) -> bytes:
-        return frame(BINARY, self.payload(message), rsv=0b100)
 
 
 def pieces(data: bytes, size: int | None) -> Iterable[bytes]:
@@ -162,14 +90,6 @@ class Answer(NamedTuple):
         return [value for each, value in self.headers if each == name]
 
 
-class Frame(NamedTuple):
-    """A frame that we wrote. `payload` is as on the wire."""
-
-    opcode: int
-    payload: bytes
-    rsv1: bool = False
-
-
 def read_response(data: bytes, method: bytes = b"GET") -> Answer:
     """Read a whole HTTP response with h11's client. Raises where it is none, or not all there."""
     client = h11.Connection(h11.CLIENT)
@@ -189,20 +109,9 @@ def read_response(data: bytes, method: bytes = b"GET") -> Answer:
 
 def read_frames(data: bytes) -> list[Frame]:
     """Take whole server frames apart. Fails on a fragment, a mask, RSV2 or RSV3, a frame cut short."""
-    frames: list[Frame] = []
-    while data:
-        fin, rsv, opcode = data[0] >> 7, data[0] >> 4 & 0b111, data[0] & 0xF
-        assert fin, "wscore writes whole messages"
-        assert rsv & 0b011 == 0
-        assert data[1] < 128, "a server does not mask (RFC 6455 5.1)"
-        length, start = data[1], 2
-        if length == 126:
-            length, start = int.from_bytes(data[2:4]), 4
-        elif length == 127:
-            length, start = int.from_bytes(data[2:10]), 10
-        assert len(data) >= start + length, "half a frame"
-        frames.append(Frame(opcode, data[start : start + length], rsv == 0b100))
-        data = data[start + length :]
+    frames = frames_of(data)
+    assert all(each.fin for each in frames), "wscore writes whole messages"
+    assert all(each.rsv & 0b011 == 0 for each in frames)
     return frames
 
 

@@ -57,7 +57,7 @@ def written(connection: ClientConnection) -> list[Frame]:
         payload = data[start + 4 : start + 4 + length]
         unmasked = bytes(byte ^ KEY[at % 4] for at, byte in enumerate(payload))
         assert data[0] & 0x30 == 0
-        frames.append(Frame(data[0] & 0x8F, unmasked, bool(data[0] & 0x40)))
+        frames.append(Frame(data[0] & 0x8F, unmasked, data[0] >> 4 & 0b111))
         data = data[start + 4 + length :]
     return frames
 

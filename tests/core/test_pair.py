@@ -16,9 +16,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.core.pair import ConnectionPair
 from tests.core.test_invariants import EXAMPLES
 from wscore import Close, Config, ConnectionClosed, HandshakeFailed, State
+from wscore.testing.pair import ConnectionPair
 
 few = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), stateful_step_count=40)
 

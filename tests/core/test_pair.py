@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+from typing import ClassVar
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    precondition,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import run_state_machine_as_test
 
 from tests.core.test_invariants import EXAMPLES
 from wscore import Close, Config, ConnectionClosed, HandshakeFailed, State
+from wscore.testing import strategies
+from wscore.testing.machine import PairMachine
 from wscore.testing.pair import ConnectionPair
 
 few = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), stateful_step_count=40)
@@ -33,11 +29,7 @@ SMALL = Config(
 )
 PLAIN = Config(compression=False)
 
-messages = st.one_of(
-    st.text(max_size=20),
-    st.binary(max_size=20),
-    st.sampled_from(["", b"", "a" * 125, b"b" * 126, "ä" * 200, b"c" * 70_000]),
-)
+messages = strategies.messages(max_size=400)
 pieces = st.sampled_from([1, 2, 3, 7, 50, None])
 
 
@@ -135,136 +127,14 @@ def test_a_dead_wire_ends_both(opened: bool, data: st.DataObject):
         pair.client.check_receive()
 
 
-class Conversation(RuleBasedStateMachine):
-    """Two ends, each with an application, and a wire between them, in any order of events."""
+class Conversation(PairMachine):
+    """Either end on either engine."""
 
-    @initialize(compression=st.booleans(), engines=st.permutations(["native", "wsproto"]))
-    def begins(self, compression: bool, engines: list[Any]) -> None:
-        configs = [Config(**{f: getattr(SMALL, f) for f in FIELDS}, compression=compression, engine=e) for e in engines]
-        self.pair = ConnectionPair(*configs)
-        self.pair.opens()
-        self.sent: dict[str, list[str | bytes]] = {"client": [], "server": []}
-        self.got: dict[str, list[str | bytes]] = {"client": [], "server": []}
-        self.closers: list[str] = []
-        self.overdue: list[str] = []  # ends that the clock has closed
-        self.streaming: str | None = None
-
-    def is_open(self, name: str) -> bool:
-        return self.pair.ends[name].core.state is State.OPEN
-
-    @rule(message=messages)
-    @precondition(lambda self: self.is_open("client") and self.streaming is None)
-    def client_sends(self, message: str | bytes) -> None:
-        self.pair.client.send(message, now=self.pair.now)
-        self.sent["client"].append(message)
-
-    @rule(part=st.text(max_size=30), final=st.booleans())
-    @precondition(lambda self: self.is_open("client"))
-    def client_sends_a_fragment(self, part: str, final: bool) -> None:
-        self.pair.client.send_fragment(part, final=final, now=self.pair.now)
-        self.streaming = (self.streaming or "") + part
-        if final:
-            self.sent["client"].append(self.streaming)
-            self.streaming = None
-
-    @rule(message=messages)
-    @precondition(lambda self: self.is_open("server"))
-    def server_sends(self, message: str | bytes) -> None:
-        key = "text" if isinstance(message, str) else "bytes"
-        self.pair.server.send({"type": "websocket.send", key: message}, now=self.pair.now)
-        self.sent["server"].append(message)
-
-    @rule(name=st.sampled_from(["client", "server"]), most=st.sampled_from([1, 3, 20, 500, None]))
-    def delivers(self, name: str, most: int | None) -> None:
-        self.pair.delivers(name, most)
-
-    @rule()
-    def client_takes(self) -> None:
-        if (message := self.pair.client.next_message(now=self.pair.now)) is not None:
-            self.got["client"].append(message)
-
-    @rule()
-    def server_takes(self) -> None:
-        message: Any = self.pair.server.next_message(now=self.pair.now)
-        if message is not None and message["type"] == "websocket.receive":
-            self.got["server"].append(message["text"] if message.get("text") is not None else message["bytes"])
-
-    @rule()
-    @precondition(lambda self: self.is_open("client"))
-    def client_pings(self) -> None:
-        self.pair.client.ping(now=self.pair.now)
-
-    @rule(seconds=st.sampled_from([0.1, 1.0, 2.0]))
-    def time_passes(self, seconds: float) -> None:
-        self.pair.now += seconds
-        for name, end in self.pair.ends.items():
-            was_closed = end.core.state is State.CLOSED
-            if end.due is not None and end.due <= self.pair.now:
-                end.time_out()
-            if end.core.state is State.CLOSED and not was_closed:
-                self.overdue.append(name)
-
-    @rule(code=st.sampled_from([1000, 4000]))
-    @precondition(lambda self: self.is_open("client"))
-    def client_closes(self, code: int) -> None:
-        self.closers.append("client")
-        self.pair.client.close(code, "client's", now=self.pair.now)
-
-    @rule(code=st.sampled_from([1000, 4001]))
-    @precondition(lambda self: self.is_open("server"))
-    def server_closes(self, code: int) -> None:
-        self.closers.append("server")
-        self.pair.server.send({"type": "websocket.close", "code": code, "reason": "server's"}, now=self.pair.now)
-
-    @invariant()
-    def what_arrived_was_sent(self) -> None:
-        if hasattr(self, "pair"):
-            for name, other in (("client", "server"), ("server", "client")):
-                assert self.got[name] == self.sent[other][: len(self.got[name])]
-
-    def teardown(self) -> None:
-        if not hasattr(self, "pair"):
-            return
-        pair = self.pair
-        pair.settles()
-        for _ in range(200):
-            before = sum(map(len, self.got.values()))
-            self.client_takes()
-            self.server_takes()
-            pair.settles()
-            if sum(map(len, self.got.values())) == before and not pair.client.has_message:
-                break
-        self.what_arrived_was_sent()
-        infos = (pair.client.close_info, pair.server.close_info)
-        causes = {info.cause for info in infos if info is not None}
-        late = bool(self.overdue) or "timeout" in causes
-        if not late:
-            if "client" not in self.closers:
-                assert self.got["client"] == self.sent["server"]
-            if "server" not in self.closers:
-                assert self.got["server"] == self.sent["client"]
-        if None not in infos and not late and "transport" not in causes:
-            ours, theirs = infos
-            assert ours.clean, (ours, theirs)
-            assert theirs.clean, (ours, theirs)
-            assert (ours.sent, ours.received) == (theirs.received, theirs.sent)
-            if len(self.closers) == 1:
-                assert (ours.code, ours.reason) == (theirs.code, theirs.reason)
-        pair.dies()
-        for _ in range(30):
-            pair.waits()
-        assert (pair.server.state, pair.client.state) == (State.CLOSED, State.CLOSED)
-
-
-FIELDS = (
-    "max_queue",
-    "max_queue_size",
-    "max_output_size",
-    "ping_interval",
-    "ping_timeout",
-    "close_timeout",
-    "compression_min_size",
-)
+    configs: ClassVar = {
+        f"{engine}, {name}": dataclasses.replace(config, engine=engine)
+        for name, config in PairMachine.configs.items()
+        for engine in ("native", "wsproto")
+    }
 
 
 def test_any_conversation():

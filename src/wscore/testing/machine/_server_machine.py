@@ -11,12 +11,12 @@ from hypothesis.stateful import initialize, invariant, precondition, rule
 from wscore import ClientDisconnected, LocalProtocolError, Scope, ServerConnection, State
 
 from ..frames import AnnotatedBytes
-from ..handshakes import request_head
+from ..handshakes import accept_value, header_values, request_head
 from ..pair import payload_of
 from ..strategies import arbitrary_application_messages, arbitrary_frames, handshakes, hostile_handshakes
 from ._core_machine import REFUSED, CoreMachine, config_names, for_machine
 
-__all__ = ["ServerMachine"]
+__all__ = ["ServerMachine", "check_messages"]
 
 _requests = st.one_of(handshakes(), handshakes(), hostile_handshakes(), arbitrary_frames())
 
@@ -160,18 +160,7 @@ class ServerMachine(CoreMachine[ServerConnection]):
     @invariant()
     def messages_are_asgi(self) -> None:
         """The connect comes first; then messages of one kind each; at most one disconnect, and that last."""
-        kinds: list[str] = [each["type"] for each in self.taken]
-        if not self.unread_was_dropped:
-            assert kinds[:1] in ([], ["websocket.connect"]), "another message before the connect"
-        assert "websocket.disconnect" not in kinds[:-1], "a message behind the disconnect"
-        if kinds and kinds[-1] == "websocket.disconnect":
-            assert set(self.taken[-1]) == {"type", "code", "reason"}
-            assert type(self.taken[-1]["code"]) is int
-            assert type(self.taken[-1]["reason"]) is str
-        for each in self.taken:
-            if each["type"] == "websocket.receive":
-                [payload] = [value for key, value in each.items() if key != "type"]
-                assert type(payload) is (str if "text" in each else bytes)
+        check_messages([{"type": "websocket.connect"}, *self.taken] if self.unread_was_dropped else self.taken)
 
     @invariant()
     def the_scope_stays(self) -> None:
@@ -191,6 +180,11 @@ class ServerMachine(CoreMachine[ServerConnection]):
         """Check that all that was written had a cause."""
         super().check_output()
         assert not self.output.head or self.connection.response is not None, "an answer that it does not tell of"
+        if self.output.opened:
+            assert self.scope is not None, "took a request, and tells of none"
+            [key] = [value for name, value in self.scope["headers"] if name == b"sec-websocket-key"]
+            accepted = header_values(self.output.head, b"sec-websocket-accept")
+            assert accepted == [accept_value(key)], "the answer to another key"
 
     def check_end(self) -> None:
         """Check what is told of the end of a connection that is closed."""
@@ -208,6 +202,24 @@ class ServerMachine(CoreMachine[ServerConnection]):
             except LocalProtocolError:
                 return
             raise AssertionError("a message can still come behind the disconnect")
+
+
+def check_messages(taken: Sequence[Mapping[str, Any]]) -> None:
+    """Check what an application got: the connect first, at most one disconnect, and that last, its code a plain int."""
+    kinds: list[str] = [each["type"] for each in taken]
+    assert kinds[:1] in ([], ["websocket.connect"]), "another message before the connect"
+    assert "websocket.disconnect" not in kinds[:-1], "a message behind the disconnect"
+    for each in taken:
+        match each["type"]:
+            case "websocket.disconnect":
+                assert set(each) == {"type", "code", "reason"}
+                assert type(each["code"]) is int
+                assert type(each["reason"]) is str
+            case "websocket.receive":
+                [payload] = [value for key, value in each.items() if key != "type"]
+                assert type(payload) is (str if "text" in each else bytes)
+            case _:
+                pass
 
 
 def _plain(payload: Any) -> str | bytes:

@@ -70,12 +70,14 @@ def messages(*, max_size: int = 125) -> st.SearchStrategy[str | bytes]:
     """
     # The borders of a frame's three kinds of length (RFC 6455 5.2), and the limit.
     sizes = sorted({size for size in (125, 126, 65535, 65536, max_size) if size <= max_size})
-    fillings = st.sampled_from(["", "", "", "", *("a" * size for size in sizes), "ä" * max_size, "€" * max_size])
-    padding = st.sampled_from([0, 0, 0, 0, *sizes]).map(bytes)
-    texts = st.tuples(st.text(max_size=20), fillings).map("".join)
-    binaries = st.tuples(st.binary(max_size=40), padding).map(b"".join)
+    lengths = st.sampled_from([0, 0, 0, 0, *sizes])
+    texts = st.tuples(st.text(max_size=20), st.sampled_from(["a", "ä", "€"]), lengths)
+    binaries = st.tuples(st.binary(max_size=40), st.sampled_from([b"\x00", b"a", b"\xff"]), lengths)
     # Both draw alike, so that neither is simpler than the other: the simplest message is "".
-    return texts.map(lambda text: _fitting(text, max_size)) | binaries.map(lambda data: data[:max_size])
+    return st.one_of(
+        texts.map(lambda parts: _fitting(parts[0] + parts[1] * parts[2], max_size)),
+        binaries.map(lambda parts: (parts[0] + parts[1] * parts[2])[:max_size]),
+    )
 
 
 def frames(*, masked: bool = True, max_size: int = 125) -> st.SearchStrategy[Frames]:

@@ -214,7 +214,13 @@ def test_the_version_is_that_of_the_installed_package():
         wscore.__versoin__  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("module", ["wscore", "wscore.app", "wscore.testing", "wscore_asyncio", "wscore_trio"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        *("wscore", "wscore.app", "wscore.testing", "wscore_asyncio", "wscore_trio"),
+        *(f"wscore.testing.{name}" for name in ("frames", "handshakes", "machine", "memory", "pair", "strategies")),
+    ],
+)
 def test_public_names_show_where_they_are_imported_from(module: str):
     """A traceback says `wscore.ConnectionClosed`, wherever its class is written."""
     public = importlib.import_module(module)

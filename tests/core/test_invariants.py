@@ -332,8 +332,8 @@ def test_i13_same_inputs_same_outputs(script: list[tuple[str, Any]]):
 class ConnectionLife(ServerMachine):
     """wscore's own checks beside the published ones: the table, and what h11 and websockets read."""
 
-    def begin(self, config: Config) -> None:
-        super().begin(config)
+    def begin(self, config: Config, *, hurried: bool = True) -> None:
+        super().begin(config, hurried=hurried)
         self.reader = Reader(accept=None)
         self.state = State.AWAITING_REQUEST
         self.method = b""

@@ -9,6 +9,7 @@ import wscore
 import wscore_asyncio
 import wscore_trio
 from wscore import testing
+from wscore.testing import frames, handshakes, machine, memory, pair, strategies
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "api.md").read_text()
 NAMES = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`]+)`", PAGE))))
@@ -39,7 +40,12 @@ def test_every_public_method_is_on_the_page(kind: type) -> None:
     assert {name for name in vars(kind) if not name.startswith("_")} - NAMES == set()
 
 
-TESTING = (Path(__file__).parents[2] / "docs" / "reference" / "testing.md").read_text()
+TESTING = re.sub(
+    "^```.*?^```",
+    "",
+    (Path(__file__).parents[2] / "docs" / "reference" / "testing.md").read_text(),
+    flags=re.DOTALL | re.MULTILINE,
+)
 TESTING_NAMES = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`]+)`", TESTING))))
 
 
@@ -54,3 +60,11 @@ def test_every_name_for_tests_is_on_its_page() -> None:
     )
     names = {name for kind in kinds for name in vars(kind) if not name.startswith("_")}
     assert {*names, *testing.__all__} - TESTING_NAMES == set()
+
+
+@pytest.mark.parametrize(
+    "module", [strategies, machine, frames, handshakes, pair, memory], ids=lambda each: each.__name__
+)
+def test_every_name_for_tests_of_cores_is_on_its_page(module: object) -> None:
+    """docs/reference/testing.md names what the other modules of `wscore.testing` publish."""
+    assert set(module.__all__) - TESTING_NAMES == set()  # type: ignore[attr-defined]

@@ -29,11 +29,10 @@ from wscore import (
     ServerConnection,
     State,
 )
-from wscore.testing.frames import Line, masked, ping, read_frames, text
+from wscore.testing.frames import AnnotatedBytes, Line, masked, ping, read_frames, text
 from wscore.testing.handshakes import request_head, response_head
 from wscore.testing.pair import ConnectionPair
 from wscore.testing.strategies import (
-    AnnotatedBytes,
     Frames,
     application_messages,
     arbitrary_application_messages,

@@ -1,7 +1,14 @@
 """In-memory clients for testing ASGI WebSocket applications: `TestClient` blocks, `AsyncTestClient` is awaited.
 
-Both ends are wscore's: a `ClientConnection` and a `ServerConnection` exchange real bytes. `wscore.testing.fixtures` has
-fixtures for pytest; nothing else here imports pytest.
+Both ends are wscore's: a `ClientConnection` and a `ServerConnection` exchange real bytes. Other modules are imported by
+who asks for them:
+
+    fixtures               fixtures for pytest; nothing else imports pytest
+    strategies, machine    for Hypothesis, which nothing else imports: what peers do, and what holds
+    frames, handshakes     both written by hand, right or wrong
+    pair                   both ends and a network in a test's hand, without an event loop
+    memory                 what an object holds on to
+    transport              whether a transport does what the core requires
 """
 
 from wscore.app import WebSocketDisconnect, WrongFrameType

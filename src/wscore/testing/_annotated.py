@@ -126,3 +126,7 @@ def _shown(field: bytes) -> str:
 
 def _count(size: int) -> str:
     return "1 byte" if size == 1 else f"{size} bytes"
+
+
+for public in (AnnotatedBytes, Line):
+    public.__module__ = "wscore.testing.frames"  # where it is imported from

@@ -15,7 +15,7 @@ from wscore import ClientConnection, ConnectionClosed, HandshakeFailed, State
 from ..frames import AnnotatedBytes
 from ..handshakes import response_head
 from ..strategies import arbitrary_frames, hostile_responses, messages, responses
-from ._core_machine import REFUSED, CoreMachine, config_names, for_machine
+from ._core_machine import REFUSED, CoreMachine, config_names, for_machine, may_end
 
 __all__ = ["ClientMachine"]
 
@@ -36,10 +36,14 @@ class ClientMachine(CoreMachine[ClientConnection]):
     request: bytes
     """The head of the request."""
 
-    @initialize(config=for_machine(config_names), opens=st.sampled_from(["open", "compressed", "open", "no"]))
-    def starts(self, config: str, opens: str) -> None:
+    @initialize(
+        config=for_machine(config_names),
+        opens=st.sampled_from(["open", "compressed", "open", "no"]),
+        hurried=st.booleans(),
+    )
+    def starts(self, config: str, opens: str, hurried: bool) -> None:
         """A connection is made; most get past the handshake."""
-        self.begin(self.configs[config])
+        self.begin(self.configs[config], hurried=hurried)
         self.writes()
         self.request = self.output.head
         self.pings_in_flight: list[bytes] = []
@@ -147,6 +151,7 @@ class ClientMachine(CoreMachine[ClientConnection]):
             self.pings_in_flight.remove(payload)
             assert seconds >= 0
 
+    @precondition(may_end)
     @rule(code=st.sampled_from([1000, 4000, 1005]), reason=st.sampled_from(["", "bye"]))
     def user_closes(self, code: int, reason: str) -> None:
         """Close the connection; what is refused changes nothing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from hypothesis import strategies as st
@@ -31,7 +32,7 @@ from ..memory import held_bytes
 from ..strategies import Frames, arbitrary_frames, close_frames, compressed_messages, hostile_frames, streams
 from ._output import OutputReader
 
-__all__ = ["REFUSED", "ROOMY", "SMALL", "CoreMachine"]
+__all__ = ["REFUSED", "ROOMY", "SMALL", "CoreMachine", "config_names", "for_machine", "may_end"]
 
 SMALL: Final = Config(
     max_head_size=700,
@@ -72,28 +73,38 @@ def config_names(machine: _Self) -> st.SearchStrategy[str]:
     return st.sampled_from(list(machine.configs))
 
 
-def _streams(machine: _Self) -> st.SearchStrategy[Frames]:
-    config: Config = machine.config
-    return streams(
-        masked=machine.peer_masks,
-        max_size=min(config.max_message_size, 200),
-        max_fragments=min(config.max_fragments, 5),
-        max_messages=4,
-        closed=False,
-    )
+# Made once each: making a strategy takes longer than drawing from it.
+_streams = cache(partial(streams, max_messages=4, closed=False))
+_compressed = cache(compressed_messages)
+_closes = cache(close_frames)
 
 
-def _compressed(machine: _Self) -> st.SearchStrategy[Frames]:
-    return compressed_messages(masked=machine.peer_masks, max_size=min(machine.config.max_message_size, 200))
-
-
-def _closes(machine: _Self) -> st.SearchStrategy[Frames]:
-    return close_frames(masked=machine.peer_masks)
-
-
-def _hostile(machine: _Self) -> st.SearchStrategy[AnnotatedBytes]:
-    masked = machine.peer_masks
+@cache
+def _hostile(*, masked: bool) -> st.SearchStrategy[AnnotatedBytes]:
     return hostile_frames(masked=masked) | arbitrary_frames(masked=masked, max_size=210)
+
+
+def _sendable(machine: _Self) -> st.SearchStrategy[Frames]:
+    config: Config = machine.config
+    sizes = {"max_size": min(config.max_message_size, 200), "max_fragments": min(config.max_fragments, 5)}
+    return _streams(masked=machine.peer_masks, **sizes)
+
+
+def _compressed_message(machine: _Self) -> st.SearchStrategy[Frames]:
+    return _compressed(masked=machine.peer_masks, max_size=min(machine.config.max_message_size, 200))
+
+
+def _close(machine: _Self) -> st.SearchStrategy[Frames]:
+    return _closes(masked=machine.peer_masks)
+
+
+def _hostile_data(machine: _Self) -> st.SearchStrategy[AnnotatedBytes]:
+    return _hostile(masked=machine.peer_masks)
+
+
+def may_end(machine: _Self) -> bool:
+    """Tell whether it is time for what ends a connection: most lives are to have a middle."""
+    return bool(machine.hurried or machine.now > 140.0)
 
 
 _places = st.lists(st.integers(1, 100), max_size=3)
@@ -148,9 +159,10 @@ class CoreMachine(RuleBasedStateMachine, Generic[Core]):
     compressed: bool
     """Whether it may compress."""
 
-    def begin(self, config: Config) -> None:
-        """Make the core, at 100 seconds."""
+    def begin(self, config: Config, *, hurried: bool = True) -> None:
+        """Make the core, at 100 seconds; unless `hurried`, forty more pass before anything is done that ends it."""
         self.config = config
+        self.hurried = hurried
         self.now = 100.0
         self.connection = self.make_connection()
         self.output = OutputReader(masked=not self.peer_masks)
@@ -226,8 +238,7 @@ class CoreMachine(RuleBasedStateMachine, Generic[Core]):
 
     def receives(self, data: bytes, places: Sequence[int] = ()) -> bool:
         """Let bytes arrive, cut at these places; not while reading is paused. Return whether they did."""
-        connection = self.connection
-        if not connection.wants_read and connection.state is not State.CLOSED:
+        if not self.can_receive:
             return False
         self.largest_read = max(self.largest_read, len(data))
         if self.peer_speaks_frames:
@@ -237,17 +248,22 @@ class CoreMachine(RuleBasedStateMachine, Generic[Core]):
             self.tell("receive_data", bytes(piece))
         return True
 
+    @property
+    def can_receive(self) -> bool:
+        """Whether a transport would pass on what the peer sends; a closed core may get it all the same."""
+        return self.connection.wants_read or self.connection.state is State.CLOSED
+
     def peer_sends(self, data: Frames, places: Sequence[int] = ()) -> None:
         """Let lawful frames arrive."""
-        reading = self.peer_speaks_frames and self.peer_is_lawful and self.peer_close is None
-        if self.receives(data, places) and reading:
+        if self.can_receive and self.peer_speaks_frames and self.peer_is_lawful and self.peer_close is None:
             self.offered += data.messages
             self.peer_close = data.close
+        self.receives(data, places)
 
     def peer_breaks_rules(self, data: bytes) -> None:
         """Let something arrive of which nobody knows what it is."""
-        if self.receives(data):
-            self.peer_is_lawful = False
+        self.peer_is_lawful = self.peer_is_lawful and not self.can_receive
+        self.receives(data)
 
     def peer_may_send_frames(self, *, behind: bytes) -> None:
         """From now on the peer sends frames, the first of them `behind` its half of the handshake."""
@@ -259,30 +275,31 @@ class CoreMachine(RuleBasedStateMachine, Generic[Core]):
             each.payload for each in self._peer_frames.receive_data(data) if each.opcode == Opcode.PING
         ]
 
-    @precondition(lambda self: self.peer_speaks_frames)
-    @rule(data=for_machine(_streams), places=_places)
+    @precondition(lambda self: self.peer_speaks_frames and self.connection.state is not State.CLOSED)
+    @rule(data=for_machine(_sendable), places=_places)
     def peer_sends_frames(self, data: Frames, places: list[int]) -> None:
         """The peer sends messages, pings and pongs."""
         self.peer_sends(data, places)
 
-    @precondition(lambda self: self.peer_speaks_frames and self.compressed)
-    @rule(data=for_machine(_compressed), places=_places)
+    @precondition(lambda self: self.compressed and self.connection.state is not State.CLOSED)
+    @rule(data=for_machine(_compressed_message), places=_places)
     def peer_sends_compressed(self, data: Frames, places: list[int]) -> None:
         """The peer sends a compressed message."""
         self.peer_sends(data, places)
 
-    @rule(data=for_machine(_hostile))
+    @precondition(may_end)
+    @rule(data=for_machine(_hostile_data))
     def peer_sends_something_hostile(self, data: AnnotatedBytes) -> None:
         """The peer sends what it may not, or nothing that makes sense here."""
         self.peer_breaks_rules(data)
 
-    @precondition(lambda self: self.peer_speaks_frames)
-    @rule(before=for_machine(_streams), data=for_machine(_closes))
+    @precondition(lambda self: self.peer_speaks_frames and may_end(self))
+    @rule(before=for_machine(_sendable), data=for_machine(_close))
     def peer_closes(self, before: Frames, data: Frames) -> None:
         """The peer sends messages and a close frame in one segment."""
         self.peer_sends(Frames.joined([before, data]))
 
-    @precondition(lambda self: self.peer_speaks_frames and self.output.pings)
+    @precondition(lambda self: self.output.pings)
     @rule()
     def peer_answers_the_ping(self) -> None:
         """The peer answers the latest ping that it has read."""
@@ -293,12 +310,23 @@ class CoreMachine(RuleBasedStateMachine, Generic[Core]):
             self._awaits_pong = False
             self.check_answered_ping()
 
+    @precondition(lambda self: self.connection.state is State.OPEN)
+    @rule()
+    def a_ping_is_answered_at_once(self) -> None:
+        """The next deadline comes, and if it brought a ping, the peer answers it."""
+        self.the_next_deadline_comes(0)
+        self.writes()
+        if self._awaits_pong and self.output.pings:
+            self.peer_answers_the_ping()
+
+    @precondition(may_end)
     @rule()
     def peer_ends_its_stream(self) -> None:
         """The peer ends its half of the connection."""
         self.tell("receive_eof")
         assert not self.connection.wants_read, "reads behind the end of the stream"
 
+    @precondition(may_end)
     @rule()
     def connection_is_lost(self) -> None:
         """The network resets the connection."""
@@ -307,15 +335,21 @@ class CoreMachine(RuleBasedStateMachine, Generic[Core]):
 
     # -- the clock and the transport's writing
 
-    @rule(seconds=st.floats(0, 40))
+    @rule(seconds=st.floats(0, 2))
     def time_passes(self, seconds: float) -> None:
         """Some time passes, with one wake-up at its end."""
         self.now += seconds
         self.wakes()
 
-    @rule(late=st.sampled_from([0, 0, 0.001, 1000]))
+    @precondition(may_end)
+    @rule(seconds=st.sampled_from([3.0, 40.0, 1000.0]))
+    def much_time_passes(self, seconds: float) -> None:
+        """The wake-up comes late."""
+        self.time_passes(seconds)
+
+    @rule(late=st.sampled_from([0, 0.001]))
     def the_next_deadline_comes(self, late: float) -> None:
-        """The next deadline comes, and is handled in time or late."""
+        """The next deadline comes, and is handled in time or a little late."""
         deadline = self.connection.next_timeout()
         if deadline is not None:
             self.now = max(self.now, deadline + late)
@@ -324,6 +358,7 @@ class CoreMachine(RuleBasedStateMachine, Generic[Core]):
     def wakes(self) -> None:
         """Look at the clock, twice: each wake-up leads on, and a repeated one changes nothing."""
         self.tell("handle_timeout")
+        self._count_pings()
         following = self.connection.next_timeout()
         assert following is None or following > self.now or self.connection.work_pending, "a wake-up without progress"
         again = self.levels()
@@ -407,7 +442,12 @@ class CoreMachine(RuleBasedStateMachine, Generic[Core]):
         got, offered = self.payloads(), self.offered
         known = min(len(got), len(offered))
         assert got[:known] == offered[:known], "took other messages than were sent"
-        assert known == len(got) or not self.peer_is_lawful, "took more messages than were sent"
+        if self.peer_is_lawful:
+            connection, info = self.connection, self.connection.close_info
+            assert known == len(got), "took more messages than were sent"
+            assert info is None or info.cause != "violation", "finds fault with a peer that keeps the protocol"
+            if connection.state is State.OPEN and connection.wants_read:
+                assert connection.stats.messages_received == len(offered), "has lost a message"
 
     @invariant()
     def statistics_are_consistent(self) -> None:
@@ -418,9 +458,13 @@ class CoreMachine(RuleBasedStateMachine, Generic[Core]):
         assert stats.bytes_sent >= size if self.fragmenting else stats.bytes_sent == size
         assert stats.messages_received >= len(got)
         assert stats.bytes_received >= sum(map(_size, got))
-        if stats.pings_sent != self._pings_counted:
-            self._awaits_pong = stats.pings_sent - self._pings_counted == 1 and self._own_pings == 0
-            self._pings_counted, self._own_pings = stats.pings_sent, 0
+        self._count_pings()
+
+    def _count_pings(self) -> None:
+        sent = self.connection.stats.pings_sent
+        if sent != self._pings_counted:
+            self._awaits_pong = sent - self._pings_counted == 1 and self._own_pings == 0
+            self._pings_counted, self._own_pings = sent, 0
             self._pinged_at = self.now
 
     @invariant()
@@ -453,6 +497,9 @@ class CoreMachine(RuleBasedStateMachine, Generic[Core]):
         # The head is held as a request and as a scope; a pong may wait beside the output; the rest are constants.
         most += 2 * config.max_head_size + 131 + 500
         assert held_bytes(connection, apart=[config]) <= most, "holds more than its limits allow"
+        if connection.state is State.OPEN:
+            waiting = connection.stats.messages_received - len(self.payloads())
+            assert waiting <= config.max_queue, "holds more messages than its limit allows"
 
     @invariant()
     def what_is_closed_is_quiet(self) -> None:
@@ -510,12 +557,14 @@ class CoreMachine(RuleBasedStateMachine, Generic[Core]):
         self.writes()
         for _ in range(20):
             self.takes_all()
+            self.an_end_is_told_once()
             self.writes()
             deadline = connection.next_timeout()
             if deadline is None:
                 break
             self.now = max(self.now, deadline)
             self.tell("handle_timeout")
+            self.an_end_is_told_once()
             self.writes()
         assert connection.state is State.CLOSED, "the clock alone does not close it"
         self.takes_all()

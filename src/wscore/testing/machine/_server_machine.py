@@ -14,7 +14,7 @@ from ..frames import AnnotatedBytes
 from ..handshakes import accept_value, header_values, request_head
 from ..pair import payload_of
 from ..strategies import arbitrary_application_messages, arbitrary_frames, handshakes, hostile_handshakes
-from ._core_machine import REFUSED, CoreMachine, config_names, for_machine
+from ._core_machine import REFUSED, CoreMachine, config_names, for_machine, may_end
 
 __all__ = ["ServerMachine", "check_messages"]
 
@@ -30,10 +30,14 @@ class ServerMachine(CoreMachine[ServerConnection]):
 
     peer_masks: ClassVar[bool] = True
 
-    @initialize(config=for_machine(config_names), opens=st.sampled_from(["open", "compressed", "open", "no"]))
-    def starts(self, config: str, opens: str) -> None:
+    @initialize(
+        config=for_machine(config_names),
+        opens=st.sampled_from(["open", "compressed", "open", "no"]),
+        hurried=st.booleans(),
+    )
+    def starts(self, config: str, opens: str, hurried: bool) -> None:
         """A connection is made; most get past the handshake."""
-        self.begin(self.configs[config])
+        self.begin(self.configs[config], hurried=hurried)
         self.scope: Scope | None = None
         self.unread_was_dropped = False  # an application that ends drops what it has not taken, the connect too
         self.aborted = False  # a response that was broken off
@@ -123,7 +127,7 @@ class ServerMachine(CoreMachine[ServerConnection]):
         """The application takes some messages."""
         self.takes(count)
 
-    @precondition(lambda self: self.scope is not None)
+    @precondition(lambda self: self.scope is not None and may_end(self))
     @rule(raised=st.booleans())
     def application_ends(self, raised: bool) -> None:
         """The application returns or raises."""
@@ -132,6 +136,7 @@ class ServerMachine(CoreMachine[ServerConnection]):
 
     # -- the operator
 
+    @precondition(may_end)
     @rule(code=st.sampled_from([None, 1001, 4000]), reason=st.sampled_from(["", "deploy"]))
     def operator_shuts_down(self, code: int | None, reason: str) -> None:
         """The operator stops the server."""

@@ -9,7 +9,6 @@ from .._hypothesis import require_hypothesis as _require_hypothesis
 
 _require_hypothesis(__name__)
 
-from ..frames import AnnotatedBytes  # noqa: E402
 from ._asgi import (  # noqa: E402
     application_messages,
     arbitrary_application_messages,
@@ -30,7 +29,6 @@ from ._messages import (  # noqa: E402
 from ._network import cuts, network_schedules  # noqa: E402
 
 __all__ = [
-    "AnnotatedBytes",
     "Frames",
     "application_messages",
     "arbitrary_application_messages",

@@ -287,8 +287,8 @@ def _controls(masked: bool) -> st.SearchStrategy[Frames]:
 
 
 def _cut(payload: bytes, places: list[int]) -> list[bytes]:
-    """Cut at each of the places, in order; parts may be empty."""
-    ends = [0, *sorted(min(place, len(payload)) for place in places), len(payload)]
+    """Cut at each of the places, counted round and round; parts may be empty."""
+    ends = [0, *sorted(place % (len(payload) + 1) for place in places), len(payload)]
     return [payload[start:stop] for start, stop in pairwise(ends)]
 
 

@@ -125,7 +125,7 @@ def test_a_planted_fault_is_found(
     machine: type[Any],
     said: str,
 ) -> None:
-    """A check finds the fault that it is for, within Hypothesis' default of 100 examples, or within 1000 if it is long."""
+    """A check finds the fault that it is for, within Hypothesis' default of 100 examples; a long one, within 1000."""
     plant(monkeypatch)
     is_long = request.node.get_closest_marker("long") is not None
     assert re.search(said, finds(machine, settings(first_failure, max_examples=1000 if is_long else 100)))

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 
 from wscore import ClientConnection, Close, Config, ServerConnection
-from wscore._core import endpoint, keepalive, lifecycle, receive_queue, timers
+from wscore._core import endpoint, keepalive, lane, lifecycle, timers
 from wscore._core.frames import assembler, native
 from wscore._core.frames.mask import mask
 from wscore.testing.frames import MASK, binary, close, fragments, frame, ping, text
@@ -80,14 +80,16 @@ def unarmed_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def inbox_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+def queue_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """The queue of messages takes a hundred times as many."""
-    begin = receive_queue.ReceiveQueue.__init__
-    monkeypatch.setattr(
-        receive_queue.ReceiveQueue,
-        "__init__",
-        lambda self, max_count, max_size: begin(self, 100 * max_count, 100 * max_size),
-    )
+    begin = lane.Lane.__init__
+
+    def begin_generously(self: lane.Lane, *args: Any) -> None:
+        begin(self, *args)
+        self._max_count *= 100
+        self._max_size *= 100
+
+    monkeypatch.setattr(lane.Lane, "__init__", begin_generously)
 
 
 IN_MESSAGES = r"other messages|more messages|keeps the protocol|has lost a message|were lost"
@@ -107,12 +109,12 @@ FAULTS = [
     fault(close_echo, ServerMachine, IN_ECHO),
     fault(ping_bookkeeping, ServerMachine, IN_PINGS),
     fault(unarmed_deadline, ServerMachine, IN_DEADLINES),
-    fault(inbox_limit, ServerMachine, IN_LIMITS, pytest.mark.long),
+    fault(queue_limit, ServerMachine, IN_LIMITS, pytest.mark.long),
     fault(fragment_reassembly, ClientMachine, IN_MESSAGES, pytest.mark.long),
     fault(close_echo, ClientMachine, IN_ECHO, pytest.mark.long),
     fault(ping_bookkeeping, ClientMachine, IN_PINGS, pytest.mark.long),
     fault(unarmed_deadline, ClientMachine, IN_DEADLINES, pytest.mark.long),
-    fault(inbox_limit, ClientMachine, IN_LIMITS, pytest.mark.long),
+    fault(queue_limit, ClientMachine, IN_LIMITS, pytest.mark.long),
     fault(fragment_reassembly, PairMachine, IN_MESSAGES, pytest.mark.long),
 ]
 

@@ -27,37 +27,57 @@ class WebSocket(ClientWebSocket):
 
 
 class ClientSocketDriver(SocketDriver[ClientConnection], AsyncClientDriver):
-    """A client's connection; `run` is the task that serves it."""
+    """A client's connection; `run` is its task, which reads and keeps the time."""
 
-    __slots__ = ()
+    __slots__ = ("_until",)
 
     def __init__(
         self, core: ClientConnection, channel: Channel | None, sock: socket.socket, spawn: Callable[..., None]
     ) -> None:
         super().__init__(core, trio.current_time, channel)
         self.prepare(sock, spawn)
+        self._until = trio.CancelScope()  # its deadline is the core's, or earlier
 
     async def run(self) -> None:
         """Read and handle deadlines until the socket is closed."""
         # Cancelling the task that entered `connect` must not cut the connection before its close frame is sent.
         with trio.CancelScope(shield=True):
-            await self.watch()
+            try:
+                self.start()
+                while not self.gone:
+                    await self._read_until_deadline()
+            finally:
+                self.lost()
+
+    async def _read_until_deadline(self) -> None:
+        with trio.CancelScope(deadline=math.inf if self._armed is None else self._armed) as self._until:
+            while not self.gone:  # one scope for many waits: `set_deadline` moves its deadline
+                if self.core.wants_read:
+                    await self.wait_for_bytes()
+                    self.read_now()
+                else:
+                    await self.wait_for_change()
+        if self._until.cancelled_caught:
+            if self.core.wants_read:
+                self.read_now()  # nobody may have read for a while; a pong that has arrived is in time
+            self.timed_out()
+
+    def set_deadline(self, at: float | None) -> None:
+        """As in `Driver`."""
+        if at is not None:
+            self._until.deadline = at
 
     def wake(self) -> None:
         """As in `Driver`."""
-        self._waiting.unpark_all()
+        self.wake_waiting()
 
     def tell(self) -> None:
         """As in `ClientDriver`."""
-        self._waiting.unpark_all()
+        self.wake_waiting()
 
     async def wait_for_message(self) -> None:
         """As in `AsyncClientDriver`."""
-        await self.wait_for_room()
-
-    async def wait_for_change(self) -> None:
-        """As in `AsyncClientDriver`."""
-        await self.wait_for_room()
+        await self.wait_for_change()
 
 
 class connect(ConnectOptions):
@@ -126,7 +146,8 @@ class connect(ConnectOptions):
         except BaseException as error:
             await self._end()
             if isinstance(error, OSError) and not isinstance(error, HandshakeFailed):
-                raise to.failed(error) from error
+                # The connection keeps it, and its traceback refers to the connection: a cycle for the collector.
+                raise to.failed(error) from error.with_traceback(None)
             raise
         return WebSocket(self._link)
 

@@ -1,15 +1,7 @@
-"""A server's connection on trio: the application's task and a watcher task.
+"""A server's connection on trio: one task reads the request, runs the application, and reads until the end.
 
-Either task can read the socket, one at a time:
-
-- While the application waits for a message, its own task waits for the socket and reads it. A message then costs one
-  wake-up instead of two.
-- When the application stops waiting, nobody reads at first. If it is still busy after `config.read_poll_interval`
-  seconds, the watcher reads in its place, in time for pings, closes and losses.
-- The watcher keeps reading until a message it has read wakes the application; then the application's task reads again.
-- Before the application starts, after it has returned, and once the connection is ending, only the watcher reads.
-
-The watcher also handles all deadlines.
+While the application runs, `_hand_over` says who reads. Deadlines, and the output of an application that is busy with
+queued messages, are looked after by the server's timekeeper.
 """
 
 from __future__ import annotations
@@ -17,76 +9,82 @@ from __future__ import annotations
 import math
 import os
 import socket
-from collections.abc import Callable
-from typing import Any
 
 import trio
 
-from wscore import Application, Channel, Scope, ServerConfig, ServerConnection
-from wscore.transport.server_log import LoggedServerDriver
+from wscore import Channel, Scope, ServerConnection
+from wscore.transport.alarms import Alarm
+from wscore.transport.server_log import error_log
 from wscore.transport.sockets import peer_of
 
-from ._socket_driver import SocketDriver
+from ._hand_over import HandOver
+from ._server_context import ServerContext
 
 __all__ = ["Connection"]
 
 
-class Connection(SocketDriver[ServerConnection], LoggedServerDriver):
-    """A connection and its application's task; `run` is the watcher task."""
+class Connection(HandOver):
+    """A connection and its application; `run` is their task."""
 
-    __slots__ = ("_app", "_application", "_application_reads", "_read_poll_interval")
+    __slots__ = ("_alarm",)
 
     def __init__(
-        self,
-        sock: socket.socket,
-        app: Application,
-        config: ServerConfig,
-        channel: Channel | None,
-        spawn: Callable[..., None],
-        *,
-        state: dict[str, Any],
-        accepted_at: float,
-        reject: bool,
-        log_access: bool,
+        self, context: ServerContext, sock: socket.socket, channel: Channel | None, *, accepted_at: float, reject: bool
     ) -> None:
         core = ServerConnection(
-            config,
+            context.config,
             peer=peer_of(sock),
             now=accepted_at,
-            state=state,
-            access_log=log_access,
+            state=context.state,
+            access_log=context.log_access,
             random=os.urandom,
-            root_path=config.root_path,
+            root_path=context.config.root_path,
         )
-        super().__init__(core, trio.current_time, channel)
-        self.prepare(sock, spawn)
-        self._app = app
-        self._read_poll_interval = config.read_poll_interval
-        self._application = trio.CancelScope()
-        self._application_reads = False
+        super().__init__(context, core, channel, sock)
+        self._alarm: Alarm | None = None  # for the core's deadline
         if reject:
             core.reject(now=accepted_at)
 
     async def run(self) -> None:
-        """Serve the connection until the socket is closed and the application has ended."""
-        await self.watch()
-        while not self._application_over:  # it may still have queued messages to receive
-            await self._watcher.park()
+        """Serve the connection until the socket is closed and the application has ended. A failure is logged."""
+        try:
+            self.start()
+            if self.core.wants_read:
+                self.read_now()  # the peer's first bytes have usually arrived already
+            while not self._started and not self.gone:
+                await self.read_for_connection()
+            if self.core.scope is not None:
+                await self.run_application(self._context.app, self.core.scope)
+                self.application_ended()
+            while not self.gone:
+                await self.read_for_connection()
+        except Exception as error:
+            error_log.error("a connection failed", exc_info=error)
+            self.lost()
+        finally:
+            if self.gone:
+                self._context.ended(self, self._socket)
+            else:  # the applications are cancelled, which is not the end of what they have said
+                self._spawn(self._read_on)
+
+    async def _read_on(self) -> None:
+        """Read in place of `run`, in a task that only the end of all connections cancels."""
+        try:
+            while not self.gone:
+                await self.read_for_connection()
+        finally:
+            self.lost()
+            self._context.ended(self, self._socket)
 
     def cancel(self) -> None:
-        """Cancel the application if it is still running."""
-        self._application.cancel()
+        """Cancel the application, and those of all other connections: a server never cancels a single one."""
+        self._context.applications.cancel_scope.cancel()
 
     # -- the application
 
     def start_application(self, scope: Scope) -> None:
-        """As in `ServerDriver`."""
-        self._spawn(self._run, scope)
-        self._poll_later()
-
-    async def _run(self, scope: Scope) -> None:
-        with self._application:
-            await self.run_application(self._app, scope)
+        """As in `ServerDriver`. The connection's task runs it, and finds the scope in the core."""
+        self.application_begins()
 
     def cancelled(self) -> type[BaseException] | None:
         """As in `ServerDriver`. A Cancelled outside a cancelled scope does not count: it was kept from elsewhere."""
@@ -94,67 +92,23 @@ class Connection(SocketDriver[ServerConnection], LoggedServerDriver):
 
     def plan_flush(self) -> None:
         """As in `Driver`. With more messages queued, defer the flush: their answers may share one write."""
-        if self.core.has_message and self._watcher:
+        if self.core.has_message and not self._application_over:
             self._flush_planned = True
-            self._watcher.unpark()
+            self._context.timekeeper.call_soon(self, Connection.flush)
         else:
             self.flush()
 
-    def over(self) -> None:
-        """As in `ServerDriver`."""
-        self._watcher.unpark_all()
+    # -- deadlines
 
-    # -- who reads
-
-    async def wait_for_message(self) -> None:
-        """As in `ServerDriver`. Read the socket in this task, unless another task reads or there is nothing to read.
-
-        Bytes that were read are in the core before the task can be cancelled again, so none are lost.
-        """
-        if self._flush_planned:
-            self.flush()
-        if self._reading_for_application or self._application_reads or not self._reading or self._eof:
-            await self._waiting.park()
-            return
-        self._application_reads = True
-        try:
-            await self.wait_for_bytes()
-        finally:
-            self._application_reads = False
-            if self._waiting:
-                self._waiting.unpark_all()  # another task in `receive` may have to take over reading
-            if self._poll_at == math.inf and not self._reading_for_application:
-                self._poll_later()
-        self.read_now()
-
-    def wake(self) -> None:
+    def set_deadline(self, at: float | None) -> None:
         """As in `Driver`."""
-        if self._application_reads:
-            self.interrupt()
-        elif self._waiting:
-            self._waiting.unpark_all()
-            if not self._ending and not self._application_over:
-                self._poll_later()
+        timekeeper = self._context.timekeeper
+        if self._alarm is not None:
+            timekeeper.cancel(self._alarm)
+        self._alarm = None if at is None else timekeeper.call_at(at, self, Connection._deadline_passed)
 
-    def changed(self) -> None:
-        """As in `Driver`. Once the application will not read any more, let the watcher read."""
-        super().changed()
-        if self.core.close_info is not None or self._application_over:
-            self._take_over_reading()
-        self._waiting.unpark_all()
-
-    def check(self) -> None:
-        """Let the watcher read if the application is busy when the poll interval is over."""
-        if not self._application_reads:
-            self._take_over_reading()
-
-    def _take_over_reading(self) -> None:
-        """Let the watcher read from now on."""
-        self._reading_for_application = True
-        self._watcher.unpark_all()
-
-    def _poll_later(self) -> None:
-        """Let the application's task read, and call `check` in `read_poll_interval` seconds."""
-        self._reading_for_application = False
-        self._poll_at = self.time() + self._read_poll_interval
-        self.poll_by(self._poll_at)
+    def _deadline_passed(self) -> None:
+        self._alarm = None
+        if self.core.wants_read:
+            self.read_now()  # nobody may have read for a while; a pong that has arrived is in time
+        self.timed_out()

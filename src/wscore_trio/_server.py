@@ -17,10 +17,13 @@ from wscore.transport.tls import TLS
 
 from ._connection import Connection
 from ._event_loop import Loop
+from ._server_context import ServerContext
+from ._timekeeper import Timekeeper
 
 __all__ = ["Server", "serve"]
 
 
+_TASK_NAME: Final = "wscore_trio connection"  # trio would make a string for each task
 _ACCEPTS_A_TURN: Final = 16  # connections accepted before existing ones get their turn
 
 
@@ -73,9 +76,6 @@ class Server(BaseServer[Connection]):
 
     def __init__(self, options: ServerOptions) -> None:
         super().__init__(options, Loop())
-        self._app = options.app
-        self._ssl = options.ssl
-        self._log_access = options.access_log
         self._accepting = trio.CancelScope()
         self._close = trio.Event()
         self._everything = trio.CancelScope()
@@ -119,21 +119,44 @@ class Server(BaseServer[Connection]):
 
     async def _accept_until_closed(self, nursery: trio.Nursery, started: trio.TaskStatus[Server]) -> None:
         # In a separate task: an application that ignores its cancellation must not delay the lifespan shutdown.
-        connections: trio.Nursery = await nursery.start(self._hold_connections)
-        isolated: Any = _isolated  # Any: its further arguments are the task's
-        with self._accepting:
-            async with trio.open_nursery() as accepting:
-                for sock in self.sockets:
-                    accepting.start_soon(self._accept, sock, partial(connections.start_soon, isolated))
-                started.started(self)
-        self._listeners.close()
+        context = await nursery.start(self._hold_connections)
+        try:
+            with self._accepting:
+                async with trio.open_nursery() as accepting:
+                    for sock in self.sockets:
+                        accepting.start_soon(self._accept, sock, partial(self._take, context))
+                    started.started(self)
+        finally:
+            self._listeners.close()
         await self._close.wait()
 
-    async def _hold_connections(self, *, task_status: trio.TaskStatus[trio.Nursery]) -> None:
+    async def _hold_connections(self, *, task_status: trio.TaskStatus[ServerContext]) -> None:
+        isolated: Any = _isolated  # Any: its further arguments are the task's
+        timekeeper = Timekeeper()
         with self._all_connections:
             async with trio.open_nursery() as connections:
-                task_status.started(connections)
-                await trio.sleep_forever()
+                connections.start_soon(self._keep_time, timekeeper)
+                async with trio.open_nursery() as applications:
+                    task_status.started(
+                        ServerContext(
+                            self._options.app,
+                            self._config,
+                            self._lifespan.state,
+                            self._options.access_log,
+                            timekeeper,
+                            applications,
+                            partial(connections.start_soon, isolated),
+                            self._ended,
+                        )
+                    )
+                    await trio.sleep_forever()
+
+    async def _keep_time(self, timekeeper: Timekeeper) -> None:
+        try:
+            await timekeeper.run()
+        finally:  # an application that resists its cancellation keeps its task, but no socket
+            for connection in list(self._connections):
+                timekeeper.take(connection, Connection.abort)
 
     def _cut_off(self) -> None:
         self._all_connections.cancel()
@@ -143,41 +166,30 @@ class Server(BaseServer[Connection]):
 
     # -- connections
 
-    async def _accept(self, listener: socket.socket, start: Callable[..., None]) -> None:
+    async def _accept(self, listener: socket.socket, take: Callable[[socket.socket], None]) -> None:
         while True:
             await trio.lowlevel.wait_readable(listener)
-            if pause := self._take_some(listener, _ACCEPTS_A_TURN, partial(self._take, start=start)):
+            await trio.lowlevel.checkpoint_if_cancelled()  # else it could accept for a nursery that is closed already
+            if pause := self._take_some(listener, _ACCEPTS_A_TURN, take):
                 await trio.sleep(pause)
 
-    def _take(self, sock: socket.socket, start: Callable[..., None]) -> None:
+    def _take(self, context: ServerContext, sock: socket.socket) -> None:
         verdict = admission(self._config, len(self._accepted))
         if verdict is Admission.DROP:
             sock.close()
             return
         self._accepted.add(sock)
+        tls = None if self._options.ssl is None else TLS(self._options.ssl, server_side=True)
         reject = verdict is Admission.REJECT
-        start(self._serve, sock, start, trio.current_time(), reject)
-
-    async def _serve(self, sock: socket.socket, start: Callable[..., None], accepted_at: float, reject: bool) -> None:
-        connection = Connection(
-            sock,
-            self._app,
-            self._config,
-            None if self._ssl is None else TLS(self._ssl, server_side=True),
-            start,
-            state=self._lifespan.state,
-            accepted_at=accepted_at,
-            reject=reject,
-            log_access=self._log_access,
-        )
+        connection = Connection(context, sock, tls, accepted_at=trio.current_time(), reject=reject)
         self._connections.add(connection)
-        try:
-            if self._close.is_set():
-                connection.begin_shutdown(self._config.shutdown_code)
-            await connection.run()
-        finally:
-            self._connections.discard(connection)
-            self._forget(sock)
+        if self._close.is_set():
+            connection.begin_shutdown(self._config.shutdown_code)
+        context.applications.start_soon(connection.run, name=_TASK_NAME)
+
+    def _ended(self, connection: Connection, sock: socket.socket) -> None:
+        self._connections.discard(connection)
+        self._forget(sock)
 
 
 async def _isolated(task: Callable[..., Awaitable[None]], *args: Any) -> None:

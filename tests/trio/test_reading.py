@@ -1,4 +1,4 @@
-"""Which of a server connection's two tasks reads, and how often they wake; `_connection` describes it."""
+"""Which task reads a server's connection, which tasks it has, and how often they wake; `_hand_over` describes it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def passes(peer: Peer, seconds: float = 0.1) -> list[Any]:
 
 
 def test_the_answer_to_the_applications_close_is_read_at_once() -> None:
-    """The watcher reads once the connection is ending, though the application has stopped to."""
+    """The connection's task reads once the application has returned."""
 
     async def body(receive: Any, send: Any) -> None:
         await send({"type": "websocket.close", "code": 4000})
@@ -178,7 +178,7 @@ def test_a_message_wakes_one_task_once() -> None:
 
 
 def test_an_application_that_was_busy_reads_itself_again() -> None:
-    """The watcher, which read meanwhile, leaves that to it from the first message on that wakes it."""
+    """The stand-in, which read meanwhile, ends as soon as the application asks for a message."""
 
     async def body(receive: Any, send: Any) -> None:
         await trio.sleep(1)
@@ -188,15 +188,262 @@ def test_an_application_that_was_busy_reads_itself_again() -> None:
     async def main() -> None:
         async with talking_to(body, POLLS) as peer:
             await trio.sleep(2)
-            assert await steps_for(peer, 1) == 2
             assert await steps_for(peer, 100) == 100
+
+    virtual.run(main)
+
+
+def tasks_of_connections() -> int:
+    """Count the tasks of connections."""
+    root = trio.lowlevel.current_root_task()
+    assert root is not None
+    waiting, names = [root], []
+    while waiting:
+        task = waiting.pop()
+        names.append(task.name)
+        waiting += [child for nursery in task.child_nurseries for child in nursery.child_tasks]
+    return sum(name.startswith(("wscore_trio connection", "wscore_trio._server._isolated")) for name in names)
+
+
+def test_a_connection_has_a_second_task_only_while_its_application_is_busy() -> None:
+    """One that waits for its peer has one task, whatever it did before; the stand-in is there from the poll on."""
+    counts: dict[str, int] = {}
+    work, more, leave = trio.Event(), trio.Event(), trio.Event()
+
+    async def body(receive: Any, send: Any) -> None:
+        await receive()
+        await work.wait()
+        await receive()
+        await more.wait()
+        for _ in range(40):
+            await receive()
+        await leave.wait()
+
+    async def main() -> None:
+        interval = POLLS.read_poll_interval
+        async with talking_to(body, POLLS) as peer:
+
+            async def look(when: str, seconds: float = 0) -> None:
+                await trio.sleep(seconds)
+                await virtual.settled()
+                counts[when] = tasks_of_connections()
+
+            await look("waiting", 1)
+            peer.sends(frames.text("work"))
+            await look("busy", interval / 2)
+            await look("still busy", interval)
+            work.set()
+            await look("waiting again")
+            peer.sends(frames.text("x") * 100)
+            await look("busy with messages", interval * 2)
+            more.set()
+            await look("some room again", interval * 2)
+            leave.set()
+            await look("returned")
+            peer.exchange()
+            peer.sends(frames.close(1000))
+            peer.ends()
+            await look("over")
+
+    virtual.run(main)
+    assert counts == {
+        "waiting": 1,
+        "busy": 1,
+        "still busy": 2,
+        "waiting again": 1,
+        "busy with messages": 1,
+        "some room again": 1,
+        "returned": 1,
+        "over": 0,
+    }
+
+
+def test_reading_goes_on_for_an_application_that_is_busy_with_a_full_queue() -> None:
+    """Once it has taken some of many messages, a stand-in reads what they held up."""
+
+    async def body(receive: Any, send: Any) -> None:
+        await trio.sleep(1)
+        for _ in range(30):
+            await receive()
+        await trio.sleep_forever()
+
+    async def main() -> None:
+        async with talking_to(body, POLLS) as peer:
+            peer.sends(frames.text("x") * 32)
+            await trio.sleep(0.5)
+            peer.sends(frames.ping(OURS))
+            assert (PONG, OURS) not in await passes(peer)
+            assert (PONG, OURS) in await passes(peer, 1)
+
+    virtual.run(main)
+
+
+def test_a_task_left_behind_in_receive_does_not_read() -> None:
+    """An application that has returned is read for by the connection's task, although a task of its is in `receive`."""
+    got: list[Any] = []
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+
+            async def left_behind(receive: Any) -> None:
+                got.append(await receive())
+
+            async def body(receive: Any, send: Any) -> None:
+                nursery.start_soon(left_behind, receive)
+                await virtual.settled()
+
+            async with talking_to(body, POLLS) as peer:
+                assert (CLOSE, b"\x03\xe8") in await passes(peer)
+                peer.sends(frames.close(1000))
+                await passes(peer)
+                assert peer.ended
+
+    virtual.run(main)
+    assert [message["type"] for message in got] == ["websocket.disconnect"]
+
+
+def test_a_request_that_the_timekeeper_reads_starts_the_application() -> None:
+    """It comes in the moment of a deadline, before the connection's task, which waits for it, is told of any bytes."""
+    started: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        started.append(scope["path"])
+
+    async def main() -> None:
+        async with serving("trio", app, POLLS) as server:
+            peer = server.connect()
+            await virtual.settled()
+            (connection,) = server.close.__self__._connections  # type: ignore[attr-defined]
+            peer.sends(frames.head())
+            connection._deadline_passed()
+            await virtual.settled()
+            assert started == ["/chat"]
+
+    virtual.run(main)
+
+
+def test_a_message_that_took_several_turns_and_the_end_of_the_stream_wakes_the_application() -> None:
+    """With the stream at its end nobody reads: the application is told of what the timekeeper's turns bring."""
+    got: list[str] = []
+
+    async def body(receive: Any, send: Any) -> None:
+        got.append((await receive())["text"])
+
+    async def main() -> None:
+        async with talking_to(body, NO_POLLS) as peer:
+            fragment = partial(frames.frame, frames.CONTINUATION)
+            many = fragment(b"b", fin=False) * 1000
+            peer.sends(frames.frame(frames.TEXT, b"a", fin=False) + many + fragment(b"c"))
+            peer.ends()
+            await passes(peer)
+            assert got == ["a" + "b" * 1000 + "c"]
+
+    virtual.run(main)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_stand_in_that_was_told_to_end_may_go_on(seed: int, caplog: pytest.LogCaptureFixture) -> None:
+    """There is no second one where an application waits, is cancelled, and is found busy before the first has ended."""
+    random.seed(seed)
+
+    async def body(receive: Any, send: Any) -> None:
+        connection = receive.__self__
+        await trio.sleep(POLLS.read_poll_interval * 2)
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await receive()
+        connection._poll_interval_over()
+        await trio.sleep_forever()
+
+    async def main() -> None:
+        async with talking_to(body, POLLS) as peer:
+            await trio.sleep(1)
+            peer.sends(frames.ping(OURS))
+            await virtual.settled()
+            assert (PONG, OURS) in await passes(peer, 0)
+            assert tasks_of_connections() == 2
+
+    virtual.run(main)
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+def test_a_connection_that_has_ended_leaves_no_alarm() -> None:
+    """Neither its deadline nor the poll of an application that was busy."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await trio.sleep_forever()
+
+    async def main() -> None:
+        async with serving("trio", app, POLLS) as server:
+            peer = server.connect()
+            peer.sends(frames.head())
+            await virtual.settled()
+            assert trio.lowlevel.current_statistics().seconds_to_next_deadline == POLLS.read_poll_interval
+            (connection,) = server.close.__self__._connections  # type: ignore[attr-defined]
+            connection.abort()
+            assert trio.lowlevel.current_statistics().seconds_to_next_deadline > 1000
+
+    virtual.run(main)
+
+
+def test_a_connection_that_only_has_to_write_waits_for_that() -> None:
+    """One whose peer has ended its stream, and does not read, takes no turns of the loop until its time is over."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send(ACCEPT)
+        await send({"type": "websocket.send", "bytes": bytes(3_000_000)})
+
+    async def main() -> None:
+        async with serving("trio", app, ServerConfig(max_output_size=10_000_000)) as server:
+            before = open_sockets()
+            peer = server.connect()
+            peer.reading = False
+            peer.sends(frames.head())
+            await virtual.settled()
+            peer.sends(frames.close(1000))
+            peer.ends()
+            counting = Counting()
+            trio.lowlevel.add_instrument(counting)
+            await trio.sleep(60)
+            assert counting.steps < 20
+            assert len(open_sockets() - before) == 1  # the peer's
+
+    virtual.run(main)
+
+
+@pytest.mark.parametrize("moment", ["request", "waiting", "busy", "returned"])
+def test_whoever_reads_hears_that_the_socket_was_closed(moment: str) -> None:
+    """A connection that is cut ends at once, whichever of its tasks waits for bytes."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send(ACCEPT)
+        if moment == "busy":
+            await trio.sleep(1)
+        if moment != "returned":
+            await receive()
+
+    async def main() -> None:
+        async with serving("trio", app, POLLS) as server:
+            before = open_sockets()
+            peer = server.connect()
+            if moment != "request":
+                peer.sends(frames.head())
+            await trio.sleep(0.5)
+            assert tasks_of_connections() == (2 if moment == "busy" else 1)
+            (connection,) = server.close.__self__._connections
+            connection.abort()
+            await trio.sleep(1)
+            assert tasks_of_connections() == 0
+            assert len(open_sockets() - before) == 1  # the peer's
 
     virtual.run(main)
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_a_message_that_comes_in_the_moment_of_a_deadline_wakes_the_application(seed: int) -> None:
-    """The watcher reads before it judges a peer; what it finds there is the application's, which waits for the same."""
+    """The timekeeper reads before it judges a peer; what it finds is the application's, which waits for the same."""
     random.seed(seed)
     got: list[str] = []
 

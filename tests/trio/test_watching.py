@@ -23,7 +23,7 @@ def test_a_watcher_that_reads_hears_that_the_socket_was_closed() -> None:
             async with trio.open_nursery() as nursery:
                 core = ClientConnection("ws://h/", config, now=trio.current_time(), random=random.Random(0).randbytes)
                 link = ClientSocketDriver(core, None, ours, nursery.start_soon)
-                nursery.start_soon(link.watch)
+                nursery.start_soon(link.run)
                 await trio.testing.wait_all_tasks_blocked()
                 link.lost()
 

@@ -23,6 +23,8 @@ from tests.transports.serving import serving
 from tests.transports.steps import ACCEPT
 
 from wscore import HandshakeFailed, ServerConfig, ServerConnection
+from wscore._core.endpoint import lane_of
+from wscore._core.lane import Lane
 from wscore_trio import connect, serve
 
 PONG = 0x80 | frames.PONG
@@ -105,27 +107,29 @@ def test_an_application_that_resists_its_cancellation_keeps_no_socket(tmp_path: 
     virtual.run(main)
 
 
-@pytest.mark.parametrize("where", ["handle_timeout", "receive_data", "data_to_send"])
+@pytest.mark.parametrize(
+    ("part", "where"), [(ServerConnection, "handle_timeout"), (ServerConnection, "receive_data"), (Lane, "output")]
+)
 def test_a_failure_of_ours_ends_one_connection(
-    where: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    part: type[Any], where: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A core that raises, in whichever task, is logged; its socket is closed, and the connection beside it goes on."""
-    works = getattr(ServerConnection, where)
-    broken: list[ServerConnection] = []
+    works = getattr(part, where)
+    broken: list[object] = []
 
-    def fails(self: ServerConnection, *arguments: Any, **keywords: Any) -> Any:
+    def fails(self: Any, *arguments: Any, **keywords: Any) -> Any:
         if self in broken:
             raise ZeroDivisionError
         return works(self, *arguments, **keywords)
 
-    monkeypatch.setattr(ServerConnection, where, fails)
+    monkeypatch.setattr(part, where, fails)
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await receive()
         await send(ACCEPT)
         if scope["path"] == "/broken":
-            broken.append(receive.__self__.core)
-            if where == "data_to_send":
+            broken.extend((receive.__self__.core, lane_of(receive.__self__.core)))
+            if where == "output":
                 await receive()
                 await send({"type": "websocket.send", "text": "while there are more messages"})
         await trio.sleep(100)

@@ -1,0 +1,234 @@
+"""`Network`: servers and clients of wscore on a simulated network with a clock of its own.
+
+Nothing here reads a clock, a socket or the system's randomness, and nothing depends on hashes: of one seed comes one
+run, on every machine and every Python. (What zlib compresses to is zlib's: where its implementation differs, so may the
+sizes of compressed messages, and what follows from them.)
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Coroutine
+from typing import Any, Literal, TypeVar
+
+from wscore import Application, ClientConnection, Config, Peer, ServerConnection
+from wscore.transport.client import WebSocket
+
+from .clock import VirtualClock
+from .ends import ClientEnd, NetworkEnd, ServerEnd
+from .hang import Hang
+from .link import Link
+from .runtime import ClockRuntime, Runtime
+from .sockets import Socket, socket_pair
+from .stream import Stream
+from .tasks import Task
+
+__all__ = ["Connection", "Network"]
+
+T = TypeVar("T")
+
+Side = Literal["client", "server"]
+"""One of the two ends of a connection."""
+
+_TURNS = 1_000_000  # calls at one moment after which a run is given up
+
+
+class Connection:
+    """A client and a server of wscore, joined by a link, and what may happen to it.
+
+    Bytes `toward` a side are those that it reads.
+    """
+
+    def __init__(self, network: Network, client: ClientEnd, server: ServerEnd) -> None:
+        self.client = client
+        """The client's driver; its core is `client.core`."""
+        self.server = server
+        """The server's driver; its core is `server.core`."""
+        self.websocket = WebSocket(client)
+        """The client, as an application uses it. Await `opened` before."""
+        self._network = network
+
+    async def opened(self) -> WebSocket:
+        """Wait until the handshake is over, and return the websocket.
+
+        Raises:
+            HandshakeFailed: Or a subclass: the server did not accept.
+        """
+        await self.client.opened()
+        return self.websocket
+
+    def stall(self, toward: Side, seconds: float = math.inf) -> None:
+        """Let nothing arrive there for so long, or until `resume`; then all that was sent meanwhile arrives."""
+        self._toward(toward).stall(self._network.time() + seconds)
+
+    def resume(self, toward: Side) -> None:
+        """End a stall."""
+        self._toward(toward).stall(0.0)
+
+    def reset(self) -> None:
+        """Reset it from the middle: both ends learn of that after the link's latency, and what was on its way is lost."""
+        for end in (self.client, self.server):
+            stream = end.socket.incoming
+            if not stream.dead:
+                stream.vanish()
+                clock = self._network.clock
+                clock.call_at(clock.now + stream.link.latency, end.socket.reset_arrived)
+
+    def half_close(self, toward: Side) -> None:
+        """End the stream toward a side, behind what was sent, as some proxies do. What is written later is lost."""
+        self._toward(toward).end()
+
+    def vanish(self, side: Side) -> None:
+        """Lose the host of that side: it does nothing any more, and the other side hears nothing of it."""
+        end: NetworkEnd[Any] = self.client if side == "client" else self.server
+        end.vanish()
+
+    def relink(self, link: Link) -> None:
+        """Let what is sent from now on go over another link."""
+        for end in (self.client, self.server):
+            end.socket.incoming.link = link
+
+    @property
+    def over(self) -> bool:
+        """Whether both ends have closed their sockets, and the application has ended."""
+        return self.client.gone and self.server.over_at is not None
+
+    def _toward(self, side: Side) -> Stream:
+        return (self.client if side == "client" else self.server).socket.incoming
+
+
+class Network:
+    """Hosts, connections and a clock.
+
+    Args:
+        seed: What everything that is drawn is drawn from.
+        link: What lies between two hosts, unless `connect` says otherwise.
+        slack: Seconds by which timers may come too late, drawn for each.
+    """
+
+    def __init__(self, seed: int | str = 0, *, link: Link | None = None, slack: float = 0.0) -> None:
+        self.chance = random.Random(seed)
+        self.clock = VirtualClock(self.chance)
+        self.link = Link() if link is None else link
+        self.slack = slack
+        self.connections: list[Connection] = []
+        """All that were made, in order."""
+        self.watch: Callable[[], object] | None = None
+        """Called after each event: the place for what must hold at every moment."""
+        self._runtime: Runtime = ClockRuntime(self.clock, self.chance)
+        self._servers: dict[str, tuple[Application, Config, dict[str, Any]]] = {}
+
+    def time(self) -> float:
+        """Return the network's time, in seconds from its beginning."""
+        return self.clock.now
+
+    # -- hosts
+
+    def serve(self, host: str, app: Application, config: Config | None = None, **options: Any) -> None:
+        """Let `host` serve an ASGI application, which waits for `receive`, `send` and this network's `sleep`.
+
+        Args:
+            host: A name, as in the URI for `connect`.
+            app: An ASGI 3 application.
+            config: Limits and timeouts.
+            options: Further arguments for each `ServerConnection`.
+        """
+        self._servers[host] = app, Config() if config is None else config, options
+
+    def connect(self, uri: str, config: Config | None = None, *, link: Link | None = None, **options: Any) -> Connection:
+        """Connect a new client to the host that is named in `uri`; the handshake begins at once.
+
+        Args:
+            uri: ws:// and a host that serves.
+            config: The client's limits and timeouts.
+            link: What lies between, instead of the network's own.
+            options: Further arguments for `ClientConnection`.
+
+        Raises:
+            KeyError: No such host serves.
+        """
+        now, randbytes = self.time(), self.chance.randbytes
+        core = ClientConnection(uri, Config() if config is None else config, now=now, random=randbytes, **options)
+        app, server_config, server_options = self._servers[core.uri.host]
+        peer = Peer(client=("192.0.2.1", 50_000 + len(self.connections) % 10_000), server=("192.0.2.2", 80))
+        server = ServerEnd(
+            ServerConnection(server_config, peer=peer, now=now, random=randbytes, **server_options), self.time, app
+        )
+        client = ClientEnd(core, self.time)
+        for end, socket in zip((client, server), self.socket_pair(link), strict=True):
+            end.attach(socket, self._runtime, self.slack)
+        connection = Connection(self, client, server)
+        self.connections.append(connection)
+        server.start()
+        client.start()
+        return connection
+
+    def socket_pair(self, link: Link | None = None) -> tuple[Socket, Socket]:
+        """Make two connected sockets, for drivers of your own: set each one's `user`, and call its methods."""
+        return socket_pair(self.clock, self.chance, self.link if link is None else link)
+
+    # -- tasks, and time
+
+    def start(self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> Task:
+        """Run a coroutine function in a task. It waits for what belongs to this network, and nothing else."""
+        return self._own.spawn(function, *args)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait for so many seconds of the network's time."""
+        await self._own.sleep(seconds)
+
+    def step(self) -> bool:
+        """Let the next event happen. Return False if there is none: then nothing will ever happen by itself."""
+        if not self.clock.step():
+            return False
+        if self.watch is not None:
+            self.watch()
+        return True
+
+    def run(self, function: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:
+        """Run a coroutine function to its end, and return or raise what it does. Others may still run then.
+
+        Raises:
+            Hang: It waits for what will never happen; the text says where each task waits.
+        """
+        task = self.start(function, *args)
+        self.run_until(lambda: task.done)
+        if task.error is not None:
+            raise task.error
+        if not task.done:
+            raise Hang("\n".join(["nothing will ever happen", *(each.where for each in self._own.tasks)]))
+        result: T = task.result
+        return result
+
+    def run_until(self, done: Callable[[], bool] | None = None, *, at: float = math.inf) -> None:
+        """Let events happen until `done` says so, until the time `at`, or until there are no more.
+
+        Raises:
+            Hang: A million events have happened at one moment.
+        """
+        moment, turns = self.clock.now, 0
+        while done is None or not done():
+            due = self.clock.next_at()
+            if due is None:
+                break
+            if due > at:
+                break
+            turns = turns + 1 if due == moment else 0
+            moment = due
+            if turns > _TURNS:
+                raise Hang(f"{turns} events at one moment\n" + "\n".join(each.where for each in self._own.tasks))
+            self.step()
+        if at < math.inf and self.clock.now < at:
+            self.clock.now = at
+
+    def close(self) -> None:
+        """Abandon all tasks: coroutines that will never continue are closed."""
+        for task in list(self._own.tasks):
+            task.abandon()
+        self._own.tasks.clear()
+
+    @property
+    def _own(self) -> ClockRuntime:
+        assert isinstance(self._runtime, ClockRuntime), "this network runs in an event loop: its tasks are the loop's"
+        return self._runtime

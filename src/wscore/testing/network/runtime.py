@@ -19,6 +19,11 @@ class Waiter(Protocol):
         """Wake all that wait."""
         ...
 
+    @property
+    def waited(self) -> bool:
+        """Whether somebody waits for the next call."""
+        ...
+
     def wait(self) -> Awaitable[None]:
         """Wait for the next call."""
         ...

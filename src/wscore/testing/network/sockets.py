@@ -8,6 +8,7 @@ from typing import Final, Protocol
 from .clock import Call, VirtualClock
 from .link import Link
 from .stream import Stream
+from .trace import Event, Trace
 
 __all__ = ["Socket", "SocketUser", "socket_pair"]
 
@@ -37,10 +38,13 @@ class SocketUser(Protocol):
 class Socket:
     """One end. It belongs to a `user`, which is told of everything in calls of their own, never within its own."""
 
-    __slots__ = ("_clock", "_look", "_told_end", "closed", "high_water", "incoming", "outgoing", "reading", "user")
+    __slots__ = ("_clock", "_look", "_trace", "closed", "end_read", "high_water", "incoming", "name", "outgoing", "reading", "user")
 
-    def __init__(self, clock: VirtualClock, incoming: Stream, outgoing: Stream) -> None:
+    def __init__(
+        self, name: str, clock: VirtualClock, incoming: Stream, outgoing: Stream, trace: Trace | None = None
+    ) -> None:
         self.user: SocketUser
+        self.name = name
         self.incoming = incoming
         self.outgoing = outgoing
         self.reading = True
@@ -49,7 +53,9 @@ class Socket:
         """Bytes held back from which the user should write no more."""
         self._clock = clock
         self._look: Call | None = None
-        self._told_end = False
+        self._trace = trace
+        self.end_read = False
+        """The user was told of the end of the stream."""
 
     # -- the user's side
 
@@ -65,6 +71,8 @@ class Socket:
 
     def write(self, data: bytes) -> None:
         """Send bytes."""
+        if self._trace is not None:
+            self._tell("writes", data)
         self.outgoing.write(data)
 
     def set_reading(self, on: bool) -> None:
@@ -75,6 +83,7 @@ class Socket:
 
     def shut_down_writing(self) -> None:
         """End our half, behind all bytes."""
+        self._tell("ends")
         self.outgoing.end()
 
     def close(self) -> None:
@@ -82,6 +91,7 @@ class Socket:
         if self.closed:
             return
         self.closed = True
+        self._tell("closes")
         if self.incoming.arrived:
             self.refuse()
         else:
@@ -93,6 +103,7 @@ class Socket:
             return
         if self.outgoing.waiting:
             self.closed = True
+            self._tell("aborts")
             self.refuse()
         else:
             self.close()
@@ -104,9 +115,13 @@ class Socket:
         self._look = None
         incoming = self.incoming
         while incoming.arrived and self.reading and not self.closed:
-            self.user.receive_data(incoming.take(_READ))
-        if incoming.end_arrived and self.reading and not (self.closed or self._told_end or incoming.arrived):
-            self._told_end = True
+            data = incoming.take(_READ)
+            if self._trace is not None:
+                self._tell("reads", data)
+            self.user.receive_data(data)
+        if incoming.end_arrived and self.reading and not (self.closed or self.end_read or incoming.arrived):
+            self.end_read = True
+            self._tell("reads the end")
             self.user.receive_eof()
 
     def has_room(self) -> None:
@@ -121,6 +136,7 @@ class Socket:
         self.outgoing.vanish()
         if not self.closed:
             self.closed = True
+            self._tell("is reset")
             self.user.lost(ConnectionResetError("the connection was reset"))
 
     def refuse(self) -> None:
@@ -134,11 +150,18 @@ class Socket:
         self.incoming.vanish()
         self.outgoing.vanish()
 
+    def _tell(self, what: str, data: bytes = b"") -> None:
+        if self._trace is not None:
+            self._trace(Event(self._clock.now, self.name, what, data))
 
-def socket_pair(clock: VirtualClock, chance: random.Random, link: Link) -> tuple[Socket, Socket]:
+
+def socket_pair(
+    clock: VirtualClock, chance: random.Random, link: Link, names: tuple[str, str], trace: Trace | None = None
+) -> tuple[Socket, Socket]:
     """Make the two ends of a connection over a link."""
     to_second, to_first = Stream(clock, chance, link), Stream(clock, chance, link)
-    first, second = Socket(clock, to_first, to_second), Socket(clock, to_second, to_first)
+    first = Socket(names[0], clock, to_first, to_second, trace)
+    second = Socket(names[1], clock, to_second, to_first, trace)
     to_second.sender = to_first.receiver = first
     to_second.receiver = to_first.sender = second
     return first, second

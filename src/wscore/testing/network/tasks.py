@@ -41,6 +41,11 @@ class Signal:
         """Wait for the next call."""
         await self
 
+    @property
+    def waited(self) -> bool:
+        """Whether somebody waits for the next call."""
+        return bool(self._waiting)
+
     def add(self, task: Task) -> None:
         """Let a task wait."""
         self._waiting.append(task)

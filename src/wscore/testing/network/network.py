@@ -23,6 +23,7 @@ from .runtime import ClockRuntime, Runtime
 from .sockets import Socket, socket_pair
 from .stream import Stream
 from .tasks import Task
+from .trace import Trace
 
 __all__ = ["Connection", "Network"]
 
@@ -105,9 +106,12 @@ class Network:
         seed: What everything that is drawn is drawn from.
         link: What lies between two hosts, unless `connect` says otherwise.
         slack: Seconds by which timers may come too late, drawn for each.
+        trace: Called with everything that happens to a socket, as an `Event`.
     """
 
-    def __init__(self, seed: int | str = 0, *, link: Link | None = None, slack: float = 0.0) -> None:
+    def __init__(
+        self, seed: int | str = 0, *, link: Link | None = None, slack: float = 0.0, trace: Trace | None = None
+    ) -> None:
         self.chance = random.Random(seed)
         self.clock = VirtualClock(self.chance)
         self.link = Link() if link is None else link
@@ -117,6 +121,8 @@ class Network:
         self.watch: Callable[[], object] | None = None
         """Called after each event: the place for what must hold at every moment."""
         self._runtime: Runtime = ClockRuntime(self.clock, self.chance)
+        self._trace = trace
+        self._sockets = 0
         self._servers: dict[str, tuple[Application, Config, dict[str, Any]]] = {}
 
     def time(self) -> float:
@@ -156,7 +162,7 @@ class Network:
             ServerConnection(server_config, peer=peer, now=now, random=randbytes, **server_options), self.time, app
         )
         client = ClientEnd(core, self.time)
-        for end, socket in zip((client, server), self.socket_pair(link), strict=True):
+        for end, socket in zip((client, server), self.socket_pair(link, names=("client", "server")), strict=True):
             end.attach(socket, self._runtime, self.slack)
         connection = Connection(self, client, server)
         self.connections.append(connection)
@@ -164,9 +170,18 @@ class Network:
         client.start()
         return connection
 
-    def socket_pair(self, link: Link | None = None) -> tuple[Socket, Socket]:
-        """Make two connected sockets, for drivers of your own: set each one's `user`, and call its methods."""
-        return socket_pair(self.clock, self.chance, self.link if link is None else link)
+    def socket_pair(
+        self, link: Link | None = None, *, names: tuple[str, str] = ("left", "right")
+    ) -> tuple[Socket, Socket]:
+        """Make two connected sockets, for drivers of your own: set each one's `user`, and call its methods.
+
+        Args:
+            link: What lies between, instead of the network's own.
+            names: What they are called in a trace; a number follows.
+        """
+        first, second = (f"{name} {self._sockets}" for name in names)
+        self._sockets += 1
+        return socket_pair(self.clock, self.chance, self.link if link is None else link, (first, second), self._trace)
 
     # -- tasks, and time
 

@@ -72,7 +72,7 @@ class Connection:
         for end in (self.client, self.server):
             stream = end.socket.incoming
             if not stream.dead:
-                stream.vanish()
+                stream.drop()
                 clock = self._network.clock
                 clock.call_at(clock.now + stream.link.latency, end.socket.reset_arrived)
 

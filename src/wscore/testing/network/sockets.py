@@ -131,9 +131,9 @@ class Socket:
 
     def reset_arrived(self) -> None:
         """End both halves; what was not read is lost."""
-        self.incoming.vanish()
+        self.incoming.drop()
         self.incoming.arrived.clear()
-        self.outgoing.vanish()
+        self.outgoing.drop()
         if not self.closed:
             self.closed = True
             self._tell("is reset")

@@ -35,6 +35,7 @@ class Stream:
         "_ending",
         "_flying",
         "_flying_size",
+        "_gone",
         "_last_at",
         "_line_free_at",
         "_stalled_until",
@@ -66,6 +67,7 @@ class Stream:
         self._last_at = 0.0  # when the last piece arrives that is on its way
         self._line_free_at = 0.0  # when the line has carried what was put on it
         self._stalled_until = 0.0
+        self._gone = False  # one of the hosts
         self._ending = False  # the end is the last that was written
         self._ended = False  # and it is on its way
         self._arrival: Call | None = None
@@ -123,11 +125,18 @@ class Stream:
 
     def stall(self, until: float = math.inf) -> None:
         """Let nothing arrive before the time `until`."""
-        self._stalled_until = until
-        self._watch()
+        if not self._gone:
+            self._stalled_until = until
+            self._watch()
 
     def vanish(self) -> None:
-        """Let nothing arrive ever again, of what is on its way neither."""
+        """Let nothing arrive ever again: the sender waits for an acknowledgement that does not come."""
+        self._stalled_until = math.inf
+        self._gone = True
+        self._watch()
+
+    def drop(self) -> None:
+        """Forget everything: the connection is no more."""
         self.dead = True
         self.waiting.clear()
         self._flying.clear()

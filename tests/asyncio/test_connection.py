@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.core import peer as frames
-from tests.support import virtual_asyncio as virtual
+from wscore.testing import virtual_asyncio as virtual
 from tests.transports.peer import Peer
 from tests.transports.steps import ACCEPT
 

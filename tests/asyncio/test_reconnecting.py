@@ -8,7 +8,7 @@ import socket
 from pathlib import Path
 
 import anyio
-from tests.support import virtual_asyncio as virtual
+from wscore.testing import virtual_asyncio as virtual
 from tests.transports.peer import Peer, acceptance
 
 from wscore_asyncio import connect

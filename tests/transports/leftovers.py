@@ -10,7 +10,7 @@ from typing import Any
 import trio
 
 from tests.conformance.harness import open_sockets
-from tests.support import virtual_asyncio, virtual_trio
+from wscore.testing import virtual_asyncio, virtual_trio
 
 __all__ = ["nothing_left"]
 

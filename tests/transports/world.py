@@ -25,7 +25,7 @@ import wscore_asyncio
 import wscore_trio
 from tests.conformance.harness import open_sockets
 from tests.core import peer as frames
-from tests.support import virtual_asyncio, virtual_trio
+from wscore.testing import virtual_asyncio, virtual_trio
 from wscore import Config, ServerConfig
 
 from .leftovers import nothing_left

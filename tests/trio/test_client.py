@@ -7,7 +7,7 @@ import contextlib
 import pytest
 import trio
 from tests.core import peer as frames
-from tests.support import virtual_trio as virtual
+from wscore.testing import virtual_trio as virtual
 from tests.transports.connecting import connecting
 from tests.transports.peer import OURS
 

@@ -13,7 +13,7 @@ import trio
 import trio.lowlevel
 from tests.conformance.harness import open_sockets
 from tests.core import peer as frames
-from tests.support import virtual_trio as virtual
+from wscore.testing import virtual_trio as virtual
 from tests.transports.peer import OURS, Peer
 from tests.transports.serving import serving
 from tests.transports.steps import ACCEPT

@@ -32,6 +32,8 @@ class VirtualClock:
 
     def __init__(self, chance: random.Random) -> None:
         self.now = 0.0
+        self.on_earlier: Callable[[], object] | None = None
+        """Called where a call is due before all others."""
         self._draw = chance.random
         self._count = itertools.count()
         self._calls: list[tuple[float, float, int, Call]] = []
@@ -40,7 +42,10 @@ class VirtualClock:
         """Call `function` at the time `at`; at once, but not within this call, if that is past."""
         call = Call(function)
         now = self.now
-        heapq.heappush(self._calls, (at if at > now else now, self._draw(), next(self._count), call))
+        entry = at if at > now else now, self._draw(), next(self._count), call
+        heapq.heappush(self._calls, entry)
+        if self.on_earlier is not None and self._calls[0] is entry:
+            self.on_earlier()
         return call
 
     def next_at(self) -> float | None:

@@ -17,7 +17,7 @@ from wscore.transport.client import WebSocket
 
 from .clock import VirtualClock
 from .ends import ClientEnd, NetworkEnd, ServerEnd
-from .hang import Hang
+from .._hang import Hang
 from .link import Link
 from .runtime import ClockRuntime, Runtime
 from .sockets import Socket, socket_pair
@@ -113,17 +113,23 @@ class Network:
         self, seed: int | str = 0, *, link: Link | None = None, slack: float = 0.0, trace: Trace | None = None
     ) -> None:
         self.chance = random.Random(seed)
-        self.clock = VirtualClock(self.chance)
+        self.clock = self._make_clock()
         self.link = Link() if link is None else link
         self.slack = slack
         self.connections: list[Connection] = []
         """All that were made, in order."""
         self.watch: Callable[[], object] | None = None
         """Called after each event: the place for what must hold at every moment."""
-        self._runtime: Runtime = ClockRuntime(self.clock, self.chance)
+        self._runtime = self._make_runtime()
         self._trace = trace
         self._sockets = 0
         self._servers: dict[str, tuple[Application, Config, dict[str, Any]]] = {}
+
+    def _make_clock(self) -> VirtualClock:
+        return VirtualClock(self.chance)
+
+    def _make_runtime(self) -> Runtime:
+        return ClockRuntime(self.clock, self.chance)
 
     def time(self) -> float:
         """Return the network's time, in seconds from its beginning."""

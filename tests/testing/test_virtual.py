@@ -11,8 +11,8 @@ from typing import Any
 import anyio
 import pytest
 
-from . import virtual_asyncio, virtual_trio
-from .virtual import Hang
+from wscore.testing import virtual_asyncio, virtual_trio
+from wscore.testing.network import Hang
 
 VIRTUAL = {"asyncio": virtual_asyncio, "trio": virtual_trio}
 

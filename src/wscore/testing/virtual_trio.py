@@ -17,7 +17,7 @@ import trio
 from trio.lowlevel import Task
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from .virtual import LIMIT, TURNS, Hang
+from ._hang import LIMIT, TURNS, Hang
 
 __all__ = ["jump", "run", "settled"]
 

@@ -12,7 +12,7 @@ import selectors
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from .virtual import LIMIT, TURNS, Hang
+from ._hang import LIMIT, TURNS, Hang
 
 __all__ = ["VirtualLoop", "jump", "run", "settled"]
 

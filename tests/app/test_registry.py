@@ -14,9 +14,12 @@ from websockets.sync.client import connect
 
 from wscore import ServerConfig
 from wscore.app import App, Member, Registry, WebSocket, WebSocketDisconnect
+from wscore.app._deliveries import SLICE
+from wscore.testing import virtual_asyncio, virtual_trio
 
 from ..serving import BACKENDS, serving
 from .memory import Peer, connected, settled
+from .scripted import CONNECT, make_scope
 
 pytestmark = pytest.mark.anyio
 
@@ -396,3 +399,35 @@ def test_leaving_on_real_sockets(backend: str, end: str, caplog: pytest.LogCaptu
     client.__exit__(None, None, None)
     assert (len(app.registry), app.registry.rooms()) == (0, [])
     assert ("LookupError: on purpose" in caplog.text) is (end == "crash")
+
+
+@pytest.mark.parametrize("virtual", [virtual_asyncio, virtual_trio], ids=["asyncio", "trio"])
+def test_a_large_room_is_reached_through_its_queues(virtual: Any) -> None:
+    """On a server that takes messages only through `send`, a broadcast reaches the members of later turns as well."""
+    registry = Registry()
+    got: list[tuple[int, str]] = []
+
+    async def member(number: int) -> None:
+        incoming = [CONNECT]
+
+        async def receive() -> Any:
+            return incoming.pop()
+
+        async def send(message: Any) -> None:
+            if message["type"] == "websocket.send":
+                got.append((number, message["text"]))
+
+        websocket = WebSocket(make_scope(), receive, send)
+        await websocket.accept()
+        async with registry.join(websocket, rooms=["all"]):
+            await anyio.sleep(1)
+
+    async def main() -> None:
+        async with registry.running(), anyio.create_task_group() as tasks:
+            for number in range(3 * SLICE):
+                tasks.start_soon(member, number)
+            await anyio.sleep(0.5)
+            registry.broadcast("all", "hello")
+
+    virtual.run(main)
+    assert sorted(got) == [(number, "hello") for number in range(3 * SLICE)]

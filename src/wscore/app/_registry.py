@@ -276,9 +276,13 @@ class Registry:
     def _call_soon(self, function: Callable[[], object]) -> None:
         """Call `function` in the event loop's next turn."""
         assert self._loop is not None  # there are members
-        token = self._loop[1].native_token
-        # anyio has no such call: its token holds asyncio's loop, or trio's token.
-        (getattr(token, "run_sync_soon", None) or token.call_soon)(function)
+        token = self._loop[1].native_token  # asyncio's loop, or trio's token: anyio itself has no such call
+        if (run_sync_soon := getattr(token, "run_sync_soon", None)) is not None:
+            run_sync_soon(function)
+        else:
+            # In a task, as outside of one anyio may not know its loop, and then it starts no task for an outbox. Not
+            # made before the next turn, since a loop with eager tasks would run it in this one.
+            token.call_soon(lambda: token.create_task(_call(function)))
 
     def _add(self, member: Member) -> None:
         if member.id in self._members:
@@ -317,6 +321,10 @@ class Registry:
     def _remember_loop(self) -> None:
         if not self._members:
             self._loop = (threading.get_ident(), anyio.lowlevel.current_token())
+
+
+async def _call(function: Callable[[], object]) -> None:
+    function()
 
 
 def _message(data: str | bytes) -> dict[str, Any]:

@@ -35,14 +35,18 @@ class LoopClock(VirtualClock):
     """Keeps the time of an event loop."""
 
     def __init__(self, chance: random.Random) -> None:
-        self._began = anyio.current_time()
+        # asyncio's own, as anyio's works in tasks alone, and a transport may be called from the loop
+        self._time: Callable[[], float] = getattr(
+            anyio.lowlevel.current_token().native_token, "time", anyio.current_time
+        )
+        self._began = self._time()
         self._reached = 0.0
         super().__init__(chance)
 
     @property
     def now(self) -> float:
         """Seconds since the beginning."""
-        return max(self._reached, anyio.current_time() - self._began)
+        return max(self._reached, self._time() - self._began)
 
     @now.setter
     def now(self, moment: float) -> None:

@@ -77,8 +77,10 @@ class Connection:
                 clock.call_at(clock.now + stream.link.latency, end.socket.reset_arrived)
 
     def half_close(self, toward: Side) -> None:
-        """End the stream toward a side, behind what was sent, as some proxies do. What is written later is lost."""
-        self._toward(toward).end()
+        """End the stream toward a side, behind what was sent, as some proxies do; bytes behind it bring a reset."""
+        stream = self._toward(toward)
+        stream.on_refused = self.reset
+        stream.end()
 
     def vanish(self, side: Side) -> None:
         """Lose the host of that side: it does nothing any more, and the other side hears nothing of it."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import random
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from .clock import Call, VirtualClock
@@ -43,6 +44,7 @@ class Stream:
         "dead",
         "end_arrived",
         "link",
+        "on_refused",
         "receiver",
         "sender",
         "waiting",
@@ -60,6 +62,8 @@ class Stream:
         """The end has arrived behind all bytes."""
         self.dead = False
         """Nothing goes through any more."""
+        self.on_refused: Callable[[], object] | None = None
+        """Called when bytes are written behind an end that the network has made, and not the sender."""
         self._clock = clock
         self._chance = chance
         self._flying: deque[tuple[float, bytes | None]] = deque()
@@ -77,7 +81,10 @@ class Stream:
 
     def write(self, data: bytes) -> None:
         """Send bytes, as far as the window goes."""
-        if self.dead or self._ending:
+        if self.dead:
+            return
+        if self._ending and self.on_refused is not None and not self._gone:
+            self.on_refused()
             return
         link = self.link
         size = len(data)

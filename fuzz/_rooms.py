@@ -1,0 +1,303 @@
+"""Simulated rooms: many members, some slow, some leaving, in one process or in two that a broker joins.
+
+Everything that is broadcast is in the list of its process, in order. What a member received must be a run of that list
+without a gap, from when it entered; with gaps only where it reads too slowly. Of another process's messages it may miss
+what a broker that stalls had no room for, and gets the rest in order and once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+from collections import deque
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from wscore import Config
+from wscore.app import Registry, WebSocket, WebSocketDisconnect
+from wscore.app._backplane import Deliver, Envelope
+from wscore.testing import virtual_asyncio
+from wscore.testing.network import Connection, Link, LoopNetwork, Socket
+
+from ._invariants import Finding
+
+__all__ = ["RoomPlan", "draw_room", "play_room"]
+
+ROOM = "room"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoomPlan:
+    """A room, before anybody is in it."""
+
+    seed: str
+    members: int = 10
+    processes: int = 1
+    messages: int = 10
+    size: int = 20
+    """Bytes of each message."""
+    pause: float = 0.01
+    """Seconds between messages."""
+    slow: float = 0.0
+    """The share of members that do not read."""
+    leaving: float = 0.0
+    """The share that leaves in between: with a close, or with a reset."""
+    policy: Any = "skip"
+    stall: tuple[float, float] | None = None
+    """When the broker stalls, and for how long."""
+    link: dict[str, Any] = field(default_factory=dict)
+
+
+def draw_room(seed: str, members: int, processes: int) -> RoomPlan:
+    """Draw a plan for a room of that size."""
+    chance = random.Random(f"room {seed}")
+    plan = RoomPlan(
+        seed=seed,
+        members=members,
+        processes=processes,
+        messages=chance.choice((5, 10)) if members > 100 else chance.choice((5, 20, 60)),
+        size=chance.choice((20, 1_000, 1_000)) if members > 100 else chance.choice((20, 1_000, 20_000)),
+        pause=chance.choice((0.0, 0.001, 0.1)),
+        slow=chance.choice((0.0, 0.1)),
+        leaving=chance.choice((0.0, 0.1, 0.3)),
+        policy=chance.choice(("skip", "close")),
+        link={"latency": chance.choice((0.0, 0.02)), "jitter": chance.choice((0.0, 0.1))},
+    )
+    if processes > 1 and chance.random() < 0.8:
+        plan = replace(plan, stall=(chance.choice((0.0, 0.05, 0.5)), chance.choice((1.0, 30.0))))
+    return plan
+
+
+class Broker:
+    """Passes what each process publishes to all others, over connections of the network."""
+
+    def __init__(self, network: LoopNetwork) -> None:
+        self._network = network
+        self.lines: list[Line] = []
+
+    def backplane(self) -> SimulatedBackplane:
+        """Connect one more process."""
+        theirs, ours = self._network.socket_pair(names=("process", "broker"))
+        self.lines.append(Line(ours, self._forward))
+        return SimulatedBackplane(theirs)
+
+    def stall(self, until: float) -> None:
+        """Read nothing, and write nothing that arrives, until then."""
+        for line in self.lines:
+            line.socket.incoming.stall(until)
+            line.socket.outgoing.stall(until)
+
+    def _forward(self, source: Line, text: bytes) -> None:
+        for line in self.lines:
+            if line is not source:
+                line.send(text)
+
+
+class Line:
+    """One end of a connection that carries lines of text; what there is no room for is dropped."""
+
+    def __init__(self, socket: Socket, heard: Any) -> None:
+        self.socket = socket
+        self.dropped = 0
+        self._heard = heard
+        self._rest = b""
+        socket.user = self
+
+    def send(self, text: bytes) -> None:
+        """Send a line, unless there is no room."""
+        if self.socket.writable:
+            self.socket.write(text + b"\n")
+        else:
+            self.dropped += 1
+
+    def receive_data(self, data: bytes) -> None:
+        """As in `SocketUser`."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            self._heard(self, line)
+
+    def receive_eof(self) -> None:
+        """As in `SocketUser`."""
+
+    def output_drained(self) -> None:
+        """As in `SocketUser`."""
+
+    def lost(self, error: Exception | None = None) -> None:
+        """As in `SocketUser`."""
+
+
+class SimulatedBackplane:
+    """A process's side of the broker."""
+
+    def __init__(self, socket: Socket) -> None:
+        self.line = Line(socket, self._heard)
+        self._deliver: Deliver | None = None
+
+    @asynccontextmanager
+    async def running(self, deliver: Deliver) -> AsyncGenerator[None]:
+        """As in `Backplane`."""
+        self._deliver = deliver
+        try:
+            yield
+        finally:
+            self._deliver = None
+
+    def publish(self, envelope: Envelope) -> None:
+        """As in `Backplane`."""
+        self.line.send(json.dumps([envelope.data, envelope.room, envelope.id, sorted(envelope.exclude)]).encode())
+
+    def entered(self, room: str, id: str) -> None:
+        """As in `Backplane`. Everything is sent to everybody."""
+
+    def left(self, room: str, id: str) -> None:
+        """As in `Backplane`."""
+
+    async def present(self, room: str) -> list[str]:
+        """As in `Backplane`. Nobody asks."""
+        return []
+
+    async def count(self, room: str) -> int:
+        """As in `Backplane`. Nobody asks."""
+        return 0
+
+    def _heard(self, line: Line, text: bytes) -> None:
+        data, room, id, exclude = json.loads(text)
+        if self._deliver is not None:
+            self._deliver(Envelope(data, room, id, frozenset(exclude)))
+
+
+class MemberClient:
+    """A client that takes what it gets as it comes, or nothing at all."""
+
+    def __init__(self, name: str, process: int, connection: Connection, *, slow: bool) -> None:
+        self.name = name
+        self.process = process
+        self.connection = connection
+        self.slow = slow
+        self.left = False
+        self.entered_at: int | None = None
+        """How many messages its process had broadcast when it entered."""
+        self.received: list[str] = []
+        self._taking = False
+        if not slow:
+            connection.client.wake = self._take
+
+    def _take(self) -> None:
+        if self._taking:
+            return
+        self._taking = True  # for `sync` wakes whoever waits for a message, or for the end
+        client = self.connection.client
+        while (message := client.core.next_message(now=client.time())) is not None:
+            self.received.append(str(message))
+        client.sync()
+        self._taking = False
+
+
+class Room:
+    """A plan as it is played."""
+
+    def __init__(self, plan: RoomPlan, network: LoopNetwork) -> None:
+        self.plan = plan
+        self.network = network
+        self.chance = random.Random(f"play {plan.seed}")
+        self.clients: dict[str, MemberClient] = {}
+        self.order: list[list[str]] = [[] for _ in range(plan.processes)]
+        self.broker = Broker(network)
+        self.backplanes = [self.broker.backplane() for _ in range(plan.processes)] if plan.processes > 1 else []
+        self.registries = [
+            Registry(backplane=self.backplanes[each] if self.backplanes else None, slow=plan.policy, max_queue=16)
+            for each in range(plan.processes)
+        ]
+        for index in range(plan.processes):
+            network.serve(f"process{index}.test", partial(self._app, index), Config(compression=False))
+
+    async def _app(self, index: int, scope: Any, receive: Any, send: Any) -> None:
+        websocket = WebSocket(scope, receive, send)
+        await websocket.accept()
+        name = scope["path"][1:]
+        with contextlib.suppress(WebSocketDisconnect):
+            async with self.registries[index].join(websocket, id=name, rooms=[ROOM]):
+                self.clients[name].entered_at = len(self.order[index])
+                while True:
+                    await websocket.receive()
+
+    async def play(self) -> None:
+        """Play it. Raises Finding."""
+        plan, network, chance = self.plan, self.network, self.chance
+        async with contextlib.AsyncExitStack() as stack:
+            for registry in self.registries:
+                await stack.enter_async_context(registry.running())
+            for number in range(plan.members):
+                name, process = f"member-{number}", number % plan.processes
+                slow = number > 0 and chance.random() < plan.slow
+                config = Config(compression=False, max_queue=1) if slow else Config(compression=False)
+                connection = network.connect(f"ws://process{process}.test/{name}", config)
+                self.clients[name] = MemberClient(name, process, connection, slow=slow)
+            await network.sleep(1.0)
+            if plan.stall is not None:
+                at, seconds = plan.stall
+                network.clock.call_at(network.time() + at, lambda: self.broker.stall(network.time() + seconds))
+            leaving = deque(client for client in self.clients.values() if chance.random() < plan.leaving)
+            for number in range(plan.messages):
+                process = chance.randrange(plan.processes)
+                text = f"{process} {len(self.order[process])} ".ljust(plan.size, "x")
+                self.order[process].append(text)
+                self.registries[process].broadcast(ROOM, text)
+                while leaving and len(leaving) * plan.messages > (plan.messages - number - 1) * plan.members * plan.leaving:
+                    self._leave(leaving.popleft())
+                await network.sleep(plan.pause)
+            await network.sleep(40.0)
+            self._check()
+            for client in self.clients.values():
+                client.connection.client.core.close(now=network.time())
+                client.connection.client.sync()
+            await network.sleep(25.0)
+            for client in self.clients.values():
+                if not client.connection.over:
+                    raise Finding(f"{client.name} is not over: {client.connection.server.core!r}")
+            if any(len(registry) or registry.rooms() for registry in self.registries):
+                raise Finding("a registry has members after their end")
+
+    def _leave(self, client: MemberClient) -> None:
+        client.left = True
+        if self.chance.random() < 0.5:
+            client.connection.reset()
+        else:
+            client.connection.client.core.close(now=self.network.time())
+            client.connection.client.sync()
+
+    def _check(self) -> None:
+        for client in self.clients.values():
+            if client.entered_at is None:
+                raise Finding(f"{client.name} has not entered")
+            for process in range(self.plan.processes):
+                got = [text for text in client.received if text.startswith(f"{process} ")]
+                sent = self.order[process]
+                numbers = [int(text.split()[1]) for text in got]
+                if any(sent[number] != text for number, text in zip(numbers, got, strict=True)):
+                    raise Finding(f"{client.name} got another message than was sent")
+                if any(later <= earlier for earlier, later in zip(numbers, numbers[1:], strict=False)):
+                    raise Finding(f"{client.name} got messages of process {process} out of order: {numbers}")
+                if client.process != process:
+                    dropped = sum(line.dropped for line in self.broker.lines)
+                    dropped += self.backplanes[process].line.dropped
+                    if not (client.left or client.slow) and len(got) + dropped < len(sent):
+                        raise Finding(f"{client.name} got {len(got)} of {len(sent)} messages from the other process")
+                elif not client.slow:
+                    expected = list(range(client.entered_at, len(sent)))
+                    if numbers != (expected[: len(numbers)] if client.left else expected):
+                        raise Finding(f"{client.name} got {numbers} of {expected}")
+
+
+def play_room(plan: RoomPlan, trace: Any = None) -> None:
+    """Play a room under virtual time. Raises Finding."""
+
+    async def main() -> None:
+        async with LoopNetwork(plan.seed, link=Link(**plan.link), trace=trace) as network:
+            await Room(plan, network).play()
+
+    virtual_asyncio.run(main)

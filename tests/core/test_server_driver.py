@@ -37,6 +37,21 @@ def test_the_application_is_started_once() -> None:
     assert [scope["path"] for scope in port.scopes] == ["/chat"]
 
 
+def test_reading_goes_on_once_an_application_that_left_messages_is_over() -> None:
+    """Nobody will take them, so the peer's end behind them is seen, and no closing has to time out for it."""
+    port = opened(Config(compression=False, max_queue=1, ping_interval=4.0, ping_timeout=4.0))
+    port.receive_data(text("one") + text("two"))
+    port.unacknowledged = 1  # so that the overdue pong is not excused by the pause
+    while port.core.state is State.OPEN:
+        port.unacknowledged += len(port.reads_written())
+        port.rings()
+    assert (port.core.state, port.reads) == (State.LINGERING, False)
+    port.application_returned()
+    assert port.reads
+    port.receive_eof()
+    assert port.closed
+
+
 def test_no_application_is_started_for_a_request_that_is_refused() -> None:
     """The answer goes out, and TCP ends behind it."""
     port = ServerPort()

@@ -532,7 +532,9 @@ class ServerConnection(Endpoint[FrameCodec]):
 
     def _application_over(self, trigger: Trigger, opened: Termination, unanswered: Termination, now: float) -> None:
         self._lane.drop_messages()
-        # Unparsed input is dropped as well: nothing may come after the disconnect.
+        # Unparsed input is dropped as well: nothing may come after the disconnect. So reading goes on, though the state
+        # may stay.
+        self._changes()
         self._lane.paused, self._pending_since = False, None
         self._process(trigger, now, opened if self._state is OPEN else unanswered)
         self._after_our_close(now)

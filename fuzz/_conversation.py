@@ -9,10 +9,11 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final
 
 from wscore import Config, Disconnected, HandshakeFailed, LocalProtocolError
-from wscore.testing.network import Cancelled, Link, Network
+from wscore.testing.network import Cancelled, Event, Link, Network
 
 from ._invariants import Invariants
 
@@ -22,6 +23,10 @@ Step = tuple[Any, ...]
 
 GRACE: Final = 5.0
 """Seconds from a shutdown until applications are cancelled, as `ServerConfig.shutdown_grace` has it."""
+_DURATIONS: Final = {
+    name: getattr(Config(), name)
+    for name in ("handshake_timeout", "accept_timeout", "ping_interval", "ping_timeout", "close_timeout")
+}
 _ALPHABET: Final = "abc\u00df\u20ac\U0001f600 "
 _NOISE: Final = random.Random(0).randbytes(1 << 16)
 _TEXT: Final = "".join(random.Random(0).choice(_ALPHABET) for _ in range(1 << 14))
@@ -117,8 +122,7 @@ def _draw_config(chance: random.Random, scale: float) -> dict[str, Any]:
     """Draw what differs from the defaults: durations keep their proportions, unless there is none."""
     config: dict[str, Any] = {}
     if scale != 1.0:
-        for name in ("handshake_timeout", "accept_timeout", "ping_interval", "ping_timeout", "close_timeout"):
-            config[name] = getattr(Config(), name) * scale
+        config.update({name: seconds * scale for name, seconds in _DURATIONS.items()})
     if chance.random() < 0.1:
         config[chance.choice(("ping_interval", "ping_timeout"))] = None
     if chance.random() < 0.6:
@@ -179,9 +183,10 @@ def _draw_faults(chance: random.Random) -> Iterator[Step]:
 class Play:
     """A conversation as it is played."""
 
-    def __init__(self, plan: Plan, log: list[str] | None = None) -> None:
+    def __init__(self, plan: Plan, log: list[Event] | None = None) -> None:
         self.plan = plan
-        self.network = network = Network(plan.seed, link=Link(**plan.link), slack=plan.slack)
+        trace = None if log is None else log.append
+        self.network = network = Network(plan.seed, link=Link(**plan.link), slack=plan.slack, trace=trace)
         self.from_client: list[str | bytes] = []
         """What the client has sent, in order."""
         self.to_server = 0
@@ -195,7 +200,7 @@ class Play:
         network.watch = self.invariants.check
         self.client_tasks = [network.start(self._client)]
         for at, name, *arguments in plan.faults:
-            network.clock.call_at(at, lambda name=name, arguments=arguments: self._happens(name, arguments))
+            network.clock.call_at(at, partial(self._happens, name, arguments))
 
     def run(self) -> None:
         """Play it to its end. Raises Finding."""

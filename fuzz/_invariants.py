@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from wscore import State
+from wscore.testing.network import Event
 
 if TYPE_CHECKING:
     from wscore.testing.network import Connection
@@ -26,7 +27,7 @@ class Finding(AssertionError):
 class Invariants:
     """Looks at a play, and raises Finding. `lost` are the sides whose host has vanished."""
 
-    def __init__(self, play: Play, log: list[str] | None) -> None:
+    def __init__(self, play: Play, log: list[Event] | None) -> None:
         self.lost: dict[str, float] = {}
         self.client_closes: int | None = None
         """The code with which the client has closed."""
@@ -51,7 +52,7 @@ class Invariants:
     def note(self, text: str) -> None:
         """Write into the log, if there is one."""
         if self._log is not None:
-            self._log.append(f"{self._play.network.time():.6f} {text}")
+            self._log.append(Event(self._play.network.time(), "", text, b""))
 
     def hear_of_fault(self, name: str, arguments: list[Any]) -> None:
         """Remember what goes wrong."""

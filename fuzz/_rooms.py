@@ -7,11 +7,12 @@ what a broker that stalls had no room for, and gets the rest in order and once.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import random
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -21,11 +22,11 @@ from wscore import Config
 from wscore.app import Registry, WebSocket, WebSocketDisconnect
 from wscore.app._backplane import Deliver, Envelope
 from wscore.testing import virtual_asyncio
-from wscore.testing.network import Connection, Link, LoopNetwork, Socket
+from wscore.testing.network import Connection, Event, Link, LoopNetwork, Socket
 
 from ._invariants import Finding
 
-__all__ = ["RoomPlan", "draw_room", "play_room"]
+__all__ = ["RoomPlan", "draw_room", "play_room", "simpler_room"]
 
 ROOM = "room"
 
@@ -55,12 +56,14 @@ class RoomPlan:
 def draw_room(seed: str, members: int, processes: int) -> RoomPlan:
     """Draw a plan for a room of that size."""
     chance = random.Random(f"room {seed}")
+    size = chance.choice((20, 1_000, 1_000)) if members > 100 else chance.choice((20, 1_000, 16_000))
+    # Not more than the window and the queues hold: whoever reads gets everything, however far away.
     plan = RoomPlan(
         seed=seed,
         members=members,
         processes=processes,
-        messages=chance.choice((5, 10)) if members > 100 else chance.choice((5, 20, 60)),
-        size=chance.choice((20, 1_000, 1_000)) if members > 100 else chance.choice((20, 1_000, 20_000)),
+        messages=chance.choice((5, 10)) if size > 1_000 or members > 100 else chance.choice((5, 20, 60)),
+        size=size,
         pause=chance.choice((0.0, 0.001, 0.1)),
         slow=chance.choice((0.0, 0.1)),
         leaving=chance.choice((0.0, 0.1, 0.3)),
@@ -293,11 +296,35 @@ class Room:
                         raise Finding(f"{client.name} got {numbers} of {expected}")
 
 
-def play_room(plan: RoomPlan, trace: Any = None) -> None:
+def simpler_room(plan: RoomPlan) -> Iterator[RoomPlan]:
+    """Give plans that are simpler than this one in one thing each."""
+    for name in ("members", "messages", "processes"):
+        if (value := getattr(plan, name)) > 1:
+            yield replace(plan, **{name: value // 2})
+    for name, simplest in (("slow", 0.0), ("leaving", 0.0), ("stall", None), ("link", {}), ("pause", 0.0), ("size", 20)):
+        if getattr(plan, name) != simplest:
+            yield replace(plan, **{name: simplest})
+
+
+def play_room(plan: RoomPlan, log: list[Event] | None = None) -> None:
     """Play a room under virtual time. Raises Finding."""
+    failed: list[str] = []
 
     async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: failed.append(f"{context['message']}: {context.get('exception')!r}")
+        )
+        trace = None if log is None else log.append
         async with LoopNetwork(plan.seed, link=Link(**plan.link), trace=trace) as network:
             await Room(plan, network).play()
 
-    virtual_asyncio.run(main)
+    try:
+        virtual_asyncio.run(main)
+    except BaseExceptionGroup as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        raise error from None
+    finally:
+        if failed:
+            raise Finding(failed[0])

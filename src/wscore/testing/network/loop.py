@@ -193,7 +193,9 @@ class LoopNetwork(Network):
         while True:
             due = clock.next_at()
             if due is not None and due <= clock.now + _ROUNDING:
-                self.step()
+                clock.step()
+                if self.watch is not None:
+                    self.watch()
                 await anyio.lowlevel.checkpoint()  # whoever was woken acts before the next event
                 continue
             with anyio.CancelScope(deadline=math.inf if due is None else clock.loop_time(due)), suppress(TimeoutError):

@@ -17,7 +17,7 @@ from wscore.transport.client import WebSocket
 
 from .clock import VirtualClock
 from .ends import ClientEnd, NetworkEnd, ServerEnd
-from .._hang import Hang
+from .._hang import TURNS, Hang
 from .link import Link
 from .runtime import ClockRuntime, Runtime
 from .sockets import Socket, socket_pair
@@ -31,9 +31,6 @@ T = TypeVar("T")
 
 Side = Literal["client", "server"]
 """One of the two ends of a connection."""
-
-_TURNS = 1_000_000  # calls at one moment after which a run is given up
-
 
 class Connection:
     """A client and a server of wscore, joined by a link, and what may happen to it.
@@ -194,7 +191,10 @@ class Network:
     # -- tasks, and time
 
     def start(self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> Task:
-        """Run a coroutine function in a task. It waits for what belongs to this network, and nothing else."""
+        """Run a coroutine function in a task. It waits for what belongs to this network, and nothing else.
+
+        What it raises comes out of `run`, `run_until` or `step`, unless the task is `awaited`.
+        """
         return self._own.spawn(function, *args)
 
     async def sleep(self, seconds: float) -> None:
@@ -207,6 +207,9 @@ class Network:
             return False
         if self.watch is not None:
             self.watch()
+        if self._own.uncaught is not None:
+            error, self._own.uncaught = self._own.uncaught, None
+            raise error
         return True
 
     def run(self, function: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:
@@ -216,6 +219,7 @@ class Network:
             Hang: It waits for what will never happen; the text says where each task waits.
         """
         task = self.start(function, *args)
+        task.awaited = True
         self.run_until(lambda: task.done)
         if task.error is not None:
             raise task.error
@@ -228,19 +232,17 @@ class Network:
         """Let events happen until `done` says so, until the time `at`, or until there are no more.
 
         Raises:
-            Hang: A million events have happened at one moment.
+            Hang: The same happens again and again at one moment.
         """
         moment, turns = self.clock.now, 0
         while done is None or not done():
             due = self.clock.next_at()
-            if due is None:
-                break
-            if due > at:
+            if due is None or due > at:
                 break
             turns = turns + 1 if due == moment else 0
             moment = due
-            if turns > _TURNS:
-                raise Hang(f"{turns} events at one moment\n" + "\n".join(each.where for each in self._own.tasks))
+            if turns > TURNS:
+                raise Hang("\n".join([f"{turns} events at one moment", *(each.where for each in self._own.tasks)]))
             self.step()
         if at < math.inf and self.clock.now < at:
             self.clock.now = at

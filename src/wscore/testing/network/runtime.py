@@ -60,6 +60,8 @@ class ClockRuntime:
         self.chance = chance
         self.tasks: dict[Task, None] = {}
         """Those that are not done, in the order of their beginnings."""
+        self.uncaught: BaseException | None = None
+        """What a task has raised for which nobody waits."""
 
     def waiter(self) -> Signal:
         """As in `Runtime`."""
@@ -91,3 +93,5 @@ class ClockRuntime:
 
     def _done(self, task: Task) -> None:
         del self.tasks[task]
+        if task.error is not None and not task.awaited and not isinstance(task.error, Cancelled):
+            self.uncaught = self.uncaught or task.error

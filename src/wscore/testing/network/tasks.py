@@ -69,6 +69,8 @@ class Task:
         self.error: BaseException | None = None
         self.cancelled = False
         """Whether `cancel` was called; not whether that has ended it."""
+        self.awaited = False
+        """Whether somebody looks at `error` in the end; if not, the network raises it."""
         self.at_once = False
         """Whether a step is made where the task is woken, as asyncio's transport does it, and not in a call of its own
         as trio's scheduler does."""

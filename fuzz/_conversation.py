@@ -191,8 +191,10 @@ class Play:
         """What the client has sent, in order."""
         self.to_server = 0
         """How much of that the application has received."""
+        self.server_took = 0
+        """And how many bytes."""
         self.from_server: list[str | bytes] = []
-        self.to_client = 0
+        self.to_client = self.client_took = 0
         self.disconnect: dict[str, Any] | None = None
         self.network.serve("server.test", self._app, Config(**plan.server))
         self.connection = network.connect("ws://server.test/", Config(**plan.client))
@@ -300,6 +302,7 @@ class Play:
     def _client_got(self, message: str | bytes) -> None:
         self.invariants.check_order("client", self.from_server, self.to_client, message)
         self.to_client += 1
+        self.client_took += size_of(message)
 
     async def _sends(self, ws: Any, size: int, binary: bool, at: int) -> None:
         message = payload(size, binary, at)
@@ -382,6 +385,7 @@ class Application:
         data: str | bytes = message["bytes"] if message.get("text") is None else message["text"]
         play.invariants.check_order("server", play.from_client, play.to_server, data)
         play.to_server += 1
+        play.server_took += size_of(data)
         return data
 
     async def send(self, data: str | bytes) -> None:
@@ -407,6 +411,11 @@ class Application:
         """Receive until the disconnect."""
         while self.play.disconnect is None:
             await self.receive()
+
+
+def size_of(message: str | bytes) -> int:
+    """Return the size of a message in bytes."""
+    return len(message) if isinstance(message, bytes) else len(message.encode())
 
 
 def payload(size: int, binary: bool, at: int) -> str | bytes:

@@ -16,6 +16,7 @@ __all__ = ["Finding", "Invariants"]
 
 _OPEN: Final = State.OPEN
 _CLOSED: Final = State.CLOSED
+_LINGERING: Final = State.LINGERING
 _OWED: Final = frozenset({State.AWAITING_REQUEST, State.AWAITING_RESPONSE, State.CLOSE_SENT, State.LINGERING})
 """States that time must end, whatever the configuration."""
 
@@ -36,7 +37,6 @@ class Invariants:
         self._connection: Connection = play.connection
         self._log = log
         self._found: Finding | None = None
-        self._disturbed = False  # something was taken away from between the two
         plan, server, client = play.plan, self._connection.server.core.config, self._connection.client.core.config
         sizes = [step[1] if step[0] == "sends" else sum(step[1]) for step in plan.steps if step[0].startswith("sends")]
         largest = 2 * max([*sizes, 6_000]) + 100
@@ -55,8 +55,7 @@ class Invariants:
             self._log.append(Event(self._play.network.time(), "", text, b""))
 
     def hear_of_fault(self, name: str, arguments: list[Any]) -> None:
-        """Remember what goes wrong."""
-        self._disturbed = True
+        """Remember which hosts vanish."""
         if name == "vanish":
             self.lost.setdefault(arguments[0], self._play.network.time())
 
@@ -72,6 +71,10 @@ class Invariants:
         if "client" not in lost:
             self._check_end("client", connection.client)
         ours, theirs = connection.server.core.stats, connection.client.core.stats
+        if "server" not in lost and connection.server.core.state is _OPEN:
+            self._check_queue("server", connection.server, self._play.to_server, self._play.server_took)
+        if "client" not in lost and connection.client.core.state is _OPEN:
+            self._check_queue("client", connection.client, self._play.to_client, self._play.client_took)
         if ours.messages_received > theirs.messages_sent or theirs.messages_received > ours.messages_sent:
             self._fail(f"more messages were received than sent: {ours}, {theirs}")
 
@@ -91,6 +94,8 @@ class Invariants:
                 self._fail(f"{side}: no deadline while {state.name}")
             elif state is _OPEN and core.config.ping_interval is not None and core.config.ping_timeout is not None:
                 self._fail(f"{side}: an open connection without a deadline")
+            if core.state is _LINGERING and (info := core.close_info).received is not None and info.sent is None:
+                self._fail(f"{side}: a close frame was not answered: {info}")
             if core.wants_read is not socket.reading and not socket.end_read:
                 self._fail(f"{side}: wants_read is {core.wants_read}, reading is {socket.reading}")
             if core.output_size + len(socket.outgoing.waiting) > self._held[side]:
@@ -99,6 +104,16 @@ class Invariants:
             self._fail(f"{side}: there is a message, and who waits for one was not woken")
         if end.writable and end.room.waited:
             self._fail(f"{side}: there is room, and who waits for it was not woken")
+
+    def _check_queue(self, side: str, end: Any, taken: int, bytes_taken: int) -> None:
+        core = end.core
+        count, size = core.stats.messages_received - taken, core.stats.bytes_received - bytes_taken
+        if not count:
+            return
+        if count > core.config.max_queue or size > self._queued[side]:
+            self._fail(f"{side}: {count} messages of {size} bytes are queued")
+        if count == core.config.max_queue and core.wants_read:
+            self._fail(f"{side}: {count} messages are queued, and more are read")
 
     # -- what an application sees
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import random
 from collections import deque
@@ -28,7 +29,8 @@ from ._invariants import Finding
 
 __all__ = ["RoomPlan", "draw_room", "play_room", "simpler_room"]
 
-ROOM = "room"
+ALL, FEW = "all", "few"
+"""A room of all members, and one of every third."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,13 +58,13 @@ class RoomPlan:
 def draw_room(seed: str, members: int, processes: int) -> RoomPlan:
     """Draw a plan for a room of that size."""
     chance = random.Random(f"room {seed}")
-    size = chance.choice((20, 1_000, 1_000)) if members > 100 else chance.choice((20, 1_000, 16_000))
+    size = chance.choice((20, 1_000, 1_000)) if members > 100 else chance.choice((20, 1_000, 8_000))
     # Not more than the window and the queues hold: whoever reads gets everything, however far away.
     plan = RoomPlan(
         seed=seed,
         members=members,
         processes=processes,
-        messages=chance.choice((5, 10)) if size > 1_000 or members > 100 else chance.choice((5, 20, 60)),
+        messages=5 if size > 1_000 else chance.choice((5, 10)) if members > 100 else chance.choice((5, 20, 30)),
         size=size,
         pause=chance.choice((0.0, 0.001, 0.1)),
         slow=chance.choice((0.0, 0.1)),
@@ -178,6 +180,7 @@ class MemberClient:
 
     def __init__(self, name: str, process: int, connection: Connection, *, slow: bool) -> None:
         self.name = name
+        self.rooms = [ALL, FEW] if int(name.partition("-")[2]) % 3 == 0 else [ALL]
         self.process = process
         self.connection = connection
         self.slow = slow
@@ -208,7 +211,8 @@ class Room:
         self.network = network
         self.chance = random.Random(f"play {plan.seed}")
         self.clients: dict[str, MemberClient] = {}
-        self.order: list[list[str]] = [[] for _ in range(plan.processes)]
+        self.order: list[list[tuple[str, str]]] = [[] for _ in range(plan.processes)]
+        """What each process has sent, in order: to whom, and the text."""
         self.broker = Broker(network)
         self.backplanes = [self.broker.backplane() for _ in range(plan.processes)] if plan.processes > 1 else []
         self.registries = [
@@ -223,7 +227,7 @@ class Room:
         await websocket.accept()
         name = scope["path"][1:]
         with contextlib.suppress(WebSocketDisconnect):
-            async with self.registries[index].join(websocket, id=name, rooms=[ROOM]):
+            async with self.registries[index].join(websocket, id=name, rooms=self.clients[name].rooms):
                 self.clients[name].entered_at = len(self.order[index])
                 while True:
                     await websocket.receive()
@@ -246,10 +250,8 @@ class Room:
                 network.clock.call_at(network.time() + at, lambda: self.broker.stall(network.time() + seconds))
             leaving = deque(client for client in self.clients.values() if chance.random() < plan.leaving)
             for number in range(plan.messages):
-                process = chance.randrange(plan.processes)
-                text = f"{process} {len(self.order[process])} ".ljust(plan.size, "x")
-                self.order[process].append(text)
-                self.registries[process].broadcast(ROOM, text)
+                for _ in range(chance.choice((1, 1, 3))):
+                    self._say(chance.randrange(plan.processes))
                 while leaving and len(leaving) * plan.messages > (plan.messages - number - 1) * plan.members * plan.leaving:
                     self._leave(leaving.popleft())
                 await network.sleep(plan.pause)
@@ -265,6 +267,17 @@ class Room:
             if any(len(registry) or registry.rooms() for registry in self.registries):
                 raise Finding("a registry has members after their end")
 
+    def _say(self, process: int) -> None:
+        """Send one message from a process: to all, to few, or to one."""
+        sent, registry = self.order[process], self.registries[process]
+        to = self.chance.choice((ALL, ALL, FEW, f"member-{self.chance.randrange(self.plan.members)}"))
+        text = f"{process} {len(sent)} ".ljust(self.plan.size, "x")
+        sent.append((to, text))
+        if to in (ALL, FEW):
+            registry.broadcast(to, text)
+        else:
+            registry.send_to(to, text)
+
     def _leave(self, client: MemberClient) -> None:
         client.left = True
         if self.chance.random() < 0.5:
@@ -278,22 +291,28 @@ class Room:
             if client.entered_at is None:
                 raise Finding(f"{client.name} has not entered")
             for process in range(self.plan.processes):
-                got = [text for text in client.received if text.startswith(f"{process} ")]
-                sent = self.order[process]
-                numbers = [int(text.split()[1]) for text in got]
-                if any(sent[number] != text for number, text in zip(numbers, got, strict=True)):
-                    raise Finding(f"{client.name} got another message than was sent")
-                if any(later <= earlier for earlier, later in zip(numbers, numbers[1:], strict=False)):
-                    raise Finding(f"{client.name} got messages of process {process} out of order: {numbers}")
-                if client.process != process:
-                    dropped = sum(line.dropped for line in self.broker.lines)
-                    dropped += self.backplanes[process].line.dropped
-                    if not (client.left or client.slow) and len(got) + dropped < len(sent):
-                        raise Finding(f"{client.name} got {len(got)} of {len(sent)} messages from the other process")
-                elif not client.slow:
-                    expected = list(range(client.entered_at, len(sent)))
-                    if numbers != (expected[: len(numbers)] if client.left else expected):
-                        raise Finding(f"{client.name} got {numbers} of {expected}")
+                self._check_received(client, process)
+
+    def _check_received(self, client: MemberClient, process: int) -> None:
+        sent = self.order[process]
+        got = [text for text in client.received if text.startswith(f"{process} ")]
+        numbers = [int(text.split()[1]) for text in got]
+        if any(sent[number][1] != text for number, text in zip(numbers, got, strict=True)):
+            raise Finding(f"{client.name} got another message than was sent")
+        if any(later <= earlier for earlier, later in itertools.pairwise(numbers)):
+            raise Finding(f"{client.name} got messages of process {process} out of order: {numbers}")
+        first = client.entered_at if client.process == process else 0
+        assert first is not None
+        due = [number for number in range(first, len(sent)) if sent[number][0] in (*client.rooms, client.name)]
+        if not set(numbers) <= set(due):
+            raise Finding(f"{client.name} got {numbers}, and {due} were for it")
+        if client.slow:
+            return
+        dropped = 0
+        if client.process != process:
+            dropped = self.backplanes[process].line.dropped + sum(line.dropped for line in self.broker.lines)
+        if numbers != due[: len(numbers)] if client.left else len(numbers) + dropped < len(due):
+            raise Finding(f"{client.name} got {numbers} of {due}")
 
 
 def simpler_room(plan: RoomPlan) -> Iterator[RoomPlan]:

@@ -52,7 +52,7 @@ def plan_of(seed: str, run: int) -> Plan | RoomPlan:
     if run % 5_000 == 4_999:
         return draw_room(name, 1_000, 1 + run // 5_000 % 2)
     if run % 250 == 249:
-        return draw_room(name, (3, 10, 60, 200)[run // 250 % 4], 1 + run // 250 % 2)
+        return draw_room(name, (3, 200, 10, 150)[run // 250 % 4], 1 + run // 500 % 2)
     return draw(name)
 
 

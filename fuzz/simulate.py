@@ -86,9 +86,9 @@ def _play_chunk(given: tuple[str, range]) -> Chunk:
     return play_chunk(*given)
 
 
-def smaller(plan: Plan | RoomPlan, what: str, tries: int = _TRIES) -> Plan | RoomPlan:
+def smaller(plan: Plan | RoomPlan, what: str) -> Plan | RoomPlan:
     """Return the simplest plan found that fails in the same way."""
-    kind = _kind(what)
+    kind, tries = _kind(what), _TRIES
     while True:
         plans: Iterator[Any] = simpler_room(plan) if isinstance(plan, RoomPlan) else simpler(plan)
         for each in plans:

@@ -17,7 +17,7 @@ from wscore.testing.network import Cancelled, Event, Link, Network
 
 from ._invariants import Invariants
 
-__all__ = ["Plan", "Step", "draw", "play", "simpler"]
+__all__ = ["Plan", "Play", "Step", "draw", "simpler"]
 
 Step = tuple[Any, ...]
 
@@ -224,9 +224,9 @@ class Play:
     def over(self) -> bool:
         """Whether nothing is left to happen."""
         lost = self.invariants.lost
-        return ("client" in lost or (self.connection.client.gone and all(task.done for task in self.client_tasks))) and (
-            "server" in lost or self.connection.server.over_at is not None
-        )
+        return (
+            "client" in lost or (self.connection.client.gone and all(task.done for task in self.client_tasks))
+        ) and ("server" in lost or self.connection.server.over_at is not None)
 
     def _end(self) -> None:
         """Let the server shut down, and the client close."""
@@ -421,8 +421,12 @@ def size_of(message: str | bytes) -> int:
 def payload(size: int, binary: bool, at: int) -> str | bytes:
     """Make a message of about that size, that no other is alike."""
     if binary:
-        return b"%d " % at + (_NOISE[at : at + size] if size <= 1 << 14 else (_NOISE * (1 + size // len(_NOISE)))[:size])
-    return f"{at} " + (_TEXT[at % 4096 : at % 4096 + size] if size <= 1 << 13 else (_TEXT * (1 + size // len(_TEXT)))[:size])
+        return b"%d " % at + (
+            _NOISE[at : at + size] if size <= 1 << 14 else (_NOISE * (1 + size // len(_NOISE)))[:size]
+        )
+    return f"{at} " + (
+        _TEXT[at % 4096 : at % 4096 + size] if size <= 1 << 13 else (_TEXT * (1 + size // len(_TEXT)))[:size]
+    )
 
 
 async def _echoes(app: Application) -> None:

@@ -181,9 +181,10 @@ class Invariants:
         """Whoever was told of the other's close frame was given all messages before it."""
         play, connection = self._play, self._connection
         info = connection.server.core.close_info
-        if play.disconnect is not None and info is not None and info.cause == "peer" and info.received is not None:
-            if play.to_server != len(play.from_client):
-                self._fail(f"server: {play.to_server} of {len(play.from_client)} messages before a close were received")
+        if play.disconnect is None or info is None or info.cause != "peer" or info.received is None:
+            return
+        if play.to_server != len(play.from_client):
+            self._fail(f"server: {play.to_server} of {len(play.from_client)} messages before a close were received")
 
     def _check_logs(self) -> None:
         server = self._connection.server

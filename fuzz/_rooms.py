@@ -252,7 +252,10 @@ class Room:
             for number in range(plan.messages):
                 for _ in range(chance.choice((1, 1, 3))):
                     self._say(chance.randrange(plan.processes))
-                while leaving and len(leaving) * plan.messages > (plan.messages - number - 1) * plan.members * plan.leaving:
+                while (
+                    leaving
+                    and len(leaving) * plan.messages > (plan.messages - number - 1) * plan.members * plan.leaving
+                ):
                     self._leave(leaving.popleft())
                 await network.sleep(plan.pause)
             await network.sleep(40.0)
@@ -320,7 +323,14 @@ def simpler_room(plan: RoomPlan) -> Iterator[RoomPlan]:
     for name in ("members", "messages", "processes"):
         if (value := getattr(plan, name)) > 1:
             yield replace(plan, **{name: value // 2})
-    for name, simplest in (("slow", 0.0), ("leaving", 0.0), ("stall", None), ("link", {}), ("pause", 0.0), ("size", 20)):
+    for name, simplest in (
+        ("slow", 0.0),
+        ("leaving", 0.0),
+        ("stall", None),
+        ("link", {}),
+        ("pause", 0.0),
+        ("size", 20),
+    ):
         if getattr(plan, name) != simplest:
             yield replace(plan, **{name: simplest})
 

@@ -207,7 +207,9 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"argument --seed: {given.seed!r} has more than letters, digits, - and _")
     try:
         failures = simulate(given.seed, runs, given.jobs)
-        kinds = itertools.groupby(sorted(failures, key=lambda each: (_kind(each.what), each.run)), lambda each: _kind(each.what))
+        kinds = itertools.groupby(
+            sorted(failures, key=lambda each: (_kind(each.what), each.run)), lambda each: _kind(each.what)
+        )
         for _, of_kind in itertools.islice(kinds, _SHOWN):
             first, *others = of_kind
             print(explain(given.seed, first, given.found))

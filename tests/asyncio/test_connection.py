@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.core import peer as frames
-from wscore.testing import virtual_asyncio as virtual
 from tests.transports.peer import Peer
 from tests.transports.steps import ACCEPT
 
 from wscore import Config
+from wscore.testing import virtual_asyncio as virtual
 from wscore_asyncio import serve
 from wscore_asyncio._connection import Connection
 

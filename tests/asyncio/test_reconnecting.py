@@ -8,9 +8,9 @@ import socket
 from pathlib import Path
 
 import anyio
-from wscore.testing import virtual_asyncio as virtual
 from tests.transports.peer import Peer, acceptance
 
+from wscore.testing import virtual_asyncio as virtual
 from wscore_asyncio import connect
 
 

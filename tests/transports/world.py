@@ -25,8 +25,8 @@ import wscore_asyncio
 import wscore_trio
 from tests.conformance.harness import open_sockets
 from tests.core import peer as frames
-from wscore.testing import virtual_asyncio, virtual_trio
 from wscore import Config, ServerConfig
+from wscore.testing import virtual_asyncio, virtual_trio
 
 from .leftovers import nothing_left
 from .model import NOTHING, URI, ClientModel, Model, ServerModel, is_last, outcome_of

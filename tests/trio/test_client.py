@@ -7,11 +7,11 @@ import contextlib
 import pytest
 import trio
 from tests.core import peer as frames
-from wscore.testing import virtual_trio as virtual
 from tests.transports.connecting import connecting
 from tests.transports.peer import OURS
 
 from wscore import Config, ConnectionClosed
+from wscore.testing import virtual_trio as virtual
 
 
 def test_a_ping_of_a_task_that_is_cancelled_is_not_sent() -> None:

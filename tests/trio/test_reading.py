@@ -13,12 +13,12 @@ import trio
 import trio.lowlevel
 from tests.conformance.harness import open_sockets
 from tests.core import peer as frames
-from wscore.testing import virtual_trio as virtual
 from tests.transports.peer import OURS, Peer
 from tests.transports.serving import serving
 from tests.transports.steps import ACCEPT
 
 from wscore import ServerConfig
+from wscore.testing import virtual_trio as virtual
 
 NO_POLLS = ServerConfig(read_poll_interval=1_000_000.0, compression=False)
 """Nobody looks at the socket but the task whose turn it is."""

@@ -8,9 +8,10 @@ its own time in C, so there is no virtual time on it.
 from __future__ import annotations
 
 import asyncio
+import math
 import selectors
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from ._hang import LIMIT, TURNS, Hang
 
@@ -41,12 +42,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop with a clock of its own."""
 
     def __init__(self) -> None:
-        self._now = _START
+        self._now: float = _START
         self._turns = 0
         self._settling: list[asyncio.Future[None]] = []
         super().__init__(_Selector(self._count, self._nothing_ready))
 
     def time(self) -> float:
+        """Return the virtual time, in seconds."""
         return self._now
 
     def jump(self, seconds: float) -> None:
@@ -73,11 +75,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
                 if not each.done():
                     each.set_result(None)
             return
-        scheduled: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]  # a heap since 3.4
-        if not scheduled or scheduled[0].when() > _START + LIMIT:
+        scheduled = cast("list[asyncio.TimerHandle]", getattr(self, "_scheduled"))  # noqa: B009  # a heap since 3.4
+        due: float = scheduled[0].when() if scheduled else math.inf
+        if due > _START + LIMIT:
             raise Hang(f"nothing is ready, and nothing will ever be\n{self._where()}")
-        self.jump(scheduled[0].when() - self._now)
-        self._now = scheduled[0].when()  # exactly, whatever the sum was rounded to
+        self.jump(due - self._now)
+        self._now = due  # exactly, whatever the sum was rounded to
 
     def _where(self) -> str:
         return "\n".join(f"{task.get_name()}: {_chain(task.get_coro())}" for task in asyncio.all_tasks(self))

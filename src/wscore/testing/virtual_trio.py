@@ -23,7 +23,7 @@ __all__ = ["jump", "run", "settled"]
 
 T = TypeVar("T")
 
-_scheduler: Any = trio._core._run  # as pytest-trio does it
+_scheduler: Any = trio._core._run  # pyright: ignore[reportPrivateUsage]  # as pytest-trio does it
 
 
 class _Guard(trio.abc.Instrument):
@@ -36,6 +36,7 @@ class _Guard(trio.abc.Instrument):
         self._at = 0.0
 
     async def watch(self, main: Callable[..., Awaitable[T]], *args: Any) -> outcome.Outcome[T]:
+        result: outcome.Outcome[T] = outcome.Error(Hang("it was given up before it began"))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._wait_for_limit)
             with self._scope:

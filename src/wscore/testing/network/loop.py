@@ -15,7 +15,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import anyio
-import anyio.abc
 import anyio.lowlevel
 
 from .clock import VirtualClock

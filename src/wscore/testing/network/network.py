@@ -15,9 +15,9 @@ from typing import Any, Literal, TypeVar
 from wscore import Application, ClientConnection, Config, Peer, ServerConnection
 from wscore.transport.client import WebSocket
 
+from .._hang import TURNS, Hang
 from .clock import VirtualClock
 from .ends import ClientEnd, NetworkEnd, ServerEnd
-from .._hang import TURNS, Hang
 from .link import Link
 from .runtime import ClockRuntime, Runtime
 from .sockets import Socket, socket_pair
@@ -31,6 +31,7 @@ T = TypeVar("T")
 
 Side = Literal["client", "server"]
 """One of the two ends of a connection."""
+
 
 class Connection:
     """A client and a server of wscore, joined by a link, and what may happen to it.
@@ -65,7 +66,7 @@ class Connection:
         self._toward(toward).stall(0.0)
 
     def reset(self) -> None:
-        """Reset it from the middle: both ends learn of that after the link's latency, and what was on its way is lost."""
+        """Reset it from the middle: both ends learn of it after the link's latency; what was on its way is lost."""
         for end in (self.client, self.server):
             stream = end.socket.incoming
             if not stream.dead:
@@ -147,7 +148,9 @@ class Network:
         """
         self._servers[host] = app, Config() if config is None else config, options
 
-    def connect(self, uri: str, config: Config | None = None, *, link: Link | None = None, **options: Any) -> Connection:
+    def connect(
+        self, uri: str, config: Config | None = None, *, link: Link | None = None, **options: Any
+    ) -> Connection:
         """Connect a new client to the host that is named in `uri`; the handshake begins at once.
 
         Args:
@@ -167,8 +170,9 @@ class Network:
             ServerConnection(server_config, peer=peer, now=now, random=randbytes, **server_options), self.time, app
         )
         client = ClientEnd(core, self.time)
-        for end, socket in zip((client, server), self.socket_pair(link, names=("client", "server")), strict=True):
-            end.attach(socket, self._runtime, self.slack)
+        client_socket, server_socket = self.socket_pair(link, names=("client", "server"))
+        client.attach(client_socket, self._runtime, self.slack)
+        server.attach(server_socket, self._runtime, self.slack)
         connection = Connection(self, client, server)
         self.connections.append(connection)
         server.start()

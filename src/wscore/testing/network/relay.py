@@ -86,5 +86,4 @@ class Plug:
                 self._end.set_reading(True)
         except OSError:
             self._end.abort()
-        with anyio.CancelScope(shield=True):
-            self.sock.close()
+        self.sock.close()

@@ -38,7 +38,19 @@ class SocketUser(Protocol):
 class Socket:
     """One end. It belongs to a `user`, which is told of everything in calls of their own, never within its own."""
 
-    __slots__ = ("_clock", "_look", "_trace", "closed", "end_read", "high_water", "incoming", "name", "outgoing", "reading", "user")
+    __slots__ = (
+        "_clock",
+        "_look",
+        "_trace",
+        "closed",
+        "end_read",
+        "high_water",
+        "incoming",
+        "name",
+        "outgoing",
+        "reading",
+        "user",
+    )
 
     def __init__(
         self, name: str, clock: VirtualClock, incoming: Stream, outgoing: Stream, trace: Trace | None = None

@@ -195,6 +195,8 @@ class Play:
         """And how many bytes."""
         self.from_server: list[str | bytes] = []
         self.to_client = self.client_took = 0
+        self.client_read_all = False
+        """The client has received until it was told that there is no more."""
         self.disconnect: dict[str, Any] | None = None
         self.network.serve("server.test", self._app, Config(**plan.server))
         self.connection = network.connect("ws://server.test/", Config(**plan.client))
@@ -296,7 +298,9 @@ class Play:
         try:
             while True:
                 self._client_got(await ws.recv())
-        except (Disconnected, Cancelled):
+        except Disconnected:
+            self.client_read_all = True
+        except Cancelled:
             pass
 
     def _client_got(self, message: str | bytes) -> None:

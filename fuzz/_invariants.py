@@ -145,6 +145,7 @@ class Invariants:
                 continue
             bound = config.handshake_timeout + config.accept_timeout + config.ping_interval + 2 * config.ping_timeout
             bound += config.close_timeout + 1.0 + self._late
+            bound += len(self._play.plan.steps) * self._play.plan.app_pause  # each message taken gives a pong more time
             if not end.gone and self._play.network.time() > at + bound:
                 self._fail(f"the {side}'s host has vanished at {at}, and the other end is still {end.core!r}")
 
@@ -171,6 +172,8 @@ class Invariants:
             if info.cause == "peer" and info.received is not None and info.code != (info.received.code or 1005):
                 self._fail(f"{side}: {info}")
             # A client that is refused because the server stops gets a 503, and the application the code of the stop.
+            if core.stats.bytes_received > other.stats.bytes_sent:
+                self._fail(f"{side}: more bytes were received than sent: {core.stats}, {other.stats}")
             if info.received is None and info.sent is None and info.code != 1006 and info.cause != "operator":
                 self._fail(f"{side}: a code without a close frame: {info}")
         self._check_delivered()
@@ -180,11 +183,13 @@ class Invariants:
     def _check_delivered(self) -> None:
         """Whoever was told of the other's close frame was given all messages before it."""
         play, connection = self._play, self._connection
-        info = connection.server.core.close_info
-        if play.disconnect is None or info is None or info.cause != "peer" or info.received is None:
-            return
-        if play.to_server != len(play.from_client):
-            self._fail(f"server: {play.to_server} of {len(play.from_client)} messages before a close were received")
+        for side, core, told, got, sent in (
+            ("server", connection.server.core, play.disconnect is not None, play.to_server, play.from_client),
+            ("client", connection.client.core, play.client_read_all, play.to_client, play.from_server),
+        ):
+            info = core.close_info
+            if told and info is not None and info.cause == "peer" and info.received is not None and got != len(sent):
+                self._fail(f"{side}: {got} of {len(sent)} messages before a close were received")
 
     def _check_logs(self) -> None:
         server = self._connection.server

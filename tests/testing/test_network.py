@@ -548,7 +548,7 @@ def test_the_network_lies_between_real_transports(library: tuple[Any, Any]) -> N
 
     async def main(wscore_library: Any, network: LoopNetwork, path: str) -> None:
         began = network.time()
-        async with wscore_library.connect("ws://echo.test/", sock=network.dial(path), config=PLAIN) as ws:
+        async with wscore_library.connect("ws://echo.test/", sock=network.dial(path).sock, config=PLAIN) as ws:
             assert network.time() - began == pytest.approx(0.2, abs=0.01)
             await ws.send("x" * 300_000)
             assert await ws.recv() == "x" * 300_000
@@ -564,7 +564,7 @@ def test_a_real_reader_who_does_not_read_holds_a_real_sender_up(library: tuple[A
     """Through the network's window and the systems' buffers."""
 
     async def main(wscore_library: Any, network: LoopNetwork, path: str) -> None:
-        async with wscore_library.connect("ws://echo.test/", sock=network.dial(path), config=PLAIN) as ws:
+        async with wscore_library.connect("ws://echo.test/", sock=network.dial(path).sock, config=PLAIN) as ws:
             sent = 0
             with anyio.move_on_after(5.0):
                 while True:
@@ -590,7 +590,7 @@ def test_real_ends_are_passed_on(library: tuple[Any, Any]) -> None:
     async def run() -> None:
         virtual_library = library[1]
         async with served(virtual_library, keeps) as path, LoopNetwork(link=Link(latency=0.1)) as network:
-            sock = network.dial(path)
+            sock = network.dial(path).sock
             request = (
                 b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                 b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -604,3 +604,23 @@ def test_real_ends_are_passed_on(library: tuple[Any, Any]) -> None:
             assert ends[1] - closed_at == pytest.approx(0.1, abs=0.2)
 
     library[0].run(run)
+
+
+@pytest.mark.parametrize(("fault", "seconds"), [("reset", 0.1), ("half_close", 0.1), ("vanish", 41.0)])
+def test_faults_reach_real_ends(library: tuple[Any, Any], fault: str, seconds: float) -> None:
+    """A real client sees a reset and an end of the stream after the latency, a lost server by its pings."""
+
+    async def main(wscore_library: Any, network: LoopNetwork, path: str) -> None:
+        way = network.dial(path)
+        async with wscore_library.connect("ws://echo.test/", sock=way.sock, config=PLAIN) as ws:
+            began = network.time()
+            if fault == "reset":
+                way.reset()
+            else:
+                getattr(way, fault)("client" if fault == "half_close" else "server")
+            with pytest.raises(ConnectionClosed):
+                await ws.recv()
+            assert network.time() - began == pytest.approx(seconds, abs=1.0 if seconds > 1 else 0.01)
+        assert ws.close_code == 1006
+
+    under(library, main, latency=0.1)

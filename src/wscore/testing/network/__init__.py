@@ -6,12 +6,24 @@
 from ..._public import set_public_module as _set_public_module
 from .._hang import Hang
 from .link import Link
-from .loop import LoopNetwork
+from .loop import Dialed, LoopNetwork
 from .network import Connection, Network
 from .sockets import Socket, SocketUser
 from .tasks import Cancelled, Task
 from .trace import Event
 
-__all__ = ["Cancelled", "Connection", "Event", "Hang", "Link", "LoopNetwork", "Network", "Socket", "SocketUser", "Task"]
+__all__ = [
+    "Cancelled",
+    "Connection",
+    "Dialed",
+    "Event",
+    "Hang",
+    "Link",
+    "LoopNetwork",
+    "Network",
+    "Socket",
+    "SocketUser",
+    "Task",
+]
 
 _set_public_module(__name__, [globals()[name] for name in __all__])

@@ -21,11 +21,13 @@ from .clock import VirtualClock
 from .link import Link
 from .network import Network
 from .relay import Plug
+from .route import Route
 from .runtime import Runtime
+from .sockets import Socket
 from .tasks import Task
 from .trace import Trace
 
-__all__ = ["LoopNetwork"]
+__all__ = ["Dialed", "LoopNetwork"]
 
 _ROUNDING = 1e-6  # seconds by which a loop's clock may fall short of a moment that it was to wait for
 
@@ -113,6 +115,15 @@ class LoopRuntime:
         return anyio.get_cancelled_exc_class() if self.tasks.cancel_scope.cancel_called else None
 
 
+class Dialed(Route):
+    """The way from a real client to a real server. A reset arrives there as a closed socket: EOF, or a broken pipe."""
+
+    def __init__(self, clock: VirtualClock, client: Socket, server: Socket, sock: socket.socket) -> None:
+        super().__init__(clock, client, server)
+        self.sock = sock
+        """For the client, as in `wscore_asyncio.connect(uri, sock=...)`."""
+
+
 class LoopNetwork(Network):
     """A `Network` in an event loop: `async with LoopNetwork(seed) as network`.
 
@@ -162,17 +173,12 @@ class LoopNetwork(Network):
         """Wait for so many seconds of the loop's time."""
         await anyio.sleep(seconds)
 
-    def dial(self, path: str, link: Link | None = None) -> socket.socket:
+    def dial(self, path: str, link: Link | None = None) -> Dialed:
         """Connect through this network to a real server that listens on a unix socket.
-
-        A reset arrives there as a closed socket: as the end of the stream, or a broken pipe.
 
         Args:
             path: The server's unix socket, as in `wscore_asyncio.serve(app, uds=path)`.
             link: What lies between, instead of the network's own.
-
-        Returns:
-            A socket for the client, as in `wscore_asyncio.connect(uri, sock=...)`.
         """
         ours, theirs = socket.socketpair(), socket.socket(socket.AF_UNIX)
         theirs.setblocking(False)
@@ -184,7 +190,7 @@ class LoopNetwork(Network):
             self._plugs.append(plug)
             self._runtime.tasks.start_soon(plug.read)
             self._runtime.tasks.start_soon(plug.write)
-        return ours[0]
+        return Dialed(self.clock, *ends, ours[0])
 
     async def _keep_time(self) -> None:
         """Let each event happen when it is due."""

@@ -10,18 +10,18 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Coroutine
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from wscore import Application, ClientConnection, Config, Peer, ServerConnection
 from wscore.transport.client import WebSocket
 
 from .._hang import TURNS, Hang
 from .clock import VirtualClock
-from .ends import ClientEnd, NetworkEnd, ServerEnd
+from .ends import ClientEnd, ServerEnd
 from .link import Link
+from .route import Route, Side
 from .runtime import ClockRuntime, Runtime
 from .sockets import Socket, socket_pair
-from .stream import Stream
 from .tasks import Task
 from .trace import Trace
 
@@ -29,24 +29,18 @@ __all__ = ["Connection", "Network"]
 
 T = TypeVar("T")
 
-Side = Literal["client", "server"]
-"""One of the two ends of a connection."""
 
+class Connection(Route):
+    """A client and a server of wscore, joined by a link, and what may happen to it."""
 
-class Connection:
-    """A client and a server of wscore, joined by a link, and what may happen to it.
-
-    Bytes `toward` a side are those that it reads.
-    """
-
-    def __init__(self, network: Network, client: ClientEnd, server: ServerEnd) -> None:
+    def __init__(self, clock: VirtualClock, client: ClientEnd, server: ServerEnd) -> None:
+        super().__init__(clock, client.socket, server.socket)
         self.client = client
         """The client's driver; its core is `client.core`."""
         self.server = server
         """The server's driver; its core is `server.core`."""
         self.websocket = WebSocket(client)
         """The client, as an application uses it. Await `opened` before."""
-        self._network = network
 
     async def opened(self) -> WebSocket:
         """Wait until the handshake is over, and return the websocket.
@@ -57,46 +51,17 @@ class Connection:
         await self.client.opened()
         return self.websocket
 
-    def stall(self, toward: Side, seconds: float = math.inf) -> None:
-        """Let nothing arrive there for so long, or until `resume`; then all that was sent meanwhile arrives."""
-        self._toward(toward).stall(self._network.time() + seconds)
-
-    def resume(self, toward: Side) -> None:
-        """End a stall."""
-        self._toward(toward).stall(0.0)
-
-    def reset(self) -> None:
-        """Reset it from the middle: both ends learn of it after the link's latency; what was on its way is lost."""
-        for end in (self.client, self.server):
-            stream = end.socket.incoming
-            if not stream.dead:
-                stream.drop()
-                clock = self._network.clock
-                clock.call_at(clock.now + stream.link.latency, end.socket.reset_arrived)
-
-    def half_close(self, toward: Side) -> None:
-        """End the stream toward a side, behind what was sent, as some proxies do; bytes behind it bring a reset."""
-        stream = self._toward(toward)
-        stream.on_refused = self.reset
-        stream.end()
-
     def vanish(self, side: Side) -> None:
         """Lose the host of that side: it does nothing any more, and the other side hears nothing of it."""
-        end: NetworkEnd[Any] = self.client if side == "client" else self.server
-        end.vanish()
-
-    def relink(self, link: Link) -> None:
-        """Let what is sent from now on go over another link."""
-        for end in (self.client, self.server):
-            end.socket.incoming.link = link
+        if side == "client":
+            self.client.vanish()
+        else:
+            self.server.vanish()
 
     @property
     def over(self) -> bool:
         """Whether both ends have closed their sockets, and the application has ended."""
         return self.client.gone and self.server.over_at is not None
-
-    def _toward(self, side: Side) -> Stream:
-        return (self.client if side == "client" else self.server).socket.incoming
 
 
 class Network:
@@ -173,7 +138,7 @@ class Network:
         client_socket, server_socket = self.socket_pair(link, names=("client", "server"))
         client.attach(client_socket, self._runtime, self.slack)
         server.attach(server_socket, self._runtime, self.slack)
-        connection = Connection(self, client, server)
+        connection = Connection(self.clock, client, server)
         self.connections.append(connection)
         server.start()
         client.start()

@@ -58,11 +58,11 @@ class Plug:
                 self._room = anyio.Event()
                 await self._room.wait()
                 continue
-            await anyio.wait_readable(self.sock)
             try:
+                await anyio.wait_readable(self.sock)
                 data = self.sock.recv(_READ)
-            except OSError:
-                self._end.abort()
+            except (OSError, anyio.ClosedResourceError):
+                self._fail()
                 return
             if not data:
                 self._end.shut_down_writing()
@@ -72,18 +72,22 @@ class Plug:
     async def write(self) -> None:
         """Write to the real socket what comes from the network, until that ends."""
         try:
-            while True:
+            while not self._gone:
                 await self._news.wait()
                 self._news = anyio.Event()
                 while self._unwritten and not self._gone:
                     await anyio.wait_writable(self.sock)
                     del self._unwritten[: self.sock.send(self._unwritten)]
-                if self._gone:
-                    break
                 if self._ended:
                     self.sock.shutdown(socket.SHUT_WR)
                     return
                 self._end.set_reading(True)
         except OSError:
-            self._end.abort()
+            self._fail()
+        anyio.notify_closing(self.sock)
         self.sock.close()
+
+    def _fail(self) -> None:
+        """The real socket is broken: the other end of the network learns of that, and `write` closes it."""
+        self._end.abort()
+        self.lost()

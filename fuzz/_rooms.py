@@ -322,7 +322,7 @@ def simpler_room(plan: RoomPlan) -> Iterator[RoomPlan]:
     """Give plans that are simpler than this one in one thing each."""
     for name in ("members", "messages", "processes"):
         if (value := getattr(plan, name)) > 1:
-            yield replace(plan, **{name: value // 2})
+            yield _with(plan, name, value // 2)
     for name, simplest in (
         ("slow", 0.0),
         ("leaving", 0.0),
@@ -332,7 +332,11 @@ def simpler_room(plan: RoomPlan) -> Iterator[RoomPlan]:
         ("size", 20),
     ):
         if getattr(plan, name) != simplest:
-            yield replace(plan, **{name: simplest})
+            yield _with(plan, name, simplest)
+
+
+def _with(plan: RoomPlan, name: str, value: Any) -> RoomPlan:
+    return replace(plan, **{name: value})
 
 
 def play_room(plan: RoomPlan, log: list[Event] | None = None) -> None:

@@ -20,7 +20,8 @@ from typing import Any, Final, NoReturn
 
 from wscore.testing.network import Event
 
-from ._conversation import Plan, Play, draw, simpler
+from ._conversation import Play
+from ._plan import Plan, draw, simpler
 from ._rooms import RoomPlan, draw_room, play_room, simpler_room
 
 FOUND: Final = Path(__file__).parent / "found" / "simulate"

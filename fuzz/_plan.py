@@ -124,6 +124,8 @@ def _draw_config(chance: random.Random, scale: float) -> dict[str, Any]:
     if chance.random() < 0.3:
         config["max_output_size"] = chance.choice((1, 1_000, 10_000))
     if chance.random() < 0.05:
+        config["engine"] = "wsproto"
+    if chance.random() < 0.05:
         config["max_message_size"] = chance.choice((1_000, 16_384))
     return config
 

@@ -23,7 +23,7 @@ from ..real_time import TIMEOUT
 
 ROOT = Path(__file__).parents[2]
 
-DIGEST = "034fe2f815d00cdf103d13b94c95c6ab1be036f6fbc34f1efeb9f8adb3029198"
+DIGEST = "177ac1d10d50e3eff9b06c5026f33dcf433ed623ed6b36c9659a9be2798c6865"
 """Of some conversations without compression (zlib's implementations differ), on every machine and every Python."""
 
 
@@ -203,6 +203,19 @@ def test_runs_are_divided_among_processes(capsys: pytest.CaptureFixture[str]) ->
     """Which does not change what comes of them."""
     assert simulation().main(["--runs", "60", "--jobs", "2"]) == 0
     assert "60 of 60 runs" in capsys.readouterr().err
+
+
+def test_a_terminal_has_a_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Which is drawn over itself, and ends with its line."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    simulate = simulation()
+    show = simulate.progress(4)
+    show(simulate.Chunk(1, 1, []))
+    show(simulate.Chunk(3, 3, []))
+    first, second = capsys.readouterr().err.removeprefix("\r").split("\r")
+    assert first.startswith("[#######                       ] 1 of 4 runs")
+    assert second.startswith("[" + "#" * 30 + "] 4 of 4 runs")
+    assert second.endswith("\n")
 
 
 @pytest.mark.parametrize(

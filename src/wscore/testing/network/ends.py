@@ -100,7 +100,6 @@ class NetworkEnd(Driver[Core]):
     async def yield_control(self) -> None:
         """As in `Driver`."""
         await self.runtime.turn()
-        self.begin_turn()
 
     def _ring(self) -> None:
         self._alarm = self.deadline = None

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
 from .clock import VirtualClock
-from .tasks import Cancelled, Signal, Task
+from .tasks import Cancelled, Scheduler, Signal, Task
 
 __all__ = ["ClockRuntime", "Runtime", "Waiter"]
 
@@ -52,11 +52,11 @@ class Runtime(Protocol):
         ...
 
 
-class ClockRuntime:
+class ClockRuntime(Scheduler):
     """Runs coroutines in steps, between the calls of the clock: nothing else happens meanwhile."""
 
     def __init__(self, clock: VirtualClock, chance: random.Random) -> None:
-        self.clock = clock
+        super().__init__(clock)
         self.chance = chance
         self.tasks: dict[Task, None] = {}
         """Those that are not done, in the order of their beginnings."""
@@ -69,7 +69,7 @@ class ClockRuntime:
 
     def spawn(self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> Task:
         """As in `Runtime`."""
-        task = Task(self.clock, function(*args), getattr(function, "__qualname__", repr(function)))
+        task = Task(self, function(*args), getattr(function, "__qualname__", repr(function)))
         self.tasks[task] = None
         task.on_done = self._done
         return task
@@ -88,7 +88,7 @@ class ClockRuntime:
 
     def cancelled(self) -> type[BaseException] | None:
         """As in `Runtime`."""
-        task = Task.current
+        task = self.current
         return Cancelled if task is not None and task.cancelled else None
 
     def _done(self, task: Task) -> None:

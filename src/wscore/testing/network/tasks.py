@@ -11,7 +11,7 @@ from typing import Any
 
 from .clock import VirtualClock
 
-__all__ = ["Cancelled", "Signal", "Task"]
+__all__ = ["Cancelled", "Scheduler", "Signal", "Task"]
 
 
 class Cancelled(BaseException):
@@ -56,13 +56,19 @@ class Signal:
             self._waiting.remove(task)
 
 
+class Scheduler:
+    """Where tasks take their steps, one at a time."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self.clock = clock
+        self.current: Task | None = None
+        """The task whose step is being made."""
+
+
 class Task:
     """A coroutine that runs, from its start to its end, in steps."""
 
-    current: Task | None = None
-    """The task whose step is being made."""
-
-    def __init__(self, clock: VirtualClock, coroutine: Coroutine[Signal, None, Any], name: str) -> None:
+    def __init__(self, scheduler: Scheduler, coroutine: Coroutine[Signal, None, Any], name: str) -> None:
         self.name = name
         self.done = False
         self.result: Any = None
@@ -75,22 +81,21 @@ class Task:
         """Whether a step is made where the task is woken, as asyncio's transport does it, and not in a call of its own
         as trio's scheduler does."""
         self.on_done: Callable[[Task], object] | None = None
-        self._clock = clock
+        self._scheduler = scheduler
         self._coroutine = coroutine
         self._waits_for: Signal | None = None
         self._begun = False
         self._told_cancelled = False
-        self._scheduled = True
-        clock.call_at(clock.now, self._step)
+        self._scheduled = False
+        self._schedule()
 
     def wake(self) -> None:
         """Make the next step: now, or in a call of its own."""
         self._waits_for = None
-        if self.at_once and Task.current is None:
+        if self.at_once and self._scheduler.current is None:
             self._step()
         elif not self._scheduled:
-            self._scheduled = True
-            self._clock.call_at(self._clock.now, self._step)
+            self._schedule()
 
     def cancel(self) -> None:
         """Raise `Cancelled` where the coroutine waits. Idempotent; no effect on one that is done."""
@@ -118,11 +123,17 @@ class Task:
             coroutine = coroutine.cr_await
         return f"{self.name}: {' > '.join(places)}"
 
+    def _schedule(self) -> None:
+        self._scheduled = True
+        clock = self._scheduler.clock
+        clock.call_at(clock.now, self._step)
+
     def _step(self) -> None:
         self._scheduled = False
         if self.done:
             return
-        before, Task.current = Task.current, self
+        scheduler = self._scheduler
+        before, scheduler.current = scheduler.current, self
         try:
             if self.cancelled and self._begun and not self._told_cancelled:
                 self._told_cancelled = True
@@ -141,7 +152,7 @@ class Task:
                 self._waits_for = waits_for
                 waits_for.add(self)
         finally:
-            Task.current = before
+            scheduler.current = before
 
     def _finish(self, result: Any, error: BaseException | None) -> None:
         self.done = True

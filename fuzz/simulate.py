@@ -59,6 +59,9 @@ def plan_of(seed: str, run: int) -> Plan | RoomPlan:
 
 def failure_of(plan: Plan | RoomPlan, log: list[Event] | None = None) -> str | None:
     """Play a plan, and return what does not hold; None if all does."""
+    logger = logging.getLogger("wscore")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # members that read too slowly are meant to
     try:
         if isinstance(plan, RoomPlan):
             play_room(plan, log)
@@ -66,12 +69,13 @@ def failure_of(plan: Plan | RoomPlan, log: list[Event] | None = None) -> str | N
             Play(plan, log).run()
     except Exception as error:
         return f"{type(error).__name__}: {error}"
+    finally:
+        logger.setLevel(level)
     return None
 
 
 def play_chunk(seed: str, runs: Iterable[int]) -> Chunk:
     """Play some runs."""
-    logging.getLogger("wscore").setLevel(logging.ERROR)  # members that read too slowly are meant to
     chunk = Chunk(0, 0, [])
     for run in runs:
         plan = plan_of(seed, run)

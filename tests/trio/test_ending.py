@@ -17,7 +17,6 @@ import trio
 import trustme
 from tests.conformance.harness import open_sockets
 from tests.core import peer as frames
-from tests.support import virtual_trio as virtual
 from tests.transports.peer import OURS
 from tests.transports.serving import serving
 from tests.transports.steps import ACCEPT
@@ -25,6 +24,7 @@ from tests.transports.steps import ACCEPT
 from wscore import HandshakeFailed, ServerConfig, ServerConnection
 from wscore._core.endpoint import lane_of
 from wscore._core.lane import Lane
+from wscore.testing import virtual_trio as virtual
 from wscore_trio import connect, serve
 
 PONG = 0x80 | frames.PONG

@@ -10,8 +10,8 @@ import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support import virtual_trio as virtual
 
+from wscore.testing import virtual_trio as virtual
 from wscore.transport.alarms import Alarm
 from wscore_trio._timekeeper import Timekeeper
 

@@ -428,7 +428,7 @@ steps = st.sampled_from(
 
 
 def a_life(stream: list[bytes], script: list[Any]) -> Any:
-    """An example that random lives seldom come upon: an end that waits behind messages, a pong that is awaited."""
+    """An example that random lives seldom come upon: an end that waits, a queue that is full and no more, a pong."""
     return example(stream=stream, script=script, compressed=False, asks_first=True, echoes=False, gathers=False)
 
 
@@ -444,6 +444,7 @@ def a_life(stream: list[bytes], script: list[Any]) -> Any:
     gathers=st.booleans(),
 )
 @a_life([peer.text("a"), peer.close(1000), peer.text("b")], [("read", 15), ("read", 99), *[("receive", None)] * 3])
+@a_life([peer.text("a")] * 6, [("read", 28), ("receive", None), ("read", 7)])
 @a_life([peer.text("a")] * 2, [("time", 5), ("read", 7), ("time", 1), ("read", 7)])
 @pytest.mark.parametrize("engine", ["native", "wsproto"])
 def test_whichever_way_messages_go(

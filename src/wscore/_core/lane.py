@@ -15,11 +15,11 @@ Left to the table, with `open` False, which `Endpoint` sees to:
 - input while a pong is awaited, since every byte counts as activity;
 - input that waits for another turn.
 
-Left to the table by each method, which then does nothing, or only the part before it:
+Left to the table by each method:
 
 - `take`: all frames but whole plain messages, whatever follows them in the same read, and all input while reading is
   paused or a message is there in part;
-- `receive`: the message that makes room to read on;
+- `receive`: to resume reading, once the codec holds no more whole plain messages than there is room for;
 - `send`: every message but a `websocket.send` with a `str` or with `bytes`, wrong ones among them.
 """
 

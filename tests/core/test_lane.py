@@ -427,9 +427,17 @@ steps = st.sampled_from(
 )
 
 
-def a_life(stream: list[bytes], script: list[Any]) -> Any:
-    """An example that random lives seldom come upon: an end that waits, a queue that is full and no more, a pong."""
-    return example(stream=stream, script=script, compressed=False, asks_first=True, echoes=False, gathers=False)
+def a_life(stream: list[bytes], *script: Any, asks_first: bool = True) -> Any:
+    """An example that random lives seldom come upon; a number reads so many bytes, None asks for a message."""
+    steps = [
+        ("read", step) if isinstance(step, int) else ("receive", None) if step is None else step for step in script
+    ]
+    return example(
+        stream=stream, script=steps, compressed=False, asks_first=asks_first, echoes=False, gathers=False
+    ).via("a life that random ones seldom come upon")
+
+
+A: Final = peer.text("a")  # seven bytes
 
 
 @settings(
@@ -443,9 +451,11 @@ def a_life(stream: list[bytes], script: list[Any]) -> Any:
     echoes=st.booleans(),
     gathers=st.booleans(),
 )
-@a_life([peer.text("a"), peer.close(1000), peer.text("b")], [("read", 15), ("read", 99), *[("receive", None)] * 3])
-@a_life([peer.text("a")] * 6, [("read", 28), ("receive", None), ("read", 7)])
-@a_life([peer.text("a")] * 2, [("time", 5), ("read", 7), ("time", 1), ("read", 7)])
+@a_life([A, peer.close(1000), A], 15, 99, None, None, None)  # an end waits
+@a_life([A] * 2, ("time", 5), 7, ("time", 1), 7)  # a pong is awaited
+@a_life([A] * 5, 28, None, None, 7, asks_first=False)  # the queue is full, and nothing left over
+@a_life([A], 7, None, ("eof", None))  # the application is answering
+@a_life([A], 7, None, None, ("eof", None))  # it has asked for more
 @pytest.mark.parametrize("engine", ["native", "wsproto"])
 def test_whichever_way_messages_go(
     engine: Any, stream: list[bytes], script: list[Any], compressed: bool, asks_first: bool, echoes: bool, gathers: bool

@@ -25,7 +25,8 @@ says what it may import:
     transport/       what transports share: sockets, TLS, listening, connecting; no event loop
     app/             the application's side: routing, injection, rooms
     compat/          the names of other frameworks
-    testing/         clients for tests, strategies and state machines, and the battery for transports
+    testing/         clients for tests, a simulated network, strategies and state machines, the battery for transports
+    conformance/     the suite for servers and clients in any language; it imports nothing of what it judges
     _cli/            the `wscore` command
     _logs            loggers that an application's logging configuration cannot disable
     _public          the module that public names show in tracebacks

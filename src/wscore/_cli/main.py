@@ -1,4 +1,5 @@
-"""The `wscore` command: `run` serves an application, `connect` talks to a server, `demo` shows a conversation.
+"""The `wscore` command: `run` serves an application, `connect` talks to a server, `demo` shows a conversation,
+`conformance` tests a server or a client.
 
 A transport is imported only when it is asked for. Every failure is reported as one actionable line on stderr. Exit
 status: 0 the server ended as it was asked to, by a signal too; 1 it could not start or had to be ended by force; 2 the
@@ -12,6 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from .arguments import ArgumentParser, VersionAction
+from .conformance.command import add_arguments as add_conformance
 from .connect.command import add_arguments as add_connect
 from .demo.command import add_arguments as add_demo
 from .failure import Failure
@@ -45,6 +47,6 @@ def parser() -> argparse.ArgumentParser:
     top = ArgumentParser(prog="wscore", description="A WebSocket server for ASGI applications.", allow_abbrev=False)
     top.add_argument("--version", action=VersionAction, nargs=0, help="print the version and exit")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
-    for add_arguments in (add_run, add_connect, add_demo):
+    for add_arguments in (add_run, add_connect, add_demo, add_conformance):
         add_arguments(commands)
     return top

@@ -1,0 +1,1 @@
+"""`wscore conformance`: hold all cases with a server or a client, and show what came of it."""

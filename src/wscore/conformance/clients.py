@@ -1,0 +1,133 @@
+"""A server to which a client under test connects, once for each case.
+
+Its paths are those of Autobahn's fuzzingserver, so whatever drives a client through that drives it through this:
+
+    /getCaseCount                    one text message, the number of cases, and a close
+    /runCase?case=N&agent=NAME       a case: N from 1, or an id
+    /updateReports?agent=NAME        the client has done them all
+    /getCaseInfo?case=N              one text message, JSON: the case's id and what it says
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from urllib.parse import parse_qs, urlsplit
+
+from .case import Case
+from .client_peer import ClientPeer
+from .conversation import Conversation
+from .heads import BadHead, Head, head_end, read_head, write_response
+from .link import Link
+from .outcome import Failed, Outcome, Result
+from .steps import Gone, NoAnswer
+
+__all__ = ["Clients"]
+
+
+class Clients:
+    """The server, and the results of the client that it has seen."""
+
+    def __init__(
+        self, cases: Sequence[Case], *, patience: float = 5.0, seen: Callable[[Result], None] = lambda _: None
+    ) -> None:
+        """Offer the cases; `seen` is called with each result."""
+        self._cases = list(cases)
+        self._patience = patience
+        self._seen = seen
+        self._results: dict[str, Result] = {}
+        self._keys: set[str] = set()
+        self._over = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.agent = ""
+
+    async def listen(self, host: str, port: int) -> asyncio.Server:
+        """Listen. Raises OSError."""
+        return await asyncio.get_running_loop().create_server(self._accept, host, port)
+
+    async def wait(self) -> list[Result]:
+        """Wait until the client says that it has done them all, and return the results in the cases' order."""
+        await self._over.wait()
+        for task in list(self._tasks):
+            await task
+        return [self._results.get(case.id) or _never(case) for case in self._cases]
+
+    def _accept(self) -> Link:
+        link = Link()
+        task = asyncio.get_running_loop().create_task(self._serve(link))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return link
+
+    async def _serve(self, link: Link) -> None:
+        conversation = Conversation(link, patience=self._patience)
+        head = await self._head(link, conversation)
+        if head is None:
+            link.abort()
+            return
+        parts = urlsplit(head.first.split(" ")[1])
+        query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+        self.agent = query.get("agent", self.agent)
+        peer = ClientPeer(self._keys)
+        self._keys |= set(head.all("sec-websocket-key"))
+        case = self._case(query.get("case", ""))
+        match parts.path:
+            case "/getCaseCount":
+                await self._tell(conversation, peer, str(len(self._cases)))
+            case "/getCaseInfo" if case is not None:
+                info = {"id": case.id, "description": case.title, "source": case.source}
+                await self._tell(conversation, peer, json.dumps(info))
+            case "/runCase" if case is not None and case.client is not None:
+                result = await conversation.judge(case, case.client(peer), peer)
+                self._results[case.id] = result
+                self._seen(result)
+            case "/updateReports":
+                await self._tell(conversation, peer, None)
+                self._over.set()
+            case _:
+                await link.send(write_response("404 Not Found", [("Content-Length", "0"), ("Connection", "close")]))
+                link.end_writing()
+                await link.receive(self._patience)
+        link.abort()
+
+    async def _head(self, link: Link, conversation: Conversation) -> Head | None:
+        """Read the request's head, and leave it for the script; None for what is no request."""
+        data = b""
+        try:
+            while (end := head_end(data)) < 0:
+                more = await link.receive(self._patience)
+                if not isinstance(more, bytes):
+                    return None
+                data += more
+            head = read_head(data[:end], response=False)
+        except BadHead:
+            return None
+        conversation.push_back(data)
+        return head
+
+    def _case(self, name: str) -> Case | None:
+        if name.isascii() and name.isdecimal():
+            number = int(name)
+            return self._cases[number - 1] if 1 <= number <= len(self._cases) else None
+        return next((case for case in self._cases if case.id == name), None)
+
+    async def _tell(self, conversation: Conversation, peer: ClientPeer, text: str | None) -> None:
+        """Say one thing, and close."""
+
+        async def script() -> None:
+            await peer.open()
+            if text is not None:
+                await peer.send(peer.text(text))
+            await peer.send_close(1000)
+            if not isinstance(await peer.next_event("the close frame"), Gone):
+                await peer.finish()
+
+        try:
+            await conversation.hold(script())
+        except (Failed, NoAnswer):
+            pass  # it was told
+
+
+def _never(case: Case) -> Result:
+    return Result(case.id, case.title, case.source, Outcome.NO_ANSWER, "the client did not connect for it", 0.0)

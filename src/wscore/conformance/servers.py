@@ -1,0 +1,107 @@
+"""All cases against a server: several at a time, those that wait for its timeouts first."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from .case import Case
+from .conversation import Conversation
+from .frames import Opcode
+from .link import Link
+from .outcome import Failed, Result
+from .server_peer import Address, ServerPeer
+from .steps import NoAnswer
+
+__all__ = ["CannotTest", "Server", "examine"]
+
+
+class CannotTest(Exception):
+    """There is nothing to test: `str()` is one line that says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where a server under test is, and how it is asked for."""
+
+    host: str
+    port: int
+    address: Address = field(default_factory=Address)
+    tls: ssl.SSLContext | None = None
+
+    async def dial(self) -> Link:
+        """Connect. Raises OSError, of which ssl.SSLError is one."""
+        loop = asyncio.get_running_loop()
+        name = self.host if self.tls else None
+        _, link = await loop.create_connection(Link, self.host, self.port, ssl=self.tls, server_hostname=name)
+        return link
+
+
+async def examine(
+    server: Server,
+    cases: Sequence[Case],
+    *,
+    patience: float = 5.0,
+    jobs: int = 8,
+    seen: Callable[[Result], None] = lambda _: None,
+) -> list[Result]:
+    """Hold the cases with a server, at most `jobs` at a time, and return the results in the cases' order.
+
+    Raises CannotTest, before the first, for a server that cannot be reached or is no WebSocket server that echoes.
+    """
+    await _greet(server, patience)
+    free = asyncio.Semaphore(jobs)
+
+    async def run(case: Case) -> Result:
+        async with free:
+            result = await _judge(server, case, patience)
+        seen(result)
+        return result
+
+    async with asyncio.TaskGroup() as group:
+        tasks = {case.id: group.create_task(run(case)) for case in sorted(cases, key=lambda case: not case.slow)}
+    return [tasks[case.id].result() for case in cases]
+
+
+async def _judge(server: Server, case: Case, patience: float) -> Result:
+    assert case.server is not None
+    peer = ServerPeer(server.address)
+    link = Link()
+    try:
+        async with asyncio.timeout(patience):
+            link = await server.dial()
+    except (OSError, TimeoutError):
+        pass  # the script's first step finds the connection gone
+    return await Conversation(link, patience=patience, dial=server.dial).judge(case, case.server(peer), peer)
+
+
+async def _greet(server: Server, patience: float) -> None:
+    """See that there is a server that speaks WebSocket and echoes."""
+    where = f"{server.host}:{server.port}"
+    try:
+        async with asyncio.timeout(patience):
+            link = await server.dial()
+    except ssl.SSLCertVerificationError as error:
+        raise CannotTest(
+            f"{where} has a certificate that is not trusted: {error.verify_message} (--insecure trusts any)"
+        ) from None
+    except ssl.SSLError as error:
+        raise CannotTest(f"{where} does not speak TLS: {error.reason or error}") from None
+    except OSError as error:
+        raise CannotTest(f"{where} cannot be reached: {error.strerror or error}") from None
+    except TimeoutError:
+        raise CannotTest(f"{where} cannot be reached: no answer within {patience:g} s") from None
+    peer = ServerPeer(server.address)
+
+    async def greet() -> None:
+        await peer.open()
+        await peer.echo(peer.text("hello"), opcode=Opcode.TEXT, payload=b"hello")
+
+    try:
+        await Conversation(link, patience=patience).hold(greet())
+    except (Failed, NoAnswer) as error:
+        raise CannotTest(f"{where} is no WebSocket server that echoes: {error}") from None
+    finally:
+        link.abort()

@@ -20,9 +20,10 @@ ClientScript = TypeVar("ClientScript", bound=Callable[[ClientPeer], Script])
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One rule. `source` is the section that states it, `edge` its row among this project's edge cases, if there is one.
+    """One rule. `source` is the section that states it, `edge` its row among this project's edge cases, if it has one.
 
-    A script is None where the rule does not concern that end. `slow` cases wait for timeouts of the peer's.
+    A script is None where the rule does not concern that end. `slow` cases wait for timeouts of the peer's;
+    `alone` ones keep it so busy that others beside them would wait for their answers.
     """
 
     id: str
@@ -32,6 +33,7 @@ class Case:
     server: Callable[[ServerPeer], Script] | None
     client: Callable[[ClientPeer], Script] | None
     slow: bool = False
+    alone: bool = False
 
     @property
     def family(self) -> str:
@@ -59,20 +61,24 @@ class Cases:
         assert case.id not in self._cases, case.id
         self._cases[case.id] = case
 
-    def both(self, id: str, title: str, section: str, edge: str = "", *, slow: bool = False) -> Callable[[Shared], Shared]:
+    def both(
+        self, id: str, title: str, section: str, edge: str = "", *, slow: bool = False, alone: bool = False
+    ) -> Callable[[Shared], Shared]:
         """Add a case for both ends."""
 
         def add(script: Shared) -> Shared:
-            self._add(Case(id, title, self._at(section), edge, script, script, slow))
+            self._add(Case(id, title, self._at(section), edge, script, script, slow, alone))
             return script
 
         return add
 
-    def server(self, id: str, title: str, section: str, edge: str = "", *, slow: bool = False) -> Callable[[ServerScript], ServerScript]:
+    def server(
+        self, id: str, title: str, section: str, edge: str = "", *, slow: bool = False, alone: bool = False
+    ) -> Callable[[ServerScript], ServerScript]:
         """Add a case for servers."""
 
         def add(script: ServerScript) -> ServerScript:
-            self._add(Case(id, title, self._at(section), edge, script, None, slow))
+            self._add(Case(id, title, self._at(section), edge, script, None, slow, alone))
             return script
 
         return add

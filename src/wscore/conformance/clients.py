@@ -11,6 +11,7 @@ Its paths are those of Autobahn's fuzzingserver, so whatever drives a client thr
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable, Sequence
 from urllib.parse import parse_qs, urlsplit
@@ -123,10 +124,8 @@ class Clients:
             if not isinstance(await peer.next_event("the close frame"), Gone):
                 await peer.finish()
 
-        try:
+        with contextlib.suppress(Failed, NoAnswer):  # it was told
             await conversation.hold(script())
-        except (Failed, NoAnswer):
-            pass  # it was told
 
 
 def _never(case: Case) -> Result:

@@ -6,7 +6,7 @@ import re
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 __all__ = ["BadExtensions", "Compressor", "Decompressor", "Parameters", "extensions", "parameters"]
 
@@ -79,6 +79,11 @@ def _window(name: str, value: str | None, *, offer: bool) -> int:
     return int(value)
 
 
+class _Stream(Protocol):
+    def compress(self, data: bytes, /) -> bytes: ...
+    def flush(self, mode: int = ..., /) -> bytes: ...
+
+
 class Compressor:
     """Compresses the probe's messages (RFC 7692 7.2.1)."""
 
@@ -87,7 +92,7 @@ class Compressor:
         self._bits, self._takeover = bits, takeover
         self._stream = self._fresh()
 
-    def _fresh(self) -> zlib._Compress:
+    def _fresh(self) -> _Stream:
         # zlib compresses with a window of 8 bits under no circumstances; stored blocks keep to any window.
         return zlib.compressobj(0 if self._bits == 8 else 6, wbits=-max(self._bits, 9))
 

@@ -63,10 +63,10 @@ def head_end(data: bytes | bytearray) -> int:
 def read_head(data: bytes, *, response: bool) -> Head:
     """Read a whole head. Raises BadHead."""
     first, *lines = data[:-4].decode("latin-1").split("\r\n")
-    pattern = r"HTTP/1\.1 [1-5][0-9]{2} [^\r\n]*" if response else r"[A-Z]+ \S+ HTTP/1\.1"
+    # A refusal may have any version: RFC 9110 2.5 has a server answer with its own. A 101 may not, see `accepted`.
+    pattern = r"HTTP/[0-9]\.[0-9] [1-5][0-9]{2} [^\r\n]*" if response else r"[A-Z]+ \S+ HTTP/1\.1"
     if not re.fullmatch(pattern, first):
-        kind = "status line" if response else "request line"
-        raise BadHead(f"{first[:100]!r} is no {kind} of HTTP/1.1 (RFC 9112)")
+        raise BadHead(f"{first[:100]!r} is no {'status line' if response else 'request line'} (RFC 9112 3, 4)")
     headers: list[Header] = []
     for line in lines:
         match = _FIELD.fullmatch(line)

@@ -1,4 +1,4 @@
-"""A TCP connection on asyncio, with what a probe needs of it: pieces, half-closes, resets, and how the peer ended it."""
+"""A TCP connection on asyncio, with what a probe needs of it: pieces, half-closes, resets, and how it ended."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from .steps import EndWriting, Gone, Note, Receive, Reset, Send, perform
 __all__ = ["FENCE", "ClosedInstead", "Event", "Peer", "Piece", "plural", "shown"]
 
 FENCE: Final = b"fence"
-"""The payload of the ping that follows a violation: its pong proves that the peer carried on."""
+"""The payload of what follows a violation: its answer proves that the peer carried on."""
 
 
 class Piece(NamedTuple):
@@ -341,18 +341,26 @@ class Peer(ABC):
         awaited = {Event(Opcode.PONG, ping), Event(opcode, payload)}
         while awaited:
             event = await self.next_event("the pong and the echo")
-            if event not in awaited:
-                shown = event.value if isinstance(event, Gone) else event
-                raise Failed(f"{shown} came in place of {' and '.join(sorted(map(str, awaited)))}")
-            awaited.discard(event)  # type: ignore[arg-type]  # what is among them is an Event
+            if isinstance(event, Gone) or event not in awaited:
+                came = event.value if isinstance(event, Gone) else event
+                raise Failed(f"{came} came in place of {' and '.join(sorted(map(str, awaited)))}")
+            awaited.discard(event)
 
-    async def fails(self, *pieces: Piece, codes: tuple[int, ...] = (1002,), chop: int = 0) -> None:
-        """Send pieces that the peer must not take, a ping behind them, and see the connection failed."""
-        await self.send(*pieces, self.ping(FENCE), chop=chop)
+    async def fails(self, *pieces: Piece, codes: tuple[int, ...] = (1002,)) -> None:
+        """Send frames that the peer must not take, a ping behind them, and see the connection failed."""
+        await self.send(*pieces, self.ping(FENCE))
+        await self.is_failed(codes)
+
+    async def fails_to_read(self, *pieces: Piece, codes: tuple[int, ...] = (1007,)) -> None:
+        """Send a message whose content the peer must not take, another behind it, and see the connection failed.
+
+        Not a ping: who looks at the content only when the application asks for it answers pings before that.
+        """
+        await self.send(*pieces, self.text(FENCE))
         await self.is_failed(codes)
 
     async def is_failed(self, codes: tuple[int, ...] = (1002,), patience: float | None = None) -> None:
-        """See the connection failed (RFC 6455 7.1.7): a close frame with one of the codes, which is a SHOULD, and the end.
+        """See the connection failed (RFC 6455 7.1.7): a close frame, which SHOULD have one of the codes, and the end.
 
         An answer to anything but a close frame proves that it was not.
         """
@@ -362,8 +370,9 @@ class Peer(ABC):
         """See the connection failed by an event that has come already."""
         if isinstance(event, Gone):
             self.remark("it ended the connection without a close frame")
-        elif event == (Opcode.PONG, FENCE):
-            raise Failed("it carried on: it answered the ping that came after")
+        elif event.payload == FENCE and event.opcode in (Opcode.PONG, Opcode.TEXT):
+            what = "ping" if event.opcode is Opcode.PONG else "message"
+            raise Failed(f"it carried on: it answered the {what} that came after")
         elif event.opcode is not Opcode.CLOSE:
             raise Failed(f"it took what it must not take: {event} came back")
         else:

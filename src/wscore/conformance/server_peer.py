@@ -58,7 +58,11 @@ class ServerPeer(Peer):
         said = ", ".join(h.decode("latin-1") if isinstance(h, bytes) else f"{h[0]}: {h[1]}" for h in more)
         left_out = f" without {', '.join(without)}" if without else ""
         data = write_request(
-            self.address.target if target is None else target, [*headers, *more], method=method, version=version, end=end
+            self.address.target if target is None else target,
+            [*headers, *more],
+            method=method,
+            version=version,
+            end=end,
         )
         return Piece(data, f"an opening handshake{left_out}{f' with {said[:200]}' if said else ''}")
 
@@ -95,6 +99,8 @@ class ServerPeer(Peer):
             raise Failed(f"{head.value} came in place of the response to the handshake")
         if head.status != 101:
             raise Failed(f"the handshake was refused: {head.first!r}")
+        if not head.first.startswith("HTTP/1.1 "):
+            raise Failed(f"its 101 is no HTTP/1.1: {head.first!r} (RFC 6455 4.2.2)")
         if [value.lower() for value in head.all("upgrade")] != ["websocket"]:
             raise Failed("its 101 has no 'Upgrade: websocket' (RFC 6455 4.2.2)")
         if "upgrade" not in head.tokens("connection"):

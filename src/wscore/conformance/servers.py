@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from .case import Case
-from .conversation import Conversation
+from .conversation import LONGEST, Conversation
 from .frames import Opcode
 from .link import Link
 from .outcome import Failed, Result
@@ -53,16 +54,23 @@ async def examine(
     """
     await _greet(server, patience)
     free = asyncio.Semaphore(jobs)
+    results: dict[str, Result] = {}
 
-    async def run(case: Case) -> Result:
+    async def run(case: Case) -> None:
         async with free:
-            result = await _judge(server, case, patience)
+            result = results[case.id] = await _judge(server, case, patience)
         seen(result)
-        return result
 
     async with asyncio.TaskGroup() as group:
-        tasks = {case.id: group.create_task(run(case)) for case in sorted(cases, key=lambda case: not case.slow)}
-    return [tasks[case.id].result() for case in cases]
+        for case in sorted(cases, key=lambda case: not case.slow):
+            if not case.alone:
+                group.create_task(run(case))
+    for case in cases:
+        if case.alone:
+            with contextlib.suppress(CannotTest):  # it is still busy with the one before, or gone: the case will tell
+                await _greet(server, LONGEST)
+            await run(case)
+    return [results[case.id] for case in cases]
 
 
 async def _judge(server: Server, case: Case, patience: float) -> Result:
@@ -72,7 +80,7 @@ async def _judge(server: Server, case: Case, patience: float) -> Result:
     try:
         async with asyncio.timeout(patience):
             link = await server.dial()
-    except (OSError, TimeoutError):
+    except OSError:  # TimeoutError is one
         pass  # the script's first step finds the connection gone
     return await Conversation(link, patience=patience, dial=server.dial).judge(case, case.server(peer), peer)
 
@@ -89,10 +97,10 @@ async def _greet(server: Server, patience: float) -> None:
         ) from None
     except ssl.SSLError as error:
         raise CannotTest(f"{where} does not speak TLS: {error.reason or error}") from None
-    except OSError as error:
-        raise CannotTest(f"{where} cannot be reached: {error.strerror or error}") from None
     except TimeoutError:
         raise CannotTest(f"{where} cannot be reached: no answer within {patience:g} s") from None
+    except OSError as error:
+        raise CannotTest(f"{where} cannot be reached: {error.strerror or error}") from None
     peer = ServerPeer(server.address)
 
     async def greet() -> None:

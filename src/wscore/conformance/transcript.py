@@ -34,7 +34,7 @@ class Transcript:
         """Add a row."""
         row: Row = {"at": round(at, 6), "by": by, "note": note}
         if data is not None:
-            row |= {"size": len(data), "hex": data[:SHOWN].hex()}
+            row["size"], row["hex"] = len(data), data[:SHOWN].hex()
         self._rows.append(row)
         if len(self._rows) > MAX_ROWS:
             del self._rows[MAX_ROWS // 2]

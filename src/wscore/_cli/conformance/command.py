@@ -50,8 +50,8 @@ def _add_client(kinds: Any) -> None:
     parser = kinds.add_parser(
         "client",
         help="be the server for a client that echoes",
-        description="Serve the cases to a client: it asks /getCaseCount, connects to /runCase?case=N&agent=NAME for each "
-        "N from 1, sends back each message as it came until the connection ends, and asks for /updateReports.",
+        description="Serve the cases to a client: it asks /getCaseCount, connects to /runCase?case=N&agent=NAME for "
+        "each N from 1, sends back each message as it came until the connection ends, and asks for /updateReports.",
         formatter_class=HelpFormatter,
         allow_abbrev=False,
     )

@@ -43,23 +43,21 @@ def test_server(options: argparse.Namespace) -> None:
     cases = _chosen("server", options)
     server = _server(options)
     progress = Progress(len(cases))
-    began, at = _now()
+    began = time.time()
     try:
-        results = asyncio.run(
-            examine(server, cases, patience=options.timeout, jobs=options.jobs, seen=progress.add)
-        )
+        results = asyncio.run(examine(server, cases, patience=options.timeout, jobs=options.jobs, seen=progress.add))
     except CannotTest as error:
         raise Failure(str(error)) from None
     finally:
         progress.end()
-    _conclude("server", options, options.name or options.uri, results, began, at)
+    _conclude(options, _report("server", options, options.name or options.uri, results, began))
 
 
 def test_client(options: argparse.Namespace) -> None:
     """Test a client that connects. Raises Failure."""
     cases = _chosen("client", options)
     progress = Progress(len(cases))
-    began, at = _now()
+    began = time.time()
 
     async def serve() -> tuple[str, list[Result]]:
         clients = Clients(cases, patience=options.timeout, seen=progress.add)
@@ -80,7 +78,7 @@ def test_client(options: argparse.Namespace) -> None:
         agent, results = asyncio.run(serve())
     finally:
         progress.end()
-    _conclude("client", options, options.name or agent or "the client", results, began, at)
+    _conclude(options, _report("client", options, options.name or agent or "the client", results, began))
 
 
 def _chosen(end: End, options: argparse.Namespace) -> list[Case]:
@@ -91,13 +89,14 @@ def _chosen(end: End, options: argparse.Namespace) -> list[Case]:
 
 
 def _server(options: argparse.Namespace) -> Server:
+    uri: str = options.uri
     try:
-        parts = urlsplit(options.uri)
+        parts = urlsplit(uri)
         port = parts.port
     except ValueError as error:
-        raise Failure(f"{options.uri!r} is no URI: {error}", status=WRONG_USAGE) from None
+        raise Failure(f"{uri!r} is no URI: {error}", status=WRONG_USAGE) from None
     if parts.scheme not in DEFAULT_PORTS or not parts.hostname or parts.fragment:
-        raise Failure(f"{options.uri!r} is no URI of a WebSocket server: ws://HOST:PORT/", status=WRONG_USAGE)
+        raise Failure(f"{uri!r} is no URI of a WebSocket server: ws://HOST:PORT/", status=WRONG_USAGE)
     secure = parts.scheme == "wss"
     if not secure and (options.insecure or options.cafile):
         raise Failure("--insecure and --cafile are for wss://", status=WRONG_USAGE)
@@ -128,16 +127,20 @@ def _tls(cafile: str | None, *, insecure: bool) -> ssl.SSLContext:
     return context
 
 
-def _now() -> tuple[float, str]:
-    return time.monotonic(), datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+def _report(end: End, options: argparse.Namespace, name: str, results: list[Result], began: float) -> document.Report:
+    return document.Report(
+        end=end,
+        name=name,
+        tool=_tool(),
+        started=datetime.datetime.fromtimestamp(began, datetime.UTC).isoformat(timespec="seconds"),
+        seconds=time.time() - began,
+        patience=options.timeout,
+        results=results,
+    )
 
 
-def _conclude(
-    end: End, options: argparse.Namespace, name: str, results: list[Result], began: float, at: str
-) -> None:
+def _conclude(options: argparse.Namespace, report: document.Report) -> None:
     """Print the table and write the files. Raises Failure where a MUST, or with --strict a SHOULD, is not kept."""
-    seconds = time.monotonic() - began
-    report = document.Report(end, name, _tool(), at, seconds, options.timeout, results)
     for line in table.lines(report):
         print(escape_controls(line))
     if options.json:
@@ -147,8 +150,7 @@ def _conclude(
     if options.html:
         write_file(options.html, html.write([report]))
     if not report.passes(strict=options.strict):
-        failed = sum((r.outcome.strict if options.strict else r.outcome.lenient) is False for r in results)
-        raise Failure(f"{failed} of {len(results)} cases failed")
+        raise Failure(f"{report.failures(strict=options.strict)} of {len(report.results)} cases failed")
 
 
 def _tool() -> str:

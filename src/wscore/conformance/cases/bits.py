@@ -9,7 +9,7 @@ from ..case import Cases
 from ..client_peer import ClientPeer
 from ..frames import Opcode
 from ..outcome import Failed
-from ..peer import Peer
+from ..peer import FENCE, Peer
 from ..server_peer import ServerPeer
 from ..steps import Gone
 
@@ -64,7 +64,7 @@ for _rsv in (1, 2, 4):
 @CASES.both("frames.rsv.after-a-message", "A good message comes back before the bad one behind it fails.", "5.2", "F32")
 async def _after_a_message(peer: Peer) -> None:
     await peer.open()
-    await peer.send(peer.text("good"), peer.frame(Opcode.TEXT, b"bad", rsv=2), peer.ping(b"fence"))
+    await peer.send(peer.text("good"), peer.frame(Opcode.TEXT, b"bad", rsv=2), peer.ping(FENCE))
     event = await peer.next_event("the echo")
     if event == (Opcode.TEXT, b"good"):
         await peer.is_failed()

@@ -59,9 +59,9 @@ async def _invalid(peer: Peer, payload: bytes, codes: tuple[int, ...] = (1002,),
 # An answer with 1005 is a fault of its own: the peer's frame is one that must not be sent. An answer with 2000 is
 # lenient: codes below 3000 are the protocol's, and a later version could define them.
 for _code in (0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535):
-    CASES.both(
-        f"close.code.{_code}", f"A close frame with {_code} fails the connection with 1002.", "7.4", "F16"
-    )(partial(_invalid, payload=close_payload(_code)))
+    CASES.both(f"close.code.{_code}", f"A close frame with {_code} fails the connection with 1002.", "7.4", "F16")(
+        partial(_invalid, payload=close_payload(_code))
+    )
 CASES.both("close.one-byte", "A close frame of one byte fails the connection with 1002.", "5.5.1", "F15")(
     partial(_invalid, payload=b"\x03")
 )
@@ -91,7 +91,7 @@ async def _then(peer: Peer, opcode: Opcode, payload: bytes) -> None:
         raise Failed("it answered the close frame with none (RFC 6455 5.5.1)")
     if event.code != 1000:
         peer.remark(f"it answered 1000 with {event}")
-    await peer.ends()
+    await peer.finish()
 
 
 for _id, _title, _opcode, _payload in (
@@ -114,7 +114,7 @@ async def _after_message(peer: Peer) -> None:
         peer.remark("it dropped the message before the close frame")
     if not isinstance(event, tuple) or event.opcode is not Opcode.CLOSE:
         raise Failed(f"{event} came in place of a close frame")
-    await peer.ends()
+    await peer.finish()
 
 
 @CASES.both("close.chopped", "A close frame, written byte by byte, is answered.", "5.5.1", "F30")
@@ -123,7 +123,7 @@ async def _chopped(peer: Peer) -> None:
     await peer.send_close(1000, "one byte at a time", chop=1)
     if await peer.closes() is None:
         raise Failed("it answered the close frame with none (RFC 6455 5.5.1)")
-    await peer.ends()
+    await peer.finish()
 
 
 # -- in its place

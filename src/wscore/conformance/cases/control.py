@@ -8,7 +8,7 @@ from typing import Final
 from ..case import Cases
 from ..frames import Opcode
 from ..outcome import Failed
-from ..peer import Peer
+from ..peer import FENCE, Peer
 
 __all__ = ["CASES"]
 
@@ -73,10 +73,12 @@ async def _before_close(peer: Peer) -> None:
         peer.remark("it did not answer the ping before the close frame")
     if not isinstance(event, tuple) or event.opcode is not Opcode.CLOSE:
         raise Failed(f"{event} came in place of a close frame")
-    await peer.ends()
+    await peer.finish()
 
 
-@CASES.both("control.ping.then-message", "A ping and a message in one segment: a pong and an echo, in either order.", "5.5.2")
+@CASES.both(
+    "control.ping.then-message", "A ping and a message in one segment: a pong and an echo, in either order.", "5.5.2"
+)
 async def _then_message(peer: Peer) -> None:
     await peer.open()
     await peer.send(peer.ping(b"1"), peer.text("hello"))
@@ -85,8 +87,8 @@ async def _then_message(peer: Peer) -> None:
 
 async def _pong(peer: Peer, payload: bytes) -> None:
     await peer.open()
-    await peer.send(peer.pong(payload), peer.ping(b"fence"))
-    await peer.pongs(b"fence")
+    await peer.send(peer.pong(payload), peer.ping(FENCE))
+    await peer.pongs(FENCE)
     await peer.echo(peer.text("hello"), opcode=Opcode.TEXT, payload=b"hello")
 
 

@@ -55,7 +55,7 @@ async def _client_window(peer: ServerPeer) -> None:
         raise Failed(f"it answered with client_max_window_bits={agreed.client_max_window_bits}")
 
 
-@CASES.server("deflate.offer.quoted", "A quoted value is the value: server_max_window_bits=\"10\".", "RFC 6455 9.1", "X8")
+@CASES.server("deflate.offer.quoted", 'A quoted value is the value: server_max_window_bits="10".', "RFC 6455 9.1", "X8")
 async def _quoted(peer: ServerPeer) -> None:
     agreed = await peer.open_offering(f'{NAME}; server_max_window_bits="10"')
     if agreed is None:

@@ -1,4 +1,4 @@
-"""Fragmentation (RFC 6455 5.4): a message in any number of frames, with control frames between them and nothing else."""
+"""Fragmentation (RFC 6455 5.4): a message in any number of frames, with control frames alone between them."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ async def _close_between(peer: Peer) -> None:
     await peer.send_close(1000, before=(peer.text("one", fin=False),))
     if await peer.closes() is None:
         raise Failed("it answered the close frame with none (RFC 6455 5.5.1)")
-    await peer.ends()
+    await peer.finish()
 
 
 # -- what must not be

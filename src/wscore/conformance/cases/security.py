@@ -1,4 +1,4 @@
-"""What an attacker sends (RFC 6455 10): the peer may refuse it in many ways, and has to be there for the next connection."""
+"""What an attacker sends (RFC 6455 10): a peer may refuse it in many ways, and has to serve the next connection."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..case import Cases
 from ..frames import Opcode
 from ..heads import Header
 from ..outcome import Failed
-from ..peer import Peer, Piece
+from ..peer import FENCE, Peer, Piece
 from ..server_peer import ServerPeer
 from ..steps import Gone, NoAnswer, Pause, perform
 
@@ -26,25 +26,7 @@ async def _serves_others(peer: ServerPeer) -> None:
     await peer.echo(peer.text("still here?"), opcode=Opcode.TEXT, payload=b"still here?")
 
 
-async def _response_or_end(peer: ServerPeer, patience: float | None = None) -> int | None:
-    """Wait for the answer to a bad head: its status, or None for an end without one. A 101 is a fault."""
-    head = await peer.response(patience)
-    if isinstance(head, Gone):
-        return None
-    if head.status == 101:
-        raise Failed("it accepted the handshake")
-    return head.status
-
-
 # -- heads
-
-
-async def _bad_head(peer: ServerPeer, data: bytes, says: str, statuses: Sequence[int] = ()) -> None:
-    await peer.send(Piece(data, says))
-    status = await _response_or_end(peer)
-    if statuses and status is not None and status not in statuses:
-        peer.remark(f"it refused with {status}; {' or '.join(map(str, statuses))} would say why")
-    await _serves_others(peer)
 
 
 _HELLO: Final = bytes.fromhex("160301002e0100002a0303") + bytes(range(39))
@@ -115,18 +97,20 @@ async def _oversized(peer: ServerPeer, headers: Sequence[Header | bytes], target
     await _serves_others(peer)
 
 
-CASES.server("security.head.1mib", "A header of 1 MiB is refused.", "RFC 6585 5", "E21")(
+CASES.server("security.head.1mib", "A header of 1 MiB is refused.", "RFC 6585 5", "E21", alone=True)(
     partial(_oversized, headers=[("X-Large", "x" * 2**20)])
 )
-CASES.server("security.head.10000-headers", "A head of 10,000 headers is refused.", "RFC 6585 5", "E22")(
+CASES.server("security.head.10000-headers", "A head of 10,000 headers is refused.", "RFC 6585 5", "E22", alone=True)(
     partial(_oversized, headers=[("X", "y")] * 10_000)
 )
-CASES.server("security.head.target-1mib", "A target of 1 MiB is refused.", "RFC 9112 3", "E21")(
+CASES.server("security.head.target-1mib", "A target of 1 MiB is refused.", "RFC 9112 3", "E21", alone=True)(
     partial(_oversized, headers=[], target="/" + "x" * 2**20)
 )
 
 
-@CASES.server("security.head.slow", "A head that drips in, a byte each half second, is ended in time.", "10.4", "E23", slow=True)
+@CASES.server(
+    "security.head.slow", "A head that drips in, a byte each half second, is ended in time.", "10.4", "E23", slow=True
+)
 async def _slow(peer: ServerPeer) -> None:
     whole = peer.request()
     await peer.send(Piece(whole.data[:20], "the beginning of a head"))
@@ -175,9 +159,9 @@ for _id, _title, _headers, _body, _must in (
     ("unknown-coding", "An unknown transfer coding", [("Transfer-Encoding", "xchunked")], b"hello", False),
 ):
     _edge = "E17" if _id == "both" else "E16"
-    CASES.server(f"security.smuggling.{_id}", f"{_title} on the handshake is refused with 400.", "RFC 9112 11.2", _edge)(
-        partial(_smuggled, headers=_headers, body=_body, must=_must)
-    )
+    CASES.server(
+        f"security.smuggling.{_id}", f"{_title} on the handshake is refused with 400.", "RFC 9112 11.2", _edge
+    )(partial(_smuggled, headers=_headers, body=_body, must=_must))
 
 
 # -- frames
@@ -194,12 +178,21 @@ async def _announced(peer: Peer, size: int) -> None:
 
 
 for _size in (2**31, 2**40, 2**62):
-    CASES.both(f"security.announced.{_size}", f"A frame that announces {_size:,} bytes fails with 1009.", "10.4", "F29", slow=True)(
-        partial(_announced, size=_size)
-    )
+    CASES.both(
+        f"security.announced.{_size}",
+        f"A frame that announces {_size:,} bytes fails with 1009.",
+        "10.4",
+        "F29",
+        slow=True,
+    )(partial(_announced, size=_size))
 
 
-@CASES.both("security.flood.pings", "20,000 pings are answered, the latest in any case, or the connection ends.", "10.4")
+@CASES.both(
+    "security.flood.pings",
+    "20,000 pings are answered, the latest in any case, or the connection ends.",
+    "10.4",
+    alone=True,
+)
 async def _pings(peer: Peer) -> None:
     await peer.open()
     await peer.send(*[peer.ping(b"*" * 100)] * 20_000, peer.ping(b"the last"))
@@ -214,14 +207,14 @@ async def _pings(peer: Peer) -> None:
             raise Failed(f"{event} came in place of a pong")
 
 
-@CASES.both("security.flood.pongs", "20,000 pongs that nobody asked for harm nothing.", "10.4", "F25")
+@CASES.both("security.flood.pongs", "20,000 pongs that nobody asked for harm nothing.", "10.4", "F25", alone=True)
 async def _pongs(peer: Peer) -> None:
     await peer.open()
     await peer.send(*[peer.pong(b"*" * 100)] * 20_000)
     await peer.echo(peer.text("hello"), opcode=Opcode.TEXT, payload=b"hello")
 
 
-@CASES.both("security.flood.empty-messages", "5,000 empty messages come back.", "10.4", "F27")
+@CASES.both("security.flood.empty-messages", "5,000 empty messages come back.", "10.4", "F27", alone=True)
 async def _empty(peer: Peer) -> None:
     await peer.open()
     await peer.send(*[peer.text("")] * 5_000, peer.text("the last"))
@@ -238,20 +231,24 @@ async def _endless(peer: Peer, payload: bytes, count: int) -> None:
     batch = Piece(piece.data * 1000, f"1,000 times {piece.says}")
     for _ in range(count // 1000):
         await peer.send(batch)
-    await peer.send(peer.ping(b"fence"))
+    await peer.send(peer.ping(FENCE))
     event = await peer.next_event("the connection to be failed, or a pong")
-    if event == (Opcode.PONG, b"fence"):
+    if event == (Opcode.PONG, FENCE):
         peer.remark(f"it takes a message of {count:,} fragments: a limit, if it has one, is higher")
         return
     await peer.is_failed_by(event, (1008, 1009))
 
 
-CASES.both("security.fragments.empty", "A message of 200,000 empty fragments fails with 1009.", "10.4", "F31")(
-    partial(_endless, payload=b"", count=200_000)
-)
-CASES.both("security.fragments.one-byte", "A message of 200,000 fragments of a byte fails with 1009.", "10.4", "F31")(
-    partial(_endless, payload=b"x", count=200_000)
-)
+CASES.both(
+    "security.fragments.empty", "A message of 200,000 empty fragments fails with 1009.", "10.4", "F31", alone=True
+)(partial(_endless, payload=b"", count=200_000))
+CASES.both(
+    "security.fragments.one-byte",
+    "A message of 200,000 fragments of a byte fails with 1009.",
+    "10.4",
+    "F31",
+    alone=True,
+)(partial(_endless, payload=b"x", count=200_000))
 
 # -- resets
 
@@ -263,7 +260,7 @@ for _id, _title in (
     ("unread", "Connections reset with answers unread"),
 ):
 
-    @CASES.server(f"security.resets.{_id}", f"{_title}, thirty of them, harm nobody else.", "7.1.1", "E27")
+    @CASES.server(f"security.resets.{_id}", f"{_title}, thirty of them, harm nobody else.", "7.1.1", "E27", alone=True)
     async def _resets(peer: ServerPeer, kind: str = _id) -> None:
         for _ in range(30):
             if kind == "within-head":

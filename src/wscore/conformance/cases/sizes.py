@@ -1,4 +1,4 @@
-"""Large messages (RFC 6455 5.2, 5.4, 10.4): whole, in fragments and in pieces; a refusal with 1009 is a limit, no fault."""
+"""Large messages (RFC 6455 5.2, 5.4, 10.4): whole, in fragments, in pieces. A refusal with 1009 is no fault."""
 
 from __future__ import annotations
 
@@ -48,15 +48,19 @@ def _words(size: int) -> str:
 for _size in (256 * KIB, MIB, 4 * MIB, 16 * MIB):
     for _name, _opcode in KINDS.items():
         _words_id = _words(_size).lower().replace(" ", "")
-        CASES.both(f"sizes.{_words_id}-{_name}", f"A {_name} message of {_words(_size)} comes back.", "10.4")(
-            partial(_large, opcode=_opcode, size=_size)
-        )
+        CASES.both(
+            f"sizes.{_words_id}-{_name}",
+            f"A {_name} message of {_words(_size)} comes back.",
+            "10.4",
+            alone=_size >= 4 * MIB,
+        )(partial(_large, opcode=_opcode, size=_size))
 for _fragment in (64, KIB, 16 * KIB, 256 * KIB):
     for _name, _opcode in KINDS.items():
         CASES.both(
             f"sizes.1mib-{_name}-in-fragments-of-{_fragment}",
             f"A {_name} message of 1 MiB in fragments of {_fragment} bytes comes back.",
             "10.4",
+            alone=_fragment < KIB,
         )(partial(_large, opcode=_opcode, size=MIB, fragment=_fragment))
 for _chop in (997, 16 * KIB):
     for _name, _opcode in KINDS.items():

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, cast
 
 from ..outcome import Outcome, Result
+from ..transcript import Row
 
 __all__ = ["FORMAT", "VERSION", "NotAReport", "Report", "read", "write"]
 
@@ -37,10 +38,13 @@ class Report:
         """Return how many cases came to which outcome."""
         return Counter(result.outcome for result in self.results)
 
+    def failures(self, *, strict: bool) -> int:
+        """Return how many cases failed; with `strict` a lenient pass is a failure."""
+        return sum((result.outcome.strict if strict else result.outcome.lenient) is False for result in self.results)
+
     def passes(self, *, strict: bool) -> bool:
         """Return whether no case failed; with `strict` a lenient pass is a failure."""
-        verdicts = (result.outcome.strict if strict else result.outcome.lenient for result in self.results)
-        return all(verdict is not False for verdict in verdicts)
+        return self.failures(strict=strict) == 0
 
 
 def write(report: Report) -> str:
@@ -88,7 +92,7 @@ def read(file: Path) -> Report:
         raise NotAReport(f"{file} has version {document.get('version')} of the format; {VERSION} is understood here")
     try:
         return Report(
-            end=document["end"],
+            end="client" if document["end"] == "client" else "server",
             name=str(document["name"]),
             tool=str(document["tool"]),
             started=str(document["started"]),
@@ -108,9 +112,16 @@ def _result(case: dict[str, Any]) -> Result:
         outcome=Outcome(case["outcome"]),
         says=str(case["says"]),
         seconds=float(case["seconds"]),
-        conversation=[
-            {"at": float(row["at"]), "by": row["by"], "note": str(row["note"])}
-            | ({"size": int(row["size"]), "hex": str(row["hex"])} if "hex" in row else {})
-            for row in case["conversation"]
-        ],
+        conversation=[_row(row) for row in case["conversation"]],
     )
+
+
+def _row(found: dict[str, Any]) -> Row:
+    row: Row = {
+        "at": float(found["at"]),
+        "by": "probe" if found["by"] == "probe" else "peer",
+        "note": str(found["note"]),
+    }
+    if "hex" in found:
+        row["size"], row["hex"] = int(found["size"]), bytes.fromhex(found["hex"]).hex()
+    return row

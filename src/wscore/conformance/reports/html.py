@@ -1,4 +1,4 @@
-"""One HTML page for any number of reports, side by side. It asks nothing of any host, and needs no script to be read."""
+"""One HTML page for any number of reports, side by side. It asks nothing of any host, and has no script."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ _STYLE: Final = """
   --apart: light-dark(#5b6570, #9aa5b1); }
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 80rem; padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
-table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .25rem .6rem; vertical-align: top; }
+table { border-collapse: collapse; width: 100%; }
+th, td { text-align: left; padding: .25rem .6rem; vertical-align: top; }
 td, th { border-bottom: 1px solid var(--line); } thead th { position: sticky; top: 0; background: Canvas; }
 .number { text-align: right; font-variant-numeric: tabular-nums; } code { font: 13px/1.4 ui-monospace, monospace; }
 .pass { color: var(--pass); } .lenient { color: var(--lenient); } .apart { color: var(--apart); }
@@ -132,4 +133,6 @@ def _row(row: Row) -> str:
         cut = row["hex"][:96]
         rest = "…" if row["size"] * 2 > len(cut) else ""
         note += f"{' ' if note else ''}<code>{escape(bytes.fromhex(cut).hex(' '))}{rest}</code> ({row['size']:,} bytes)"
-    return f'<tr class="{row["by"]}"><td class="number">{row["at"] * 1000:.1f} ms</td><td>{arrow}</td><td>{note}</td></tr>'
+    return (
+        f'<tr class="{row["by"]}"><td class="number">{row["at"] * 1000:.1f} ms</td><td>{arrow}</td><td>{note}</td></tr>'
+    )

@@ -1,4 +1,4 @@
-"""JUnit's XML, which continuous integration systems read: a failure for what broke a MUST, a skip for what does not apply."""
+"""JUnit's XML, for continuous integration: a failure for what broke a MUST, a skip for what does not apply."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ __all__ = ["write"]
 
 def write(report: Report, *, strict: bool = False) -> str:
     """Return a report as one test suite; with `strict` a lenient pass is a failure."""
-    failures = sum(_fails(result, strict=strict) for result in report.results)
     skipped = report.counts()[Outcome.NOT_APPLICABLE]
     head = (
-        f'<testsuite name={quoteattr(_printable(f"wscore conformance {report.end} {report.name}"))} '
-        f'tests="{len(report.results)}" failures="{failures}" errors="0" skipped="{skipped}" '
+        f"<testsuite name={quoteattr(_printable(f'wscore conformance {report.end} {report.name}'))} "
+        f'tests="{len(report.results)}" failures="{report.failures(strict=strict)}" errors="0" skipped="{skipped}" '
         f'time="{report.seconds:.3f}" timestamp={quoteattr(report.started)}>'
     )
     cases = "\n".join(_case(result, strict=strict) for result in report.results)
@@ -38,7 +37,9 @@ def _case(result: Result, *, strict: bool) -> str:
     elif says:
         body += f"<system-err>{escape(f'{result.outcome.value}: {says}')}</system-err>"
     family, _, name = result.id.partition(".")
-    return f'<testcase classname={quoteattr(family)} name={quoteattr(name)} time="{result.seconds:.3f}">{body}</testcase>'
+    return (
+        f'<testcase classname={quoteattr(family)} name={quoteattr(name)} time="{result.seconds:.3f}">{body}</testcase>'
+    )
 
 
 def _printable(text: str) -> str:

@@ -28,7 +28,9 @@ def lines(report: Report) -> list[str]:
         listed = [result for result in report.results if result.outcome is outcome]
         if listed:
             text += ["", f"{outcome.value}:"]
-        text += [f"  {result.id}: {result.says} ({result.source})" for result in listed]
+        for result in listed:
+            source = "" if "(RFC" in result.says else f" ({result.source})"
+            text.append(f"  {result.id}: {result.says}{source}")
     verdict = "keeps" if report.passes(strict=False) else "does not keep"
     should = " and every SHOULD" if report.passes(strict=True) else ""
     text += ["", f"{report.name} {verdict} every MUST{should}: {len(report.results)} cases in {report.seconds:.1f} s"]

@@ -60,7 +60,7 @@ class Conversation:
             outcome, says = Outcome.FAIL, f"no new connection: {error}"
         seconds = self._clock() - self._began
         rows = self.transcript.rows
-        if outcome is not Outcome.NO_ANSWER:
+        if outcome is not Outcome.NO_ANSWER and (peer.is_open or peer.role == "client"):
             await self._part(peer)
         self._link.abort()
         return Result(case.id, case.title, case.source, outcome, says, round(seconds, 6), rows)

@@ -202,9 +202,14 @@ class Peer(ABC):
         self._close_sent = True
         await self.send(*before, self.close(code, reason), *after, chop=chop)
 
+    @property
+    def is_open(self) -> bool:
+        """Return whether a close frame of ours would be the first word about the end."""
+        return self._opened and not self._close_sent
+
     def farewell(self) -> Piece:
         """Return what a good peer says when it leaves: a close frame, or nothing where it has said it."""
-        return self.close(1000) if self._opened and not self._close_sent else Piece(b"", "nothing")
+        return self.close(1000) if self.is_open else Piece(b"", "nothing")
 
     async def end_writing(self) -> None:
         """End our half of the TCP connection."""

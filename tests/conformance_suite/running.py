@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.real_time import PATIENCE, TIMEOUT
+
 from wscore.conformance.cases import chosen
 from wscore.conformance.clients import Clients
 from wscore.conformance.outcome import Outcome, Result

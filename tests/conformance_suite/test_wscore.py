@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import trio
+from docs.examples.echo import app as echo
+from tests.serving import BACKENDS, serving
 
 import wscore_asyncio
 import wscore_trio
-from docs.examples.echo import app as echo
-from tests.serving import BACKENDS, serving
 from wscore import Config, Disconnected, HandshakeFailed, ServerConfig
 from wscore.conformance.outcome import Outcome, Result
 

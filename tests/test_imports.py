@@ -8,7 +8,7 @@ import pytest
 FORBIDDEN = [
     *("asyncio", "trio", "anyio", "socket", "ssl", "selectors"),
     *("threading", "concurrent.futures", "multiprocessing", "random", "secrets", "logging", "importlib.metadata"),
-    *("wscore_asyncio", "wscore_trio", "wscore._cli", "wscore.transport", "wsproto"),
+    *("wscore_asyncio", "wscore_trio", "wscore._cli", "wscore.transport", "wscore.conformance", "wsproto"),
 ]
 
 

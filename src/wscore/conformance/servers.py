@@ -12,7 +12,7 @@ from .case import Case
 from .conversation import LONGEST, Conversation
 from .frames import Opcode
 from .link import Link
-from .outcome import Failed, Result
+from .outcome import Failed, Outcome, Result
 from .server_peer import Address, ServerPeer
 from .steps import NoAnswer
 
@@ -76,12 +76,12 @@ async def examine(
 async def _judge(server: Server, case: Case, patience: float) -> Result:
     assert case.server is not None
     peer = ServerPeer(server.address)
-    link = Link()
     try:
         async with asyncio.timeout(patience):
             link = await server.dial()
-    except OSError:  # TimeoutError is one
-        pass  # the script's first step finds the connection gone
+    except OSError as error:  # TimeoutError is one
+        why = f"no connection: {error.strerror or f'no answer within {patience:g} s'}"
+        return Result(case.id, case.title, case.source, Outcome.FAIL, why, 0.0)
     return await Conversation(link, patience=patience, dial=server.dial).judge(case, case.server(peer), peer)
 
 

@@ -103,6 +103,20 @@ for _id, _title, _opcode, _payload in (
     CASES.both(f"close.then.{_id}", _title, "5.5.1", "F22")(partial(_then, opcode=_opcode, payload=_payload))
 
 
+@CASES.both(
+    "close.then.rest-of-message", "The rest of a message after a close frame within it is ignored.", "5.5.1", "F22"
+)
+async def _then_rest(peer: Peer) -> None:
+    await peer.open()
+    await peer.send_close(1000, before=(peer.text("one", fin=False),), after=(peer.more("two"), peer.ping(FENCE)))
+    event = await peer.closes()
+    if event is None:
+        raise Failed("it answered the close frame with none (RFC 6455 5.5.1)")
+    if event.code != 1000:
+        peer.remark(f"it answered 1000 with {event}")
+    await peer.finish()
+
+
 @CASES.both("close.after-message", "A message before a close frame comes back before the answer.", "5.5.1", "F32")
 async def _after_message(peer: Peer) -> None:
     await peer.open()

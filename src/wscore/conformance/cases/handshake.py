@@ -49,7 +49,7 @@ for _id, _title, _more, _without in (
     ("spaces", "A header with spaces and tabs around its value", [b"Upgrade: \t websocket \t "], ["Upgrade"]),
     ("origin", "An Origin header", [("Origin", "http://localhost")], []),
     ("empty-header", "A header without a value", [b"X-Empty:"], []),
-    ("unknown-header", "Headers that nobody knows", [("X-One", "1"), ("X-Two", "2; three")], []),
+    ("unknown-header", "A header that nobody knows", [("X-One", "1"), ("X-Two", "2; three")], []),
     ("cookies", "A head of 4 KiB", [("Cookie", "; ".join(f"c{n}={'x' * 100}" for n in range(38)))], []),
     ("fifty-headers", "A head of fifty headers", [(f"X-{n}", str(n)) for n in range(50)], []),
     ("latin-1-header", "A header value beyond ASCII", [b"X-Name: J\xfcrgen"], []),

@@ -1,8 +1,9 @@
 """The `wscore` command: `run` serves an application, `connect` talks to a server, `demo` shows a conversation.
 
-`conformance` tests a server or a client in any language. A transport is imported only when it is asked for. Every failure is reported as one actionable line on stderr. Exit
-status: 0 the server ended as it was asked to, by a signal too; 1 it could not start or had to be ended by force; 2 the
-command line itself cannot work; 130 interrupted before there was a server.
+`conformance` tests a server or a client in any language. A transport is imported only when it is asked for. Every
+failure is reported as one actionable line on stderr. Exit status: 0 the server ended as it was asked to, by a signal
+too; 1 it could not start or had to be ended by force; 2 the command line itself cannot work; 130 interrupted before
+there was a server.
 """
 
 from __future__ import annotations

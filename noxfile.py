@@ -33,7 +33,7 @@ FUZZ_SECONDS: Final = 30
 NO_C_PART: Final = "no compiler, or no Python.h"
 # A wheel can lack a file, or hold a module that only the source tree satisfies: these load every module and start every
 # command. tests/transports, tests/interop and the rest judge behaviour, which packaging does not change.
-TESTS_OF_THE_WHEEL: Final = ["core", "conformance", "cli", "client", "app", "testing", "compat"]
+TESTS_OF_THE_WHEEL: Final = ["core", "conformance", "cli", "client", "app", "testing", "compat", "conformance_suite"]
 
 for name in ("PYTHONPATH", "WSCORE_PURE"):
     os.environ.pop(name, None)  # the source tree, or a setting of the shell, must not decide what is tested

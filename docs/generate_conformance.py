@@ -35,7 +35,8 @@ they are from version to version.
 No verdict depends on timing. After something that the peer must not take, the probe sends something that it would
 answer: a ping, or a message where the application has to look at it. The answer to that proves that the peer carried
 on; the close frame, or the end, that it did not. Where nothing can follow (half a frame, a header that announces
-2**62 bytes), the probe waits for the whole `--timeout`, and silence is an outcome of its own.
+2**62 bytes), the probe waits for the whole `--timeout`, and silence is an outcome of its own. Floods and the largest messages come
+last, one at a time, and have four times as long.
 
 What the application behind a server sees is not tested: that would take more of the server than an echo.
 

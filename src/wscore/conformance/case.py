@@ -23,7 +23,7 @@ class Case:
     """One rule. `source` is the section that states it, `edge` its row among this project's edge cases, if it has one.
 
     A script is None where the rule does not concern that end. `slow` cases wait for timeouts of the peer's;
-    `alone` ones keep it so busy that others beside them would wait for their answers.
+    `alone` ones keep it so busy that others beside them would wait for their answers, and have more time for theirs.
     """
 
     id: str
@@ -39,6 +39,10 @@ class Case:
     def family(self) -> str:
         """Return the first part of the id."""
         return self.id.partition(".")[0]
+
+    def patience(self, usual: float) -> float:
+        """Return the seconds to wait for an answer, of the usual ones."""
+        return usual * 4 if self.alone else usual
 
     def concerns(self, end: Literal["server", "client"]) -> bool:
         """Return whether the rule concerns that end."""

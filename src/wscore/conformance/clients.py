@@ -62,8 +62,7 @@ class Clients:
         return link
 
     async def _serve(self, link: Link) -> None:
-        conversation = Conversation(link, patience=self._patience)
-        head = await self._head(link, conversation)
+        head, data = await self._head(link)
         if head is None:
             link.abort()
             return
@@ -73,6 +72,8 @@ class Clients:
         peer = ClientPeer(self._keys)
         self._keys |= set(head.all("sec-websocket-key"))
         case = self._case(query.get("case", ""))
+        patience = self._patience if case is None else case.patience(self._patience)
+        conversation = Conversation(link, patience=patience, pushed_back=data)
         match parts.path:
             case "/getCaseCount":
                 await self._tell(conversation, peer, str(len(self._cases)))
@@ -92,20 +93,19 @@ class Clients:
                 await link.receive(self._patience)
         link.abort()
 
-    async def _head(self, link: Link, conversation: Conversation) -> Head | None:
-        """Read the request's head, and leave it for the script; None for what is no request."""
+    async def _head(self, link: Link) -> tuple[Head | None, bytes]:
+        """Read the request's head, None for what is none; with it comes all that was read, for the script."""
         data = b""
         try:
             while (end := head_end(data)) < 0:
                 more = await link.receive(self._patience)
                 if not isinstance(more, bytes):
-                    return None
+                    return None, data
                 data += more
             head = read_head(data[:end], response=False)
         except BadHead:
-            return None
-        conversation.push_back(data)
-        return head
+            return None, data
+        return head, data
 
     def _case(self, name: str) -> Case | None:
         if name.isascii() and name.isdecimal():

@@ -24,19 +24,25 @@ FAREWELL: Final = 1.0
 class Conversation:
     """A case that is being held: a script, a peer, and the connection to it."""
 
-    def __init__(self, link: Link, *, patience: float, dial: Callable[[], Awaitable[Link]] | None = None) -> None:
-        """Begin on a connection; `dial` makes another, where the probe is the one that connects."""
+    def __init__(
+        self,
+        link: Link,
+        *,
+        patience: float,
+        dial: Callable[[], Awaitable[Link]] | None = None,
+        pushed_back: bytes = b"",
+    ) -> None:
+        """Begin on a connection, with bytes that have been read from it already.
+
+        `dial` makes another, where the probe is the one that connects.
+        """
         self._link = link
         self._patience = patience
         self._dial = dial
         self._clock = asyncio.get_running_loop().time
         self._began = self._clock()
-        self._pushed_back = b""
+        self._pushed_back = pushed_back
         self.transcript = Transcript()
-
-    def push_back(self, data: bytes) -> None:
-        """Give bytes that have been read already to the script's first wait."""
-        self._pushed_back = data
 
     async def judge(self, case: Case, script: Script, peer: Peer) -> Result:
         """Hold the case, and return what it comes to."""

@@ -82,7 +82,8 @@ async def _judge(server: Server, case: Case, patience: float) -> Result:
     except OSError as error:  # TimeoutError is one
         why = f"no connection: {error.strerror or f'no answer within {patience:g} s'}"
         return Result(case.id, case.title, case.source, Outcome.FAIL, why, 0.0)
-    return await Conversation(link, patience=patience, dial=server.dial).judge(case, case.server(peer), peer)
+    conversation = Conversation(link, patience=case.patience(patience), dial=server.dial)
+    return await conversation.judge(case, case.server(peer), peer)
 
 
 async def _greet(server: Server, patience: float) -> None:

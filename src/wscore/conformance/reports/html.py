@@ -34,7 +34,8 @@ td, th { border-bottom: 1px solid var(--line); } thead th { position: sticky; to
 .fail, .silent { color: var(--fail); font-weight: 600; } .source { color: var(--apart); white-space: nowrap; }
 summary { cursor: pointer; } details div { margin: .4rem 0; overflow-x: auto; } .says { font-weight: 400; }
 .talk { border-left: 3px solid var(--line); padding-left: .6rem; } .talk td { border: 0; padding: .1rem .6rem .1rem 0; }
-.talk code { overflow-wrap: anywhere; } .probe { color: var(--apart); } label { margin-right: 1rem; }
+.talk code { overflow-wrap: anywhere; } .talk .number { white-space: nowrap; }
+.probe { color: var(--apart); } label { margin-right: 1rem; }
 body:has(#only:checked) tr.fine { display: none; } body:has(#differ:checked) tr.same { display: none; }
 """
 
@@ -130,9 +131,19 @@ def _row(row: Row) -> str:
     arrow = "→" if row["by"] == "probe" else "←"
     note = escape(row["note"])
     if "hex" in row and "size" in row:
-        cut = row["hex"][:96]
-        rest = "…" if row["size"] * 2 > len(cut) else ""
-        note += f"{' ' if note else ''}<code>{escape(bytes.fromhex(cut).hex(' '))}{rest}</code> ({row['size']:,} bytes)"
+        note += f"{' ' if note else ''}<code>{escape(_bytes(row['hex'], row['size']))}</code> ({row['size']:,} bytes)"
     return (
         f'<tr class="{row["by"]}"><td class="number">{row["at"] * 1000:.1f} ms</td><td>{arrow}</td><td>{note}</td></tr>'
     )
+
+
+def _bytes(kept: str, size: int) -> str:
+    """Return the beginning of some bytes: a head as text, all else in hexadecimal."""
+    data = bytes.fromhex(kept)
+    if data.startswith((b"GET ", b"HTTP/")):
+        shown = data[:300]
+        text = shown.decode("latin-1").replace("\r\n", "\u240d\u240a ")
+    else:
+        shown = data[:48]
+        text = shown.hex(" ")
+    return text + ("\u2026" if len(shown) < size else "")

@@ -87,6 +87,8 @@ class _Connection:
             marker, size = size, int.from_bytes(await self.reader.readexactly(2 if size == 126 else 8))
             self.require(size >= (126 if marker == 126 else 65536), "takes long lengths")
             self.require(size < 2**63, "waits for 2**63 bytes")
+            if self.forgives("leaves large messages unread") and size > 2**16:
+                raise _Failed(1009)
         mask = await self.reader.readexactly(4) if second & 0x80 else bytes(4)
         payload = await self.reader.readexactly(size)
         key = int.from_bytes((mask * (size // 4 + 1))[:size])
@@ -154,8 +156,9 @@ class _Connection:
             except _Failed as failed:
                 if not self.forgives("fails without a close frame"):
                     self.send(8, failed.args[0].to_bytes(2))
-            self.writer.write_eof()
-            await self.reader.read()
+            if not self.forgives("leaves large messages unread"):
+                self.writer.write_eof()
+                await self.reader.read()
 
 
 def _may_go_on(data: bytes) -> bool:
@@ -182,7 +185,7 @@ async def faulty(fault: str = "") -> AsyncIterator[Server]:
         except asyncio.CancelledError:
             pass  # the test is over
         finally:
-            writer.transport.abort()
+            writer.close()  # with a reset, where something is unread
             tasks.discard(task)
 
     listener = await asyncio.start_server(serve, "127.0.0.1", 0)

@@ -54,15 +54,13 @@ def client_examined(client: Callable[[str], Any], patterns: Sequence[str] = ()) 
 
     async def serve() -> list[Result]:
         clients = Clients(chosen("client", patterns), patience=PATIENCE)
-        listener = await clients.listen("127.0.0.1", 0)
-        port = listener.sockets[0].getsockname()[1]
-        thread = threading.Thread(target=drive, args=(f"ws://127.0.0.1:{port}",), daemon=True)
+        host, port = clients.listen("127.0.0.1", 0)
+        thread = threading.Thread(target=drive, args=(f"ws://{host}:{port}",), daemon=True)
         thread.start()
         try:
             waiting: Awaitable[list[Result]] = clients.wait()
             return await asyncio.wait_for(waiting, 10 * TIMEOUT)
         finally:
-            listener.close()
             await asyncio.to_thread(thread.join, PATIENCE)
 
     results = asyncio.run(serve())

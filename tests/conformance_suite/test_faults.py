@@ -84,6 +84,23 @@ def test_a_wrong_accept_is_no_websocket_server() -> None:
         asyncio.run(_held("computes another accept", ["handshake.accept"], PATIENCE))
 
 
+def test_what_came_before_a_reset_is_seen() -> None:
+    """A close frame counts although the peer leaves at once, with a reset, while the probe is still writing."""
+    patterns = [
+        "sizes.1mib-text",
+        "sizes.1mib-binary",
+        "sizes.*-in-writes-of-*",
+        "sizes.4mib-*",
+        "security.announced.*",
+    ]
+    results = asyncio.run(_held("leaves large messages unread", patterns, PATIENCE))
+    assert len(results) == 11
+    for result in results:
+        large = result.family == "sizes"
+        assert result.outcome is (LENIENT if large else Outcome.PASS), (result.id, result.says)
+        assert not large or "refuses the message with 1009" in result.says
+
+
 def test_whole_families_pass_without_a_fault() -> None:
     """A small server that is correct passes all that is about frames; what it does not compress does not apply."""
     patterns = [

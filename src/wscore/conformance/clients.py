@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 from collections.abc import Callable, Sequence
 from urllib.parse import parse_qs, urlsplit
 
@@ -20,7 +21,7 @@ from .case import Case
 from .client_peer import ClientPeer
 from .conversation import Conversation
 from .heads import BadHead, Head, head_end, read_head, write_response
-from .link import Link
+from .link import Link, SocketLink
 from .outcome import Failed, Outcome, Result
 from .steps import Gone, NoAnswer
 
@@ -41,25 +42,40 @@ class Clients:
         self._keys: set[str] = set()
         self._over = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._listening: asyncio.Task[None] | None = None
         self.agent = ""
 
-    async def listen(self, host: str, port: int) -> asyncio.Server:
-        """Listen. Raises OSError."""
-        return await asyncio.get_running_loop().create_server(self._accept, host, port)
+    def listen(self, host: str, port: int) -> tuple[str, int]:
+        """Listen, and return the address. Raises OSError."""
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.create_server((host, port), family=family)
+        listener.setblocking(False)
+        self._listening = asyncio.get_running_loop().create_task(self._accept(listener))
+        address = listener.getsockname()
+        return address[0], address[1]
 
     async def wait(self) -> list[Result]:
         """Wait until the client says that it has done them all, and return the results in the cases' order."""
         await self._over.wait()
+        if self._listening is not None:
+            self._listening.cancel()
         for task in list(self._tasks):
             await task
         return [self._results.get(case.id) or _never(case) for case in self._cases]
 
-    def _accept(self) -> Link:
-        link = Link()
-        task = asyncio.get_running_loop().create_task(self._serve(link))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return link
+    async def _accept(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        with listener:
+            while True:
+                try:
+                    sock, _ = await loop.sock_accept(listener)
+                    link = SocketLink(sock)
+                except OSError:  # the client is gone again, or there are too many files: then others end meanwhile
+                    await asyncio.sleep(0.1)
+                    continue
+                task = loop.create_task(self._serve(link))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, link: Link) -> None:
         head, data = await self._head(link)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from .case import Case
 from .conversation import LONGEST, Conversation
 from .frames import Opcode
-from .link import Link
+from .link import Link, SocketLink, TLSLink
 from .outcome import Failed, Outcome, Result
 from .server_peer import Address, ServerPeer
 from .steps import NoAnswer
@@ -34,10 +34,9 @@ class Server:
 
     async def dial(self) -> Link:
         """Connect. Raises OSError, of which ssl.SSLError is one."""
-        loop = asyncio.get_running_loop()
-        name = self.host if self.tls else None
-        _, link = await loop.create_connection(Link, self.host, self.port, ssl=self.tls, server_hostname=name)
-        return link
+        if self.tls is None:
+            return await SocketLink.dial(self.host, self.port)
+        return await TLSLink.dial(self.host, self.port, self.tls)
 
 
 async def examine(

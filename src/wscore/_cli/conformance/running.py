@@ -62,17 +62,14 @@ def test_client(options: argparse.Namespace) -> None:
     async def serve() -> tuple[str, list[Result]]:
         clients = Clients(cases, patience=options.timeout, seen=progress.add)
         try:
-            listener = await clients.listen(options.host, options.port)
+            host, port = clients.listen(options.host, options.port)
         except OSError as error:
             where = f"{options.host}:{options.port}"
             raise Failure(f"{where} cannot be listened on: {error.strerror or error}") from None
-        host, port = listener.sockets[0].getsockname()[:2]
-        print(f"{len(cases)} cases wait for a client at ws://{host}:{port}/", flush=True)
-        try:
-            results = await clients.wait()
-            return clients.agent, results
-        finally:
-            listener.close()
+        shown = f"[{host}]" if ":" in host else host
+        print(f"{len(cases)} cases wait for a client at ws://{shown}:{port}/", flush=True)
+        results = await clients.wait()
+        return clients.agent, results
 
     try:
         agent, results = asyncio.run(serve())

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import zlib
 from abc import ABC, abstractmethod
 from typing import ClassVar, Final, Literal, NamedTuple
 
 from .deflate import Compressor, Decompressor, Parameters
 from .frames import DEFINED, MASK, BadFrame, Frame, FrameReader, Opcode, close_payload, encode
+from .messages import Event, MessageReader, shown
 from .outcome import Failed
 from .steps import EndWriting, Gone, Note, Receive, Reset, Send, perform
 
-__all__ = ["FENCE", "ClosedInstead", "Event", "Peer", "Piece", "plural", "shown"]
+__all__ = ["FENCE", "ClosedInstead", "Peer", "Piece"]
 
 FENCE: Final = b"fence"
 """The payload of what follows a violation: its answer proves that the peer carried on."""
@@ -24,27 +24,6 @@ class Piece(NamedTuple):
     says: str
 
 
-class Event(NamedTuple):
-    """A whole message, a pong or a close frame; a message's opcode is TEXT or BINARY, its payload inflated."""
-
-    opcode: Opcode
-    payload: bytes
-
-    @property
-    def code(self) -> int | None:
-        """Return a close frame's code."""
-        return int.from_bytes(self.payload[:2]) if self.payload else None
-
-    def __str__(self) -> str:
-        """Return what a person calls it."""
-        if self.opcode is Opcode.CLOSE:
-            if not self.payload:
-                return "a close frame without a code"
-            reason = self.payload[2:].decode("utf-8", "replace")
-            return f"a close frame with {self.code}{f' {reason!r}' if reason else ''}"
-        return f"a {self.opcode.name.lower()}{shown(self.payload)}"
-
-
 class ClosedInstead(Failed):
     """The peer closed in place of an answer; `code` is that of its close frame, None without one."""
 
@@ -52,16 +31,6 @@ class ClosedInstead(Failed):
         """Keep the code."""
         super().__init__(text)
         self.code = code
-
-
-def plural(number: int, noun: str) -> str:
-    """Return a number with its noun."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def shown(payload: bytes) -> str:
-    """Return a payload, or its size where it is long, to follow a noun."""
-    return f" of {plural(len(payload), 'byte')}" if len(payload) > 40 else f" {payload!r}"
 
 
 class Peer(ABC):
@@ -82,11 +51,9 @@ class Peer(ABC):
         self.buffer = bytearray()  # what came before the frames do
         self._reader = FrameReader()
         self._opened = False
-        self._message: tuple[Frame, bytearray] | None = None
         self._close_sent = False
-        self._close_seen = False
         self._compressor: Compressor | None = None
-        self._decompressor: Decompressor | None = None
+        self._messages = MessageReader(masked=self.role == "client")
 
     def remark(self, text: str) -> None:
         """Note a SHOULD that the peer did not keep, or a limit of its own."""
@@ -123,7 +90,7 @@ class Peer(ABC):
         client = (deflate.client_max_window_bits or 15, not deflate.client_no_context_takeover)
         probe, peer = (client, server) if self.role == "server" else (server, client)
         self._compressor = Compressor(bits=probe[0], takeover=probe[1])
-        self._decompressor = Decompressor(bits=peer[0], takeover=peer[1])
+        self._messages.decompressor = Decompressor(bits=peer[0], takeover=peer[1])
 
     # -- sending
 
@@ -243,20 +210,8 @@ class Peer(ABC):
             self._reader.feed(data)
         said = f"{Opcode(frame.opcode).name.lower()}{'' if frame.fin else ' (not final)'}{shown(frame.payload)}"
         await perform(Note(f"{said}{' compressed' if frame.rsv else ''}"))
-        self._check(frame)
+        self._messages.check(frame)
         return frame
-
-    def _check(self, frame: Frame) -> None:
-        if self._close_seen:
-            raise Failed(f"it sent a {Opcode(frame.opcode).name.lower()} frame after its close frame (RFC 6455 5.5.1)")
-        if (frame.mask is None) is not (self.role == "server"):
-            what = "unmasked" if frame.mask is None else "masked"
-            raise Failed(f"it sent a frame that is {what} (RFC 6455 5.1)")
-        if frame.rsv & 3 or (frame.rsv and self._decompressor is None):
-            raise Failed(f"it sent a frame with the reserved bits {frame.rsv:03b} (RFC 6455 5.2)")
-        if frame.rsv and frame.opcode not in (Opcode.TEXT, Opcode.BINARY):
-            name = Opcode(frame.opcode).name.lower()
-            raise Failed(f"it sent a {name} frame with RSV1 (RFC 7692 6)")
 
     async def next_event(self, waits_for: str, patience: float | None = None) -> Event | Gone:
         """Wait for a whole message, a pong or a close frame; a ping is answered meanwhile."""
@@ -264,51 +219,11 @@ class Peer(ABC):
             frame = await self.next_frame(waits_for, patience)
             if isinstance(frame, Gone):
                 return frame
-            opcode = Opcode(frame.opcode)
-            if opcode is Opcode.PING:
-                if not self._close_sent:
-                    await self.send(self.pong(frame.payload))
-            elif opcode is Opcode.PONG:
-                return Event(opcode, frame.payload)
-            elif opcode is Opcode.CLOSE:
-                return self._closing(frame.payload)
-            elif (event := self._assembled(opcode, frame)) is not None:
+            event = self._messages.event(frame)
+            if event is not None and event.opcode is not Opcode.PING:
                 return event
-
-    def _closing(self, payload: bytes) -> Event:
-        self._close_seen = True
-        if len(payload) == 1:
-            raise Failed("it sent a close frame of one byte (RFC 6455 5.5.1)")
-        code = int.from_bytes(payload[:2])
-        if payload and (code in (1004, 1005, 1006, 1015) or not 1000 <= code <= 4999):
-            raise Failed(f"it sent a close frame with {code}, which must not be sent (RFC 6455 7.4)")
-        if not _is_utf8(payload[2:]):
-            raise Failed("it sent a close frame whose reason is not UTF-8 (RFC 6455 5.5.1)")
-        return Event(Opcode.CLOSE, payload)
-
-    def _assembled(self, opcode: Opcode, frame: Frame) -> Event | None:
-        if opcode is Opcode.CONTINUATION:
-            if self._message is None:
-                raise Failed("it sent a continuation frame outside a message (RFC 6455 5.4)")
-            first, data = self._message
-            data += frame.payload
-        else:
-            if self._message is not None:
-                raise Failed(f"it sent a {opcode.name.lower()} frame within a message (RFC 6455 5.4)")
-            self._message = first, data = frame, bytearray(frame.payload)
-        if not frame.fin:
-            return None
-        self._message = None
-        payload = bytes(data)
-        if first.rsv:
-            assert self._decompressor is not None
-            try:
-                payload = self._decompressor.message(payload)
-            except zlib.error as error:
-                raise Failed(f"it sent a message that does not inflate: {error} (RFC 7692 7.2.2)") from None
-        if first.opcode == Opcode.TEXT and not _is_utf8(payload):
-            raise Failed(f"it sent text that is not UTF-8:{shown(payload)} (RFC 6455 5.6)")
-        return Event(Opcode(first.opcode), payload)
+            if event is not None and not self._close_sent:
+                await self.send(self.pong(event.payload))
 
     # -- what a script expects
 
@@ -407,11 +322,3 @@ class Peer(ABC):
         """Wait for the end of the connection; a frame before it, after the close frame, is a fault."""
         while not isinstance(await self.next_frame("the end of the TCP connection", patience), Gone):
             pass
-
-
-def _is_utf8(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

@@ -7,7 +7,8 @@ from typing import Final
 
 from ..case import Cases
 from ..frames import Opcode
-from ..peer import FENCE, Event, Peer, Piece
+from ..messages import Event
+from ..peer import FENCE, Peer, Piece
 from ..steps import Gone, NoAnswer
 
 __all__ = ["CASES"]

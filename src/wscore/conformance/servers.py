@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -79,10 +80,15 @@ async def _judge(server: Server, case: Case, patience: float) -> Result:
         async with asyncio.timeout(patience):
             link = await server.dial()
     except OSError as error:  # TimeoutError is one
-        why = f"no connection: {error.strerror or f'no answer within {patience:g} s'}"
+        why = f"no connection: {_reason(error) or f'no answer within {patience:g} s'}"
         return Result(case.id, case.title, case.source, Outcome.FAIL, why, 0.0)
     conversation = Conversation(link, patience=case.patience(patience), dial=server.dial)
     return await conversation.judge(case, case.server(peer), peer)
+
+
+def _reason(error: OSError) -> str:
+    """Return the system's own words: asyncio's are "Connect call failed"."""
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror or error)
 
 
 async def _greet(server: Server, patience: float) -> None:
@@ -100,7 +106,7 @@ async def _greet(server: Server, patience: float) -> None:
     except TimeoutError:
         raise CannotTest(f"{where} cannot be reached: no answer within {patience:g} s") from None
     except OSError as error:
-        raise CannotTest(f"{where} cannot be reached: {error.strerror or error}") from None
+        raise CannotTest(f"{where} cannot be reached: {_reason(error)}") from None
     peer = ServerPeer(server.address)
 
     async def greet() -> None:

@@ -25,7 +25,7 @@ QUICK = [
     *("handshake.*", "frames.length.*", "frames.mask.*", "frames.rsv.*", "fragments.*-text", "fragments.text-*"),
     *("control.ping.*", "close.*", "utf8.cut.*", "utf8.fail-fast.*", "utf8.invalid.surrogate.*"),
     *("deflate.offer.*", "deflate.decline.*", "deflate.answer.*", "deflate.stream.*", "deflate.wrong.*"),
-    *("security.smuggling.*", "security.header.*", "security.announced.*"),
+    *("security.smuggling.*", "security.header.*", "security.announced.*", "security.resets.before-head"),
 ]
 """Some of every family; no large messages, no floods, nothing that waits for a timeout of the server's."""
 

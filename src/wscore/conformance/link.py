@@ -112,6 +112,7 @@ class SocketLink(Link):
         self._size = 0
         self._something = asyncio.Event()
         self._task = self._loop.create_task(self._run())
+        self._task.add_done_callback(lambda _: sock.close())  # not `finally`: it may be cancelled before it begins
 
     @classmethod
     async def dial(cls, host: str, port: int) -> SocketLink:
@@ -134,10 +135,7 @@ class SocketLink(Link):
         raise failure
 
     async def _run(self) -> None:
-        try:
-            await asyncio.gather(self._read(), self._send_all())
-        finally:
-            self._sock.close()
+        await asyncio.gather(self._read(), self._send_all())
 
     async def _read(self) -> None:
         try:

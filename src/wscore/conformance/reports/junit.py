@@ -29,12 +29,13 @@ def _fails(result: Result, *, strict: bool) -> bool:
 
 def _case(result: Result, *, strict: bool) -> str:
     says = _printable(result.says)
-    body = f"<system-out>{escape(_printable(f'{result.title} ({result.source})'))}</system-out>"
+    body = ""
     if _fails(result, strict=strict):
-        body += f"<failure type={quoteattr(result.outcome.value)} message={quoteattr(says)}/>"
+        body = f"<failure type={quoteattr(result.outcome.value)} message={quoteattr(says)}/>"
     elif result.outcome is Outcome.NOT_APPLICABLE:
-        body += f"<skipped message={quoteattr(says)}/>"
-    elif says:
+        body = f"<skipped message={quoteattr(says)}/>"
+    body += f"<system-out>{escape(_printable(f'{result.title} ({result.source})'))}</system-out>"
+    if says and result.outcome is Outcome.LENIENT:
         body += f"<system-err>{escape(f'{result.outcome.value}: {says}')}</system-err>"
     family, _, name = result.id.partition(".")
     return (

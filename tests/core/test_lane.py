@@ -453,9 +453,11 @@ A: Final = peer.text("a")  # seven bytes
 )
 @a_life([A, peer.close(1000), A], 15, 99, None, None, None)  # an end waits
 @a_life([A] * 2, ("time", 5), 7, ("time", 1), 7)  # a pong is awaited
-@a_life([A] * 5, 28, None, None, 7, asks_first=False)  # the queue is full, and nothing left over
-@a_life([A], 7, None, ("eof", None))  # the application is answering
-@a_life([A], 7, None, None, ("eof", None))  # it has asked for more
+@a_life(
+    [peer.binary(b"b" * 30)] * 2 + [A], 72, None, None, 7, asks_first=False
+)  # the queue is full, and nothing left over
+@a_life([A], 7, ("eof", None))  # the application is answering
+@a_life([A], 7, None, ("eof", None))  # it has asked for more
 @pytest.mark.parametrize("engine", ["native", "wsproto"])
 def test_whichever_way_messages_go(
     engine: Any, stream: list[bytes], script: list[Any], compressed: bool, asks_first: bool, echoes: bool, gathers: bool

@@ -79,6 +79,7 @@ class connect(ConnectOptions):
             False: no proxy.
         proxy_ssl: TLS context for an `https://` proxy; None means `ssl.create_default_context()`.
         backoff: Pauses between the connections of `async for`; None means exponential backoff from 1 s to 60 s.
+        recorder: Makes the connections, all or a share of them recorded into files: a `wscore.recording.Recorder`.
 
     Raises:
         InvalidURI: On the call: `uri` or the proxy's URL (the environment's included) is not usable.

@@ -23,6 +23,8 @@ class ServerContext:
     """State shared by all connections of a server."""
 
     app: Application
+    make: Callable[..., ServerConnection]
+    """Makes a connection's core."""
     config: ServerConfig
     state: dict[str, Any]
     log_access: bool
@@ -51,7 +53,7 @@ class Connection(SocketDriver[ServerConnection], LoggedServerDriver):
     ) -> None:
         loop = asyncio.get_running_loop()
         now = loop.time()
-        core = ServerConnection(
+        core = context.make(
             context.config,
             peer=peer_of(sock),
             now=now,

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from wscore import Admission, Application, Config, LifespanMode, admission
+from wscore.transport.recording import ConnectionRecorder, server_maker
 from wscore.transport.serving import BaseServer, ServerOptions
 from wscore.transport.tls import TLS
 
@@ -32,6 +33,7 @@ def serve(
     config: Config | None = None,
     lifespan: LifespanMode = "auto",
     access_log: bool = True,
+    recorder: ConnectionRecorder | None = None,
 ) -> Server:
     """Serve `app`: `async with serve(app, "127.0.0.1", 8000) as server: await server.serve_forever()`.
 
@@ -52,6 +54,7 @@ def serve(
             a lifespan. "on": one that raises has failed to start. "off": the application's lifespan is not run.
         access_log: Log each handshake's answer and each connection's end to the logger `wscore.access`, level INFO.
             Failures go to `wscore.error` in any case.
+        recorder: Makes the connections, all or a share of them recorded into files: a `wscore.recording.Recorder`.
 
     Returns:
         The server, not started: enter it as an async context manager.
@@ -63,7 +66,7 @@ def serve(
         StartupFailed: On entering: the lifespan startup failed; the text is the application's own message.
         RuntimeError: On entering: the event loop has no `add_reader`, as Windows' default one.
     """
-    return Server(ServerOptions(app, host, port, uds, sock, ssl, config, lifespan, access_log))
+    return Server(ServerOptions(app, host, port, uds, sock, ssl, config, lifespan, access_log, recorder))
 
 
 class Server(BaseServer[Connection]):
@@ -74,6 +77,7 @@ class Server(BaseServer[Connection]):
         self._ssl = options.ssl
         self._context = ServerContext(
             options.app,
+            server_maker(options.recorder),
             self._config,
             self._lifespan.state,
             options.access_log,

@@ -31,7 +31,7 @@ class Connection(HandOver):
     def __init__(
         self, context: ServerContext, sock: socket.socket, channel: Channel | None, *, accepted_at: float, reject: bool
     ) -> None:
-        core = ServerConnection(
+        core = context.make(
             context.config,
             peer=peer_of(sock),
             now=accepted_at,

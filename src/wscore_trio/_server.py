@@ -12,6 +12,7 @@ import trio
 
 from wscore import Admission, Application, Config, LifespanMode, StartupFailed, admission
 from wscore.transport.server_log import error_log
+from wscore.transport.recording import ConnectionRecorder, server_maker
 from wscore.transport.serving import BaseServer, ServerOptions
 from wscore.transport.tls import TLS
 
@@ -38,6 +39,7 @@ async def serve(
     config: Config | None = None,
     lifespan: LifespanMode = "auto",
     access_log: bool = True,
+    recorder: ConnectionRecorder | None = None,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve `app`: `server = await nursery.start(partial(serve, app, "127.0.0.1", 8000))`.
@@ -59,6 +61,7 @@ async def serve(
             a lifespan. "on": one that raises has failed to start. "off": the application's lifespan is not run.
         access_log: Log each handshake's answer and each connection's end to the logger `wscore.access`, level INFO.
             Failures go to `wscore.error` in any case.
+        recorder: Makes the connections, all or a share of them recorded into files: a `wscore.recording.Recorder`.
         task_status: Set by `nursery.start`, which returns the `Server` once connections are accepted.
 
     Raises:
@@ -67,7 +70,7 @@ async def serve(
         OSError: It cannot listen; the text names the address.
         StartupFailed: The lifespan startup failed; the text is the application's own message.
     """
-    server = Server(ServerOptions(app, host, port, uds, sock, ssl, config, lifespan, access_log))
+    server = Server(ServerOptions(app, host, port, uds, sock, ssl, config, lifespan, access_log, recorder))
     await server._run(task_status)  # pyright: ignore[reportPrivateUsage]
 
 
@@ -140,6 +143,7 @@ class Server(BaseServer[Connection]):
                     task_status.started(
                         ServerContext(
                             self._options.app,
+                            server_maker(self._options.recorder),
                             self._config,
                             self._lifespan.state,
                             self._options.access_log,

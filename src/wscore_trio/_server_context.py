@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from wscore import Application, ServerConfig
+from wscore import Application, ServerConfig, ServerConnection
 
 from ._timekeeper import Timekeeper
 
@@ -24,6 +24,8 @@ class ServerContext:
     """State shared by all connections of a server."""
 
     app: Application
+    make: Callable[..., ServerConnection]
+    """Makes a connection's core."""
     config: ServerConfig
     state: dict[str, Any]
     log_access: bool

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from .failure import WRONG_USAGE
 
-__all__ = ["ArgumentParser", "HelpFormatter", "VersionAction", "count", "or_none", "port", "process_count", "seconds"]
+__all__ = ["ArgumentParser", "HelpFormatter", "VersionAction", "count", "or_none", "port", "process_count", "seconds", "share"]
 
 
 class ArgumentParser(argparse.ArgumentParser):
@@ -75,6 +75,17 @@ def seconds(text: str) -> float:
         number = float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds") from None
+    return number
+
+
+def share(text: str) -> float:
+    """Read a share, 0 to 1."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share: 0 to 1")
     return number
 
 

@@ -3,28 +3,24 @@
 A hashed or truncated recording has the headers of data frames and the size of their payload. So that its inputs can be
 fed to a core, each byte that is missing becomes an `x`, masked as the frame says: every frame has the size it had, and
 begins and ends in the same call. A compressed message gets a deflate stream of just the size it had, which inflates to
-just the size that its message had; for that zlib compresses a few letters and then `x`s, and empty blocks fill up.
+just the size that its message had (`deflating`).
 """
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterable
 from typing import Final
 
 from .._core.frames.mask import mask
+from .deflating import deflated
 from .payloads import size_of
 from .reading import Recording
 from .tape import Pieces
 from .wire import WireReader
 
-__all__ = ["Filling", "bytes_of", "deflated"]
+__all__ = ["Filling", "bytes_of"]
 
-_TAIL: Final = b"\x00\x00\xff\xff"
-_FIVE: Final = b"\x00\x00\x00\xff\xff"  # an empty block without compression (RFC 1951 3.2.4)
-_SIX: Final = b"\x02\x00\x00\x00\xff\xff"  # after an empty block with fixed codes (3.2.6), of ten bits
-_LETTERS: Final = bytes(33 + (number * number * 7 + number * 11) % 89 for number in range(1, 200))
-_HISTORY: Final = 200  # bytes: within the smallest window that zlib has
+_UNKNOWN: Final = 300
+"""How far to look for a size that a message of unknown size may have had."""
 
 
 def bytes_of(pieces: Pieces) -> bytes:
@@ -88,34 +84,14 @@ def _streams(recording: Recording) -> dict[int, bytes | None]:
                     size = len(piece) if kind == "payload" else 0
                     sizes[frame.message] = sizes.get(frame.message, 0) + size
     inflated = [size_of(message) for line in recording.lines for message in line.get("messages", ())]
-    takeover = _keeps_context(recording)
-    history = b""
+    takeover, history = _keeps_context(recording), False
     for number, size in sizes.items():
         # A message that the core did not keep may have any size.
-        wanted = [inflated[number]] if number < len(inflated) else range(max(0, size - 32), size + 1)
-        streams[number], content = deflated(size, wanted, history) or (None, b"")
-        history = content[-_HISTORY:] if takeover else b""
+        wanted = [inflated[number]] if number < len(inflated) else range(_UNKNOWN)
+        made = ((deflated(size, each, history=history), each) for each in wanted)
+        streams[number], content = next((found for found in made if found[0] is not None), (None, 0))
+        history = takeover and (history or content > 0)
     return streams
-
-
-def deflated(size: int, wanted: Iterable[int], history: bytes = b"") -> tuple[bytes, bytes] | None:
-    """Return a payload (RFC 7692 7.2.1) of `size` bytes that inflates to one of the `wanted` sizes, and its content.
-
-    `history` is what the message before it ended with, if the window is kept. None if there is none: what was there
-    compressed better than one letter again and again.
-    """
-    for inflated in wanted:
-        for letters in range(min(inflated, len(_LETTERS)) + 1):
-            content = _LETTERS[:letters] + b"x" * (inflated - letters)
-            stream = zlib.compressobj(9, zlib.DEFLATED, -9, 9, zlib.Z_DEFAULT_STRATEGY, history)
-            payload = (stream.compress(content) + stream.flush(zlib.Z_SYNC_FLUSH)).removesuffix(_TAIL)
-            spare = size - len(payload)
-            if spare < 0:
-                break
-            sixes = next((count for count in range(5) if spare >= 6 * count and not (spare - 6 * count) % 5), None)
-            if sixes is not None:
-                return _FIVE * ((spare - 6 * sixes) // 5) + _SIX * sixes + payload, content
-    return None
 
 
 def _keeps_context(recording: Recording) -> bool:

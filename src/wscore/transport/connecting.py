@@ -26,6 +26,7 @@ from .._core.loss import describe_loss, is_certificate_error
 from .._logs import logger
 from .event_loop import EventLoop
 from .proxy_environment import proxy_of_environment
+from .recording import ConnectionRecorder, client_maker
 from .tls import TLS
 from .tunnel import Step, Tunnel
 
@@ -264,6 +265,7 @@ class ConnectOptions:
         proxy: str | bool | None = True,
         proxy_ssl: ssl_module.SSLContext | None = None,
         backoff: Backoff | None = None,
+        recorder: ConnectionRecorder | None = None,
     ) -> None:
         self._destination = Destination(
             uri,
@@ -276,6 +278,7 @@ class ConnectOptions:
         )
         self._config = config or Config()
         self._backoff = backoff
+        self._make = client_maker(recorder)
         # Iterables may be consumable only once: keep their items for later attempts.
         self._request: dict[str, Any] = {
             "subprotocols": subprotocols if isinstance(subprotocols, str) else list(subprotocols),
@@ -286,4 +289,4 @@ class ConnectOptions:
     def _core(self, now: float) -> ClientConnection:
         """Create the connection's core, which starts its deadlines. Raises InvalidMessage, HandshakeFailed."""
         self._destination.check_names()
-        return ClientConnection(self._destination.uri, self._config, now=now, random=os.urandom, **self._request)
+        return self._make(self._destination.uri, self._config, now=now, random=os.urandom, **self._request)

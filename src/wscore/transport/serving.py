@@ -23,6 +23,7 @@ from .allocator import keep_freed_memory
 from .event_loop import Event, EventLoop, Notifier
 from .lifespan_task import LifespanTask
 from .listening import Listeners
+from .recording import ConnectionRecorder
 from .server_log import error_log
 
 __all__ = ["BaseServer", "Event", "EventLoop", "ServerOptions"]
@@ -49,6 +50,7 @@ class ServerOptions:
     config: Config | None = None
     lifespan: LifespanMode = "auto"
     access_log: bool = True
+    recorder: ConnectionRecorder | None = None
 
     def __post_init__(self) -> None:
         """Check the arguments, and wrap an ASGI 2 application."""

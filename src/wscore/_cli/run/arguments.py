@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ... import ServerConfig
-from ..arguments import HelpFormatter, count, or_none, port, process_count, seconds
+from ..arguments import HelpFormatter, count, or_none, port, process_count, seconds, share
 from ..output import LOG_LEVELS
 from ..supervisor.worker import InheritedSockets
 from .command import run
@@ -59,6 +59,23 @@ def add_arguments(commands: Any) -> None:
     logs.add_argument("--log-level", choices=LOG_LEVELS, default="info", help="level of the root logger")
     logs.add_argument(
         "--access-log", action=argparse.BooleanOptionalAction, default=True, help="log connections to wscore.access"
+    )
+
+    records = parser.add_argument_group("recordings", "See `wscore replay`.")
+    records.add_argument("--record", metavar="DIR", help="record connections into files in this folder")
+    records.add_argument(
+        "--record-sample", type=share, default=1.0, metavar="SHARE", help="the share of connections, 0 to 1"
+    )
+    records.add_argument(
+        "--record-payloads",
+        choices=("whole", "truncated", "hashed"),
+        default="hashed",
+        help="what is kept of messages: all, the first 64 bytes, or size and digest",
+    )
+    records.add_argument(
+        "--record-credentials",
+        action="store_true",
+        help="keep what is redacted otherwise: headers with credentials, queries, tokens among subprotocols",
     )
 
     limits = parser.add_argument_group("limits and timeouts", "Sizes are bytes, times are seconds.")

@@ -20,6 +20,7 @@ from .watchdog import Watchdog
 if TYPE_CHECKING:
     import ssl
 
+    from ...recording import Recorder
     from ..supervisor.policy import SupervisorPolicy
 
 __all__ = ["run", "serve_here"]
@@ -64,6 +65,7 @@ def _supervise(options: argparse.Namespace) -> None:
             status=WRONG_USAGE,
         )
     config = _checked(options)
+    _recorder(options)  # a folder that cannot be made is found before the workers start
     place = _place(options)
     patience = Watchdog(config).seconds + _MARGIN
     policy: SupervisorPolicy
@@ -117,9 +119,27 @@ def _runner(
         loop=options.loop,
         lifespan=options.lifespan,
         access_log=options.access_log,
+        recorder=_recorder(options),
         ready=ready,
         supervised=options.worker is not None,
     )
+
+
+def _recorder(options: argparse.Namespace) -> Recorder | None:
+    """Return what records connections, if that is asked for."""
+    if options.record is None:
+        return None
+    from ...recording import Recorder
+
+    try:
+        return Recorder(
+            options.record,
+            sample=options.record_sample,
+            payloads=options.record_payloads,
+            credentials=options.record_credentials,
+        )
+    except OSError as error:
+        raise Failure(f"--record {options.record}: {error.strerror or error}") from None
 
 
 def _checked(options: argparse.Namespace) -> ServerConfig:
@@ -131,6 +151,8 @@ def _checked(options: argparse.Namespace) -> ServerConfig:
         )
     if options.ssl_keyfile is not None and options.ssl_certfile is None:
         raise Failure("--ssl-keyfile needs --ssl-certfile: the certificate the key belongs to", status=WRONG_USAGE)
+    if options.record is None and (options.record_sample, options.record_payloads) != (1.0, "hashed"):
+        raise Failure("--record-sample and --record-payloads need --record: the folder", status=WRONG_USAGE)
     configure_logging(options.log_level, name_process=options.workers is not None or options.reload)
     return config
 

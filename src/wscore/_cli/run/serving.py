@@ -11,7 +11,7 @@ import dataclasses
 import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ... import LifespanMode, ServerConfig, StartupFailed
 from ..._core.asgi.failures import format_message, unwrap_group
@@ -19,6 +19,9 @@ from ..._logs import logger
 from ..failure import Failure
 from .binding import BindAddress, ListeningSocket
 from .watchdog import SIGNALS, Watchdog
+
+if TYPE_CHECKING:
+    from ...recording import Recorder
 
 __all__ = ["Backend", "ServerRunner"]
 
@@ -38,6 +41,7 @@ class ServerRunner:
     loop: Literal["asyncio", "uvloop"] = "asyncio"
     lifespan: LifespanMode = "auto"
     access_log: bool = True
+    recorder: Recorder | None = None
     ready: Callable[[Sequence[ListeningSocket], Callable[[], object]], None]
     """Called once connections are accepted, with the listening sockets and a thread-safe function that only stops
     accepting."""
@@ -69,6 +73,7 @@ class ServerRunner:
             "config": self.config,
             "lifespan": self.lifespan,
             "access_log": self.access_log,
+            "recorder": self.recorder,
         }
 
     def _explain(self, error: BaseException) -> BaseException:

@@ -6,6 +6,7 @@ The peer's bytes are real: valid, hostile or random. `WSCORE_EXAMPLES=5000` runs
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import h11
@@ -282,9 +283,9 @@ scripts = st.lists(
 )
 
 
-def trace(script: list[tuple[str, Any]]) -> list[Any]:
+def trace(script: list[tuple[str, Any]], make: Callable[..., ServerConnection] = ServerConnection) -> list[Any]:
     """Everything that can be seen of a connection, after each step of a script."""
-    connection = ServerConnection(SMALL, now=0)
+    connection = make(SMALL, now=0)
     now = 0.0
     steps: list[Any] = []
     for action, value in script:

@@ -13,7 +13,7 @@ from .header import FORMAT
 from .payloads import KEPT
 from .tape import Line
 
-__all__ = ["Recording", "RecordingError", "read_recording"]
+__all__ = ["Recording", "RecordingError", "parse_recording", "read_recording"]
 
 _HEADER: Final = frozenset(
     {
@@ -97,6 +97,11 @@ def read_recording(path: str | Path) -> Recording:
         raise RecordingError(f"{name}: {error.strerror or error}") from None
     except UnicodeDecodeError:
         raise RecordingError(f"{name} is not a recording: it is not UTF-8") from None
+    return parse_recording(text, name)
+
+
+def parse_recording(text: str, name: str) -> Recording:
+    """Read a recording's text; `name` is what errors call it. Raises RecordingError."""
     if not text:
         raise RecordingError(f"{name} is not a recording: it is empty")
     lines = text.split("\n")

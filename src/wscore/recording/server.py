@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Literal
 
 from .._core.asgi.messages import Peer, ReceivedMessage
@@ -95,8 +95,8 @@ class RecordedServerConnection(RecordedEndpoint[FrameCodec], ServerConnection):
         given: Any = message
         if isinstance(given, Mapping):
             message = dict(message)
-            if not isinstance(headers := message.get("headers"), list | tuple | None):
-                message["headers"] = list(headers)  # it may be readable only once
+            if isinstance(headers := message.get("headers"), Iterator):
+                message["headers"] = list(headers)  # it can be read only once
         described = described_message(self._tape, message)
         if described is not None:
             line["message"] = described

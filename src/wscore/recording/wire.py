@@ -70,8 +70,7 @@ class WireReader:
     def __init__(self, kind: Literal["request", "response"]) -> None:
         self._kind = kind
         self._stage: Literal["head", "frames", "body", "chunks"] = "head"
-        self.head = bytearray()
-        """The head, as far as it has come."""
+        self._head = bytearray()
         self._header = bytearray()
         self._frame: Frame | None = None
         self._message = -1
@@ -83,7 +82,7 @@ class WireReader:
     @property
     def in_head(self) -> bool:
         """Whether a head has begun and not ended."""
-        return self._stage == "head" and bool(self.head)
+        return self._stage == "head" and bool(self._head)
 
     def read(self, data: bytes) -> Iterator[Segment]:
         """Take apart the next bytes; the segments' data, joined, are the bytes."""
@@ -102,16 +101,15 @@ class WireReader:
             yield segment
 
     def _read_head(self, data: bytes, at: int) -> Segment:
-        before = len(self.head)
-        self.head += data[at:]
-        start = len(self.head) - len(self.head.lstrip(b"\r\n"))  # h11 skips empty lines before a head
-        end = _END_OF_HEAD.search(self.head, max(start, before - 3))
+        before = len(self._head)
+        self._head += data[at:]
+        start = len(self._head) - len(self._head.lstrip(b"\r\n"))  # h11 skips empty lines before a head
+        end = _END_OF_HEAD.search(self._head, max(start, before - 3))
         if end is None:
             return Segment("head", data[at:])
-        del self.head[end.end() :]
-        self._stage = self._after_head(bytes(self.head[start:]))
-        if self._stage == "head":
-            self.head.clear()
+        del self._head[end.end() :]
+        self._stage = self._after_head(bytes(self._head[start:]))
+        self._head.clear()
         return Segment("head", data[at : at + end.end() - before])
 
     def _after_head(self, head: bytes) -> Literal["head", "frames", "body", "chunks"]:

@@ -8,8 +8,8 @@ a test orders everything; a schedule of events plays a network's part.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from wscore import AccessRecord, ClientConnection, Config, Scope, ServerConnection, ServerDriver, State
 
@@ -92,13 +92,17 @@ class ConnectionPair:
     """The drivers of both: `on_way` has the bytes that an end has written and the other has not read."""
     dead: bool
     """Whether nothing arrives any more."""
+    make_server: ClassVar[Callable[..., ServerConnection]] = staticmethod(ServerConnection)
+    """Makes the server's core; override it to join another."""
+    make_client: ClassVar[Callable[..., ClientConnection]] = staticmethod(ClientConnection)
+    """Makes the client's core; override it to join another."""
 
     def __init__(
         self, server: Config | None = None, client: Config | None = None, *, seed: int = 0, **options: Any
     ) -> None:
         self.now = 0.0
-        self.server = ServerConnection(server or Config(), now=0.0)
-        self.client = ClientConnection(
+        self.server = self.make_server(server or Config(), now=0.0)
+        self.client = self.make_client(
             "ws://server.example.com/chat", client or Config(), now=0.0, random=random.Random(seed).randbytes, **options
         )
         ends = _ServerEnd(self.server, self._time), MemoryClientEnd(self.client, self._time)

@@ -8,7 +8,17 @@ from typing import NoReturn
 
 from .failure import WRONG_USAGE
 
-__all__ = ["ArgumentParser", "HelpFormatter", "VersionAction", "count", "or_none", "port", "process_count", "seconds", "share"]
+__all__ = [
+    "ArgumentParser",
+    "HelpFormatter",
+    "VersionAction",
+    "count",
+    "or_none",
+    "port",
+    "process_count",
+    "seconds",
+    "share",
+]
 
 
 class ArgumentParser(argparse.ArgumentParser):

@@ -1,6 +1,7 @@
-"""The `wscore` command: `run` serves an application, `connect` talks to a server, `demo` shows a conversation.
+"""The `wscore` command: `run` serves an application, `connect` talks to a server, `replay` replays a recording,
+`conformance` tests a server or a client in any language, `demo` shows a conversation.
 
-`conformance` tests a server or a client in any language. A transport is imported only when it is asked for. Every
+A transport is imported only when it is asked for. Every
 failure is reported as one actionable line on stderr. Exit status: 0 the server ended as it was asked to, by a signal
 too; 1 it could not start or had to be ended by force; 2 the command line itself cannot work; 130 interrupted before
 there was a server.
@@ -17,6 +18,7 @@ from .conformance.command import add_arguments as add_conformance
 from .connect.command import add_arguments as add_connect
 from .demo.command import add_arguments as add_demo
 from .failure import Failure
+from .replay.command import add_arguments as add_replay
 from .run.arguments import add_arguments as add_run
 
 __all__ = ["exit_status", "main", "parser"]
@@ -47,6 +49,6 @@ def parser() -> argparse.ArgumentParser:
     top = ArgumentParser(prog="wscore", description="A WebSocket server for ASGI applications.", allow_abbrev=False)
     top.add_argument("--version", action=VersionAction, nargs=0, help="print the version and exit")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
-    for add_arguments in (add_run, add_connect, add_demo, add_conformance):
+    for add_arguments in (add_run, add_connect, add_replay, add_conformance, add_demo):
         add_arguments(commands)
     return top

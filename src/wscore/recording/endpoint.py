@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from .._core.endpoint import Endpoint
+from .._core.errors import InvalidMessage
 from .._core.frames.codec import FrameCodec
 from .._core.lifecycle import CLOSED
 from .._core.loss import describe_loss
@@ -44,6 +45,9 @@ class RecordedEndpoint(Endpoint[Codec]):
             return result
         except Exception as error:
             line["raised"] = type(error).__name__
+            if isinstance(error, InvalidMessage):  # which may hold anything, and has changed nothing
+                for name in ("message", "payload"):
+                    line.pop(name, None)
             raise
         finally:
             self._tape.add(line, now, self._outputs(), self.next_timeout(), over=self._state is CLOSED)

@@ -151,8 +151,10 @@ class _Replaying:
         return None
 
     def _call(self, name: str, line: Line, now: float) -> Callable[[], object] | None:
-        """Return the call that a line is of; None if what it carried is not recorded, because the core refused it."""
+        """Return the call that a line is of; None if the core refused what it carried, which is not recorded then."""
         core = self._core
+        if line.get("raised") == "InvalidMessage":
+            return None
         match name:
             case "receive_data":
                 data = self._filling.fill(line["data"])
@@ -195,12 +197,12 @@ class _Replaying:
         return None
 
 
-def _server_call(core: RecordedServerConnection, name: str, line: Line, now: float) -> Callable[[], object] | None:
+def _server_call(core: RecordedServerConnection, name: str, line: Line, now: float) -> Callable[[], object]:
     match name:
         case "secured":
             return partial(core.secured, line["tls"])
         case "send":
-            return partial(core.send, as_message(line["message"]), now=now) if "message" in line else None
+            return partial(core.send, as_message(line["message"]), now=now)
         case "send_nowait":
             return partial(core.send_nowait, PreparedMessage(restored(line["payload"])))
         case "begin_shutdown":
@@ -213,20 +215,16 @@ def _server_call(core: RecordedServerConnection, name: str, line: Line, now: flo
             return partial(getattr(core, name), now=now)
 
 
-def _client_call(core: RecordedClientConnection, name: str, line: Line, now: float) -> Callable[[], object] | None:
+def _client_call(core: RecordedClientConnection, name: str, line: Line, now: float) -> Callable[[], object]:
     match name:
         case "send":
-            return partial(core.send, restored(line["payload"]), now=now) if "payload" in line else None
+            return partial(core.send, restored(line["payload"]), now=now)
         case "send_fragment":
-            if "payload" not in line:
-                return None
             return partial(core.send_fragment, restored(line["payload"]), final=bool(line["final"]), now=now)
         case "ping":
-            if line.get("ping", "") is None:
-                return None
             return partial(core.ping, bytes.fromhex(line["ping"]) if "ping" in line else None, now=now)
         case "close":
-            return partial(core.close, line["code"], line["reason"], now=now) if "code" in line else None
+            return partial(core.close, line["code"], line["reason"], now=now)
         case "pongs_received":
             return core.take_pongs
         case _:

@@ -1,0 +1,1 @@
+"""`wscore replay`."""

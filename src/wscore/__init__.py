@@ -25,6 +25,7 @@ says what it may import:
     transport/       what transports share: sockets, TLS, listening, connecting; no event loop
     app/             the application's side: routing, injection, rooms
     compat/          the names of other frameworks
+    recording/       connections that write down what happens to them, and replays of that
     testing/         clients for tests, a simulated network, strategies and state machines, the battery for transports
     conformance/     the suite for servers and clients in any language; it imports nothing of what it judges
     _cli/            the `wscore` command

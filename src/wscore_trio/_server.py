@@ -11,8 +11,8 @@ from typing import Any, Final
 import trio
 
 from wscore import Admission, Application, Config, LifespanMode, StartupFailed, admission
-from wscore.transport.server_log import error_log
 from wscore.transport.recording import ConnectionRecorder, server_maker
+from wscore.transport.server_log import error_log
 from wscore.transport.serving import BaseServer, ServerOptions
 from wscore.transport.tls import TLS
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from wscore import ClientConnection, Config, Peer, ServerConnection, parse_uri
 from wscore.recording import Payloads, Recording, Replay, replay
-from wscore.recording.header import begin_client, begin_server
+from wscore.recording.header import Medium, begin_client, begin_server
 from wscore.recording.payloads import PayloadPolicy
 from wscore.recording.reading import parse_recording
 from wscore.recording.redaction import Redaction
@@ -56,13 +56,13 @@ class MemoryRecorder:
     ) -> ServerConnection:
         options: dict[str, Any] = {"peer": peer, "state": state, "access_log": access_log, "root_path": root_path}
         options |= {"half_close": half_close, "random": random}
-        self.connections.append(begin_server(*self._medium(), config, now=now, **options))
+        self.connections.append(begin_server(self._medium(), config, now=now, **options))
         return self.connections[-1]
 
     def client(self, uri: Any, config: Config, **options: Any) -> ClientConnection:
         options = {"subprotocols": (), "headers": (), "origin": None, "half_close": True, **options}
         uri = parse_uri(uri) if isinstance(uri, str) else uri
-        self.connections.append(begin_client(*self._medium(), uri, config, **options))
+        self.connections.append(begin_client(self._medium(), uri, config, **options))
         return self.connections[-1]
 
     def recording(self, number: int = 0) -> Recording:
@@ -74,7 +74,7 @@ class MemoryRecorder:
         """Replay every recording."""
         return [replay(self.recording(number)) for number in range(len(self.journals))]
 
-    def _medium(self) -> tuple[MemoryJournal, PayloadPolicy, Redaction, dict[str, Any]]:
+    def _medium(self) -> Medium:
         self.journals.append(MemoryJournal())
         policy = PayloadPolicy(self.payloads, keep=4, key=b"test")
-        return self.journals[-1], policy, Redaction(on=not self.credentials), {}
+        return Medium(self.journals[-1], policy, Redaction(on=not self.credentials), {})

@@ -11,8 +11,7 @@ from .._core.config import Config
 from .._core.frames.codec import ClientFrameCodec
 from .._core.http.uri import URI
 from .._core.outgoing import payload_size
-from .endpoint import RecordedEndpoint, done
-from .payloads import Description
+from .endpoint import RecordedEndpoint, done, refuse
 from .tape import Line, Tape
 
 __all__ = ["RecordedClientConnection"]
@@ -72,12 +71,12 @@ class RecordedClientConnection(RecordedEndpoint[ClientFrameCodec], ClientConnect
 
     def send(self, message: Data, *, now: float) -> None:
         """As in `ClientConnection`."""
-        line: Line = {"in": "send", **self._payload(message)}
+        line = self._carrying({"in": "send"}, message)
         self._call(line, now, lambda: ClientConnection.send(self, message, now=now))
 
     def send_fragment(self, fragment: Data, *, final: bool, now: float) -> None:
         """As in `ClientConnection`."""
-        line: Line = {"in": "send_fragment", "final": final, **self._payload(fragment)}
+        line = self._carrying({"in": "send_fragment", "final": final}, fragment)
         self._call(line, now, lambda: ClientConnection.send_fragment(self, fragment, final=final, now=now))
 
     def abandon_message(self, *, now: float) -> None:
@@ -87,15 +86,16 @@ class RecordedClientConnection(RecordedEndpoint[ClientFrameCodec], ClientConnect
     def ping(self, payload: bytes | None = None, *, now: float) -> bytes:
         """As in `ClientConnection`."""
         line: Line = {"in": "ping"}
-        if payload is not None:
-            line["ping"] = bytes(payload).hex() if isinstance(payload, bytes | bytearray | memoryview) else None
+        given: object = payload
+        if isinstance(given, bytes | bytearray | memoryview):
+            line["ping"] = given.hex()
+        elif given is not None:
+            refuse(line)
         return self._call(line, now, lambda: ClientConnection.ping(self, payload, now=now), told=bytes.hex)
 
     def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "", *, now: float) -> None:
         """As in `ClientConnection`."""
-        line: Line = {"in": "close"}
-        if isinstance(code, int) and isinstance(reason, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            line |= {"code": int(code), "reason": reason}
+        line: Line = {"in": "close", "code": code, "reason": reason}
         self._call(line, now, lambda: ClientConnection.close(self, code, reason, now=now))
 
     def next_message(self, *, now: float) -> str | bytes | None:
@@ -120,17 +120,18 @@ class RecordedClientConnection(RecordedEndpoint[ClientFrameCodec], ClientConnect
         described = [[payload.hex(), seconds] for payload, seconds in pongs]
         self._call({"out": "pongs_received", "pongs": described}, None, done)
 
-    def _payload(self, message: object) -> dict[str, Description]:
-        """Describe a message, if it is one."""
-        if isinstance(message, str):
-            try:
-                message.encode()
-            except UnicodeEncodeError:
-                return {}  # the core refuses it
-            return {"payload": self._tape.policy.describe(message)}
-        if isinstance(message, bytes | bytearray | memoryview):
-            return {"payload": self._tape.policy.describe(bytes(message))}  # pyright: ignore[reportUnknownArgumentType]
-        return {}
+    def _carrying(self, line: Line, message: object) -> Line:
+        """Add a message to a line."""
+        try:
+            if isinstance(message, str):
+                line["payload"] = self._tape.policy.describe(message)
+            elif isinstance(message, bytes | bytearray | memoryview):
+                line["payload"] = self._tape.policy.describe(bytes(message))  # pyright: ignore[reportUnknownArgumentType]
+            else:
+                refuse(line)
+        except UnicodeEncodeError:  # a lone surrogate
+            refuse(line)
+        return line
 
 
 def _told(message: str | bytes | None) -> dict[str, int] | None:

@@ -7,7 +7,7 @@ of a compressed frame of ours, that it is one.
 from __future__ import annotations
 
 import zlib
-from typing import Any
+from typing import Any, Literal
 
 from .filling import bytes_of
 from .payloads import Description, size_of
@@ -25,7 +25,7 @@ class Comparison:
     """Compares the lines of a recording, in order, with a replay's."""
 
     def __init__(self, recording: Recording) -> None:
-        kind = "response" if recording.server else "request"
+        kind: Literal["request", "response"] = "response" if recording.server else "request"
         self._whole = recording.whole
         self._same_zlib = recording.header["zlib"] == zlib.ZLIB_RUNTIME_VERSION
         self._readers = WireReader(kind), WireReader(kind)
@@ -37,7 +37,7 @@ class Comparison:
         for name in sorted({*recorded, *came} - {*_GIVEN}, key=_importance):
             before, after = recorded.get(name), came.get(name)
             if name == "data":
-                if "in" not in recorded and (unequal := self._sent(before, after)):
+                if "in" not in recorded and (unequal := self._sent(before or [], after or [])):
                     return name, *unequal
             elif name == "messages" and not self._whole:
                 before, after = _sizes(before), _sizes(after)
@@ -48,15 +48,16 @@ class Comparison:
                 if before != after:
                     return name, *_changed(before, after)
             elif before != after:
-                return name, *(_changed(before, after) if name == "then" else (before, after))
+                if name == "then":
+                    before, after = _changed(before, after)
+                return name, before, after
         if recorded.get("random") != came.get("random"):
             return "random", recorded.get("random"), came.get("random")
         return None
 
     def _sent(self, recorded: Pieces, came: Pieces) -> tuple[Any, Any] | None:
         before, after = (
-            self._structure(reader, pieces or [])
-            for reader, pieces in zip(self._readers, (recorded, came), strict=True)
+            self._structure(reader, pieces) for reader, pieces in zip(self._readers, (recorded, came), strict=True)
         )
         if self._whole and self._same_zlib:
             return None if recorded == came else (recorded, came)

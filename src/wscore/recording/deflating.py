@@ -1,9 +1,9 @@
 """Deflate data of a given size that inflates to a given size (RFC 1951): what stands for a message that is not there.
 
-Nearly all of it is `x`. A block with fixed codes (3.2.6) writes an `x` as a literal of eight bits, or up to 258 of them as a
-match with the byte before, so how many literals there are decides the size, nearly to the bit; an empty block more or
-less does the rest. Where a peer compressed better than fixed codes can, as with a long run of one byte, zlib's dynamic
-codes are tried.
+Nearly all of it is `x`. A block with fixed codes (3.2.6) writes an `x` as a literal of eight bits, or up to 258 of
+them as a match with the byte before, so how many literals there are decides the size, nearly to the bit; an empty block
+more or less does the rest. Where a peer compressed better than fixed codes can, as with a long run of one byte, zlib's
+dynamic codes are tried.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from .._core.endpoint import Endpoint
 from .._core.errors import InvalidMessage
@@ -12,10 +12,12 @@ from .._core.lifecycle import CLOSED
 from .._core.loss import describe_loss
 from .tape import Line, Tape
 
-__all__ = ["RecordedEndpoint", "done"]
+__all__ = ["RecordedEndpoint", "done", "refuse"]
 
 Codec = TypeVar("Codec", bound=FrameCodec)
 Result = TypeVar("Result")
+
+_ARGUMENTS: Final = ("message", "payload", "final", "ping", "code", "reason")
 
 
 class RecordedEndpoint(Endpoint[Codec]):
@@ -45,9 +47,8 @@ class RecordedEndpoint(Endpoint[Codec]):
             return result
         except Exception as error:
             line["raised"] = type(error).__name__
-            if isinstance(error, InvalidMessage):  # which may hold anything, and has changed nothing
-                for name in ("message", "payload"):
-                    line.pop(name, None)
+            if isinstance(error, InvalidMessage):
+                refuse(line)
             raise
         finally:
             self._tape.add(line, now, self._outputs(), self.next_timeout(), over=self._state is CLOSED)
@@ -100,3 +101,10 @@ class RecordedEndpoint(Endpoint[Codec]):
 
 def done() -> None:
     """Stand in for a call that was made already."""
+
+
+def refuse(line: Line) -> None:
+    """Mark a call whose argument is nothing that a core takes: it may be anything, and changes nothing."""
+    for name in _ARGUMENTS:
+        line.pop(name, None)
+    line["refused"] = True

@@ -97,7 +97,7 @@ def _streams(recording: Recording) -> dict[int, bytes | None]:
 def _keeps_context(recording: Recording) -> bool:
     """Return whether the peer compresses with what it has sent before (RFC 7692 7.1.1)."""
     word = "client_no_context_takeover" if recording.server else "server_no_context_takeover"
-    heads = [
+    heads: list[str] = [
         piece["head"]
         for line in recording.lines
         for piece in line.get("data", ())

@@ -23,18 +23,25 @@ from .redaction import Redaction
 from .server import RecordedServerConnection
 from .tape import Line, Tape
 
-__all__ = ["FORMAT", "begin_client", "begin_server", "recorded_again"]
+__all__ = ["FORMAT", "Medium", "begin_client", "begin_server", "recorded_again"]
 
 FORMAT: Final = 1
 """The version of the format that is written; older ones can be read."""
 _FIELDS: Final = [field.name for field in dataclasses.fields(Config)]
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Medium:
+    """Where a recording goes, what it keeps, and what its first line says of its origin."""
+
+    journal: Journal
+    policy: PayloadPolicy
+    redaction: Redaction
+    about: Line
+
+
 def begin_server(
-    journal: Journal,
-    policy: PayloadPolicy,
-    redaction: Redaction,
-    about: Line,
+    medium: Medium,
     config: Config,
     *,
     peer: Peer,
@@ -45,8 +52,8 @@ def begin_server(
     random: Callable[[int], bytes] | None,
     root_path: str,
 ) -> ServerConnection:
-    """Make a recorded connection; `about` is what else the first line says."""
-    tape = Tape(journal, policy, redaction, server=True, now=now, random=random)
+    """Make a recorded connection; the other arguments are those of `ServerConnection`."""
+    tape = Tape(medium.journal, medium.policy, medium.redaction, server=True, now=now, random=random)
     connection = RecordedServerConnection(
         tape,
         config,
@@ -65,15 +72,12 @@ def begin_server(
         "random": random is not None,
         "root_path": root_path,
     }
-    tape.begin(_header("server", about, policy, redaction, config, now, options))
+    tape.begin(_header("server", medium, config, now, options))
     return connection
 
 
 def begin_client(
-    journal: Journal,
-    policy: PayloadPolicy,
-    redaction: Redaction,
-    about: Line,
+    medium: Medium,
     uri: URI,
     config: Config,
     *,
@@ -84,38 +88,42 @@ def begin_client(
     origin: str | None,
     half_close: bool,
 ) -> ClientConnection:
-    """Make a recorded connection; `about` is what else the first line says. Raises as `ClientConnection`."""
-    tape = Tape(journal, policy, redaction, server=False, now=now, random=random)
-    pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
+    """Make a recorded connection; the other arguments are those of `ClientConnection`, which says what it raises."""
+    tape = Tape(medium.journal, medium.policy, medium.redaction, server=False, now=now, random=random)
+    redaction = medium.redaction
+    pairs = list(_pairs(headers))
     connection = RecordedClientConnection(
         tape, uri, config, now=now, subprotocols=subprotocols, headers=pairs, origin=origin, half_close=half_close
     )
-    options = {
-        "uri": redaction.uri(uri)._asdict(),
+    hidden = redaction.uri(uri)
+    options: Line = {
+        "uri": {**hidden._asdict(), "authorization": hidden.authorization and hidden.authorization.decode("latin-1")},
         "subprotocols": [redaction.subprotocol(name) for name in subprotocols],
         "headers": tape.headers((name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs),
         "origin": origin,
         "half_close": half_close,
     }
-    if uri.authorization is not None:
-        hidden = redaction.uri(uri).authorization
-        options["uri"] |= {"authorization": hidden and hidden.decode("latin-1")}
-    tape.begin(_header("client", about, policy, redaction, config, now, options))
+    tape.begin(_header("client", medium, config, now, options))
     return connection
 
 
-def _header(
-    end: str, about: Line, policy: PayloadPolicy, redaction: Redaction, config: Config, now: float, options: Line
-) -> Line:
+def _pairs(headers: Any) -> Iterable[tuple[str, str]]:
+    """Return headers as pairs, which a mapping has as its items."""
+    pairs: Iterable[tuple[str, str]] = headers.items() if hasattr(headers, "items") else headers
+    return pairs
+
+
+def _header(end: str, medium: Medium, config: Config, now: float, options: Line) -> Line:
+    policy = medium.policy
     return {
         "wscore_recording": FORMAT,
         "end": end,
-        **about,
+        **medium.about,
         "zlib": zlib.ZLIB_RUNTIME_VERSION,
         "began": now,
         "payloads": policy.payloads,
         "keep": policy.keep,
-        "redacted": redaction.on,
+        "redacted": medium.redaction.on,
         "config": {name: getattr(config, name) for name in _FIELDS},
         "options": options,
     }
@@ -131,17 +139,15 @@ def recorded_again(
     """
     options = header["options"]
     policy = PayloadPolicy(header["payloads"], keep=int(header["keep"]), key=b"")
-    redaction = Redaction(on=bool(header["redacted"]))
+    medium = Medium(journal, policy, Redaction(on=bool(header["redacted"])), {})
     config = Config(**{name: _number(value) for name, value in header["config"].items()})
     now = _number(header["began"])
+    connection: ServerConnection | ClientConnection
     if header["end"] == "server":
         peer = options["peer"]
         client, server = (None if peer[name] is None else tuple(peer[name]) for name in ("client", "server"))
         connection = begin_server(
-            journal,
-            policy,
-            redaction,
-            {},
+            medium,
             config,
             peer=Peer(client, server, peer["tls"]),
             now=now,
@@ -156,10 +162,7 @@ def recorded_again(
         if uri["authorization"] is not None:
             uri["authorization"] = uri["authorization"].encode("latin-1")
         connection = begin_client(
-            journal,
-            policy,
-            redaction,
-            {},
+            medium,
             URI(**uri),
             config,
             now=now,

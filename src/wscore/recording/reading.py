@@ -22,7 +22,7 @@ _HEADER: Final = frozenset(
     }
 )
 _OPTIONAL: Final = frozenset({"wscore", "time", "random"})
-_ANYWHERE: Final = frozenset({"at", "due", "in", "out", "raised", "random", "messages", "access", "then"})
+_ANYWHERE: Final = frozenset({"at", "due", "in", "out", "raised", "refused", "random", "messages", "access", "then"})
 _BOTH: Final = {
     "receive_data": {"data"},
     "receive_eof": set[str](),

@@ -16,7 +16,7 @@ from .._core.config import Config
 from .._core.http.uri import URI, parse_uri
 from .._core.server import ServerConnection
 from .._logs import logger
-from .header import begin_client, begin_server
+from .header import Medium, begin_client, begin_server
 from .journal import FileJournal
 from .payloads import KEPT, PayloadPolicy, Payloads
 from .redaction import Redaction
@@ -103,7 +103,7 @@ class Recorder:
                 root_path=root_path,
             )
         return begin_server(
-            *self._medium("server"),
+            self._medium("server"),
             config,
             peer=peer,
             now=now,
@@ -140,7 +140,7 @@ class Recorder:
                 half_close=half_close,
             )
         return begin_client(
-            *self._medium("client"),
+            self._medium("client"),
             uri,
             config,
             now=now,
@@ -154,8 +154,8 @@ class Recorder:
     def _chosen(self) -> bool:
         return self._sample >= 1 or chance.random() < self._sample
 
-    def _medium(self, end: str) -> tuple[FileJournal, PayloadPolicy, Redaction, Line]:
-        """Return where a recording goes, what it keeps, and what its first line says of its origin."""
+    def _medium(self, end: str) -> Medium:
+        """Begin a recording's file."""
         seconds, nanoseconds = divmod(time.time_ns(), 10**9)
         utc = time.gmtime(seconds)
         name = f"{time.strftime('%Y%m%dT%H%M%S', utc)}.{nanoseconds // 1000:06}Z-{os.getpid()}-{next(_numbers)}-{end}"
@@ -164,7 +164,7 @@ class Recorder:
         )
         about: Line = {"wscore": self._wscore_version(), "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", utc)}
         policy = PayloadPolicy(self._payloads, keep=self._keep, key=os.urandom(16))
-        return journal, policy, Redaction(on=not self._credentials), about
+        return Medium(journal, policy, Redaction(on=not self._credentials), about)
 
     def _wscore_version(self) -> str:
         if not self._version:

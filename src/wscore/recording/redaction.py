@@ -42,19 +42,20 @@ class Redaction:
         for number, line in enumerate(head.splitlines(keepends=True)):
             header = _HEADER.match(line)
             if number == 0 and (request := _REQUEST_LINE.match(line)):
-                line = request[1] + _hidden(request[2]) + line[request.end() :]
+                redacted += (request[1], _hidden(request[2]), line[request.end() :])
             elif line[:1] in {b" ", b"\t"}:  # continues the header before it (RFC 9112 5.2)
                 text = line.rstrip(b"\r\n")
-                line = (_hidden(text) if _CREDENTIALS.fullmatch(name) else text) + line[len(text) :]
+                redacted += (self.value(name, text), line[len(text) :])
             elif header:
                 name = header[1].lower()
-                line = header[1] + header[2] + self.value(name, header[3]) + line[header.end() :]
-            redacted.append(line)
+                redacted += (header[1], header[2], self.value(name, header[3]), line[header.end() :])
+            else:
+                redacted.append(line)
         return b"".join(redacted)
 
     def value(self, name: bytes, value: bytes) -> bytes:
         """Redact the value of a header; `name` is in lower case."""
-        if not self.on or name.startswith(b"sec-websocket-") and name != _SUBPROTOCOLS:
+        if not self.on or (name.startswith(b"sec-websocket-") and name != _SUBPROTOCOLS):
             return value
         if name == _SUBPROTOCOLS:
             return _ITEM.sub(lambda item: self.subprotocol(item[0].decode("latin-1")).encode("latin-1"), value)

@@ -153,7 +153,7 @@ class _Replaying:
     def _call(self, name: str, line: Line, now: float) -> Callable[[], object] | None:
         """Return the call that a line is of; None if the core refused what it carried, which is not recorded then."""
         core = self._core
-        if line.get("raised") == "InvalidMessage":
+        if line.get("refused"):
             return None
         match name:
             case "receive_data":
@@ -189,7 +189,8 @@ class _Replaying:
         if recording.whole:
             return None
         for line in recording.lines:
-            close = (line.get("then") or {}).get("close")
+            then: Line = line.get("then", {})
+            close = then.get("close")
             if close and close["cause"] == "violation" and (close["code"] == _INVALID_DATA or self._filling.compressed):
                 return f"the content of a message ended the connection with {close['code']}"
         if self._comparison.compressed and self._backed_up:

@@ -11,7 +11,7 @@ from .._core.frames.codec import FrameCodec
 from .._core.outgoing import payload_size
 from .._core.prepared_message import PreparedMessage
 from .._core.server import ServerConnection
-from .endpoint import RecordedEndpoint
+from .endpoint import RecordedEndpoint, refuse
 from .payloads import PayloadPolicy, restored
 from .tape import Line, Tape
 
@@ -95,10 +95,13 @@ class RecordedServerConnection(RecordedEndpoint[FrameCodec], ServerConnection):
         given: Any = message
         if isinstance(given, Mapping):
             message = dict(message)
-            if isinstance(headers := message.get("headers"), Iterator):
-                message["headers"] = list(headers)  # it can be read only once
+            headers: Any = message.get("headers")
+            if isinstance(headers, Iterator):
+                message["headers"] = [*headers]  # pyright: ignore[reportUnknownVariableType]  # it can be read only once
         described = described_message(self._tape, message)
-        if described is not None:
+        if described is None:
+            refuse(line)
+        else:
             line["message"] = described
         self._call(line, now, lambda: ServerConnection.send(self, message, now=now))
 
@@ -196,4 +199,6 @@ def as_message(line: Line) -> dict[str, Any]:
         case "websocket.http.response.body":
             message["body"] = payload
             message["more_body"] = message.pop("more")
+        case _:
+            pass
     return message

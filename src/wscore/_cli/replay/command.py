@@ -45,10 +45,9 @@ def run(options: argparse.Namespace) -> None:
         recording = read_recording(options.file)
         found = replay(recording)
         differs = None if found.difference is None else found.difference.line
-        if options.show or options.html:
-            from .conversation import conversation
+        from .conversation import conversation
 
-            rows = conversation(recording)
+        rows = conversation(recording) if options.show or options.html else []
         if options.show:
             from .diagram import diagram
 

@@ -62,7 +62,7 @@ class Row:
     title: str
     section: str = ""
     """Where it is written what that is."""
-    facts: list[tuple[str, str]] = field(default_factory=list)
+    facts: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     data: bytes = b""
     """The bytes that are in the recording."""
     left_out: int = 0

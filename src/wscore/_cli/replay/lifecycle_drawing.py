@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Final
@@ -18,7 +19,7 @@ def drawing(way: Sequence[str], *, server: bool) -> str:
     """Return the drawing; `way` are the names of the states that were entered, in order."""
     table = SERVER_TRANSITIONS if server else CLIENT_TRANSITIONS
     places = _places(table)
-    taken = set(zip(way, way[1:], strict=False))
+    taken = set(itertools.pairwise(way))
     height = max(y for _, y in places.values()) + _BOX[1]
     parts = [
         f'<svg class="states" viewBox="0 0 {_WIDTH} {height + 20}" role="img" aria-label="the states of a connection, '

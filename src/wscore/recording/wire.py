@@ -16,6 +16,7 @@ __all__ = ["Frame", "Segment", "WireReader"]
 _END_OF_HEAD: Final = re.compile(rb"\r?\n\r?\n")
 _STATUS: Final = re.compile(rb"HTTP/1\.[0-9] ([0-9]{3})")
 _CHUNK_SIZE: Final = re.compile(rb"[0-9A-Fa-f]{1,15}")
+_LONGEST_LINE: Final = 200
 _SWITCHING_PROTOCOLS: Final = 101
 _MASKED: Final = 0x80
 _FIN: Final = 0x80
@@ -75,8 +76,8 @@ class WireReader:
         self._frame: Frame | None = None
         self._message = -1
         self._compressed = False
-        self._size_line = bytearray()
-        self._chunk_left = 0  # of the chunk and the line end after it
+        self._line = bytearray()  # a chunk's size, or a line of the trailer
+        self._chunk_left = 0
         self._trailing = False
 
     @property
@@ -169,16 +170,21 @@ class WireReader:
             piece = data[at : at + self._chunk_left]
             self._chunk_left -= len(piece)
             return Segment("body", piece)
-        if self._trailing:
-            return Segment("framing", data[at:])
         end = data.find(b"\n", at)
         piece = data[at:] if end < 0 else data[at : end + 1]
-        self._size_line += piece
-        if end >= 0 and self._size_line.strip():  # an empty line ends the chunk before
-            size = _CHUNK_SIZE.match(self._size_line)
-            self._chunk_left = int(size[0], 16) if size else 0
-            self._trailing = not self._chunk_left
-            self._size_line.clear()
+        self._line += piece
+        if end >= 0:
+            line = self._line.strip()
+            self._line.clear()
+            if self._trailing:
+                self._stage = "chunks" if line else "body"  # nothing follows the trailer, or nobody knows what
+            elif line:  # an empty line ends the chunk before
+                size = _CHUNK_SIZE.match(line)
+                self._chunk_left = int(size[0], 16) if size else 0
+                self._trailing = not self._chunk_left
+                self._stage = "chunks" if size else "body"
+        elif len(self._line) > _LONGEST_LINE:
+            self._stage = "body"
         return Segment("framing", piece)
 
 

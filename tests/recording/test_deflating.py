@@ -23,7 +23,7 @@ messages = st.lists(
 )
 
 
-@settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=60)
+@settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=40)
 @given(messages, st.sampled_from([(9, 1, 8), (12, 6, 5), (15, 9, 9)]), st.booleans())
 def test_what_was_compressed_can_be_stood_for(sent: list[bytes], how: tuple[int, int, int], takeover: bool):
     """For what zlib compressed, whatever its settings: nearly always, and then exactly."""

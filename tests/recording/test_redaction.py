@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.core import peer
-from tests.core.test_invariants import cut, few
+from tests.core.test_invariants import EXAMPLES, cut
 from wscore import Config, parse_uri
 from wscore.recording import Payloads
 from wscore.recording.redaction import Redaction
 
 from .memory import MemoryRecorder
 
+few = settings(deadline=None, max_examples=max(EXAMPLES // 3, 1), suppress_health_check=list(HealthCheck))
 SECRET = "s3cr3tS3cr3tS3cr3t"
 HEAD = peer.head(
     f"Authorization: Bearer {SECRET}".encode(),

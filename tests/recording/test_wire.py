@@ -5,21 +5,23 @@ from __future__ import annotations
 from typing import Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.core import peer
-from tests.core.test_invariants import closes, cut, few, hostile_frames, requests, valid_frames
+from tests.core.test_invariants import EXAMPLES, closes, cut, hostile_frames, requests, valid_frames
 from wscore.recording.wire import WireReader
 
 RESPONSES = [
     b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\n\r\n",
     b"HTTP/1.1 103 Early Hints\r\nlink: </s>\r\n\r\nHTTP/1.1 101 \r\n\r\n",
     b"HTTP/1.1 403 Forbidden\r\ncontent-length: 3\r\n\r\nabc",
-    b"HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n10; x=y\r\n0123456789abcdef\r\n0\r\nt: 1\r\n\r\n",
+    b"HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"3\r\nabc\r\n10; x=y\r\n0123456789abcdef\r\n0\r\nt: 1\r\n\r\n",
     b"HTTP/1.1 403 Forbidden\r\ntransfer-encoding: chunked\r\n\r\nnot a size\r\nabc",
     b"nothing of the kind\n\n",
 ]
+few = settings(deadline=None, max_examples=max(EXAMPLES // 2, 1), suppress_health_check=list(HealthCheck))
 streams = st.lists(st.one_of(valid_frames, closes, hostile_frames), max_size=6).map(b"".join)
 
 

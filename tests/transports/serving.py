@@ -24,7 +24,8 @@ class Serving:
     """A running server."""
 
     def __init__(self, address: str, close: Callable[[], object], over: anyio.Event) -> None:
-        self._address = address
+        self.address = address
+        """Path of the unix socket."""
         self.close = close
         """Begins its graceful end."""
         self.peers: list[Peer] = []
@@ -34,16 +35,16 @@ class Serving:
     def connect(self) -> Peer:
         """Connect; the server has yet to accept."""
         sock = socket.socket(socket.AF_UNIX)
-        sock.connect(self._address)
+        sock.connect(self.address)
         self.peers.append(Peer(sock))
         return self.peers[-1]
 
 
 @asynccontextmanager
-async def serving(library: str, app: Any, config: Config) -> AsyncIterator[Serving]:
-    """Serve `app`; what still runs at the end of the block is cancelled."""
+async def serving(library: str, app: Any, config: Config, **more: Any) -> AsyncIterator[Serving]:
+    """Serve `app`, with `more` arguments; what still runs at the end of the block is cancelled."""
     over = anyio.Event()
-    options: dict[str, Any] = {"config": config, "lifespan": "off", "access_log": False}
+    options: dict[str, Any] = {"config": config, "lifespan": "off", "access_log": False, **more}
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
         listener.bind(f"{folder}/s")
         async with anyio.create_task_group() as tasks:

@@ -29,9 +29,9 @@ _LANES: Final = {"peer": 8, "wscore": 67, "application": 126}
 def page(recording: Recording, rows: Sequence[Row], found: Replay) -> str:
     """Return the page; `found` is what the replay gave."""
     differs = None if found.difference is None else found.difference.line
-    way = [row.state for row in rows if row.state is not None]
     name = recording.name.rpartition("/")[2]
     state = "AWAITING_REQUEST" if recording.server else "AWAITING_RESPONSE"
+    way = [state, *(row.state for row in rows if row.state is not None)]
     drawn: list[str] = []
     for row in rows:
         state = row.state or state

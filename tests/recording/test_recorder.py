@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from tests.core import peer
-from wscore import Config, ServerConnection, State
+from wscore import ClientConnection, Config, ServerConnection, State
 from wscore.recording import Recorder, read_recording, replay
+from wscore.recording.client import RecordedClientConnection
 from wscore.recording.journal import FileJournal
+from wscore.recording.server import RecordedServerConnection
 
 
 def lives(connection: ServerConnection, *, start: float = 0.0, messages: int = 3) -> None:
@@ -160,3 +162,21 @@ def test_a_client(tmp_path: Path):
     (file,) = tmp_path.iterdir()
     assert file.name.endswith("-client.jsonl")
     assert replay(read_recording(file)).difference is None
+
+
+ASKED: frozenset[str] = frozenset(
+    {"check_delivery", "check_open", "check_pong", "check_receive", "from_request", "needs_room", "next_timeout"}
+)
+"""What changes nothing, so that a recording need not hold it; `from_request` makes a connection of its own."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "recorded"),
+    [(ServerConnection, RecordedServerConnection), (ClientConnection, RecordedClientConnection)],
+    ids=["server", "client"],
+)
+def test_no_input_goes_past_the_recording(kind: type, recorded: type):
+    """Every method that changes a connection is recorded: a new one has to be, or to be listed as one that only asks."""
+    methods = {name for name in dir(kind) if not name.startswith("_") and callable(getattr(kind, name))}
+    plain = {name for name in methods if getattr(recorded, name) is getattr(kind, name)}
+    assert plain <= ASKED

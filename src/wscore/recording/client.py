@@ -58,7 +58,7 @@ class RecordedClientConnection(RecordedEndpoint[ClientFrameCodec], ClientConnect
             "closing": self.closing.name,
             "opened": self.opened,
             "subprotocol": None if name is None else self._tape.redaction.subprotocol(name),
-            "response": self._tape.response(self.response),
+            "response": self._tape.once("response", self.response, self._tape.response),
             "close": self._tape.close_info(self.close_info),
         }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Literal
 
-from .._core.asgi.messages import Peer, ReceivedMessage
+from .._core.asgi.messages import Peer, ReceivedMessage, Scope
 from .._core.config import Config
 from .._core.frames.codec import FrameCodec
 from .._core.outgoing import payload_size
@@ -52,21 +52,20 @@ class RecordedServerConnection(RecordedEndpoint[FrameCodec], ServerConnection):
         )
 
     def _outputs(self) -> dict[str, Any]:
-        scope = self.scope
+        tape = self._tape
         return {
             "state": self._state.name,
             "wants_read": self.wants_read,
             "has_message": self.has_message,
             "closing": self.closing.name,
-            "scope": None if scope is None else self._described_scope(),
-            "response": self._tape.response(self.response),
-            "close": self._tape.close_info(self.close_info),
+            "scope": tape.once("scope", self._scope, self._described_scope),
+            "response": tape.once("response", self._response, tape.response),
+            "close": tape.close_info(self.close_info),
         }
 
-    def _described_scope(self) -> Line:
+    def _described_scope(self, scope: Scope) -> Line:
         """Describe the scope, all but what is not the connection's: state and extensions."""
-        scope, redaction = self.scope, self._tape.redaction
-        assert scope is not None
+        redaction = self._tape.redaction
         return {
             "http_version": scope["http_version"],
             "scheme": scope["scheme"],

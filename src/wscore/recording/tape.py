@@ -60,6 +60,7 @@ class Tape:
         self._held: list[tuple[Line, float, str | None]] = []
         self._state: dict[str, Any] = {}
         self._due: float | None = None
+        self._described_once: dict[str, tuple[Any, Line]] = {}
         # of the call that is being recorded
         self._random: list[str] = []
         self._messages: list[Description] = []
@@ -199,10 +200,17 @@ class Tape:
             for name, content in headers
         ]
 
-    def response(self, response: Response | None) -> Line | None:
-        """Describe the handshake's answer."""
-        if response is None:
+    def once(self, name: str, value: Any, describe: Callable[[Any], Line]) -> Line | None:
+        """Describe an output that seldom changes: the same object is described once."""
+        if value is None:
             return None
+        known = self._described_once.get(name)
+        if known is None or known[0] is not value:
+            known = self._described_once[name] = (value, describe(value))
+        return known[1]
+
+    def response(self, response: Response) -> Line:
+        """Describe the handshake's answer."""
         line: Line = {"status": response.status, "headers": self.headers(response.headers)}
         if response.body:
             line["body"] = self.policy.describe(response.body)

@@ -176,7 +176,7 @@ ASKED: frozenset[str] = frozenset(
     ids=["server", "client"],
 )
 def test_no_input_goes_past_the_recording(kind: type, recorded: type):
-    """Every method that changes a connection is recorded: a new one has to be, or to be listed as one that only asks."""
+    """Every method that changes a connection is recorded: a new one has to be, or be listed as one that only asks."""
     methods = {name for name in dir(kind) if not name.startswith("_") and callable(getattr(kind, name))}
     plain = {name for name in methods if getattr(recorded, name) is getattr(kind, name)}
     assert plain <= ASKED

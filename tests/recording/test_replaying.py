@@ -238,7 +238,7 @@ BAD: dict[str, tuple[Callable[[str], str], str]] = {
     ),
     "no call": (lambda text: text.replace('"in": "send", ', ""), "line 4: neither an input nor an output"),
     "a value that cannot be": (
-        lambda text: text.replace('"began": 0', '"began": "x"'),
+        lambda text: text.replace('"began": 0.0', '"began": "x"'),
         "no connection can be made of it",
     ),
     "an option that cannot be": (

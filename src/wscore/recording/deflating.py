@@ -118,8 +118,8 @@ def _match(length: int) -> str:
 
 def _by_zlib(size: int, inflated: int, *, history: bool) -> bytes | None:
     """Let zlib compress all, after some other letters if the size needs them."""
-    befores = (b"x" * _WINDOW, b"") if history else (b"",)
-    for before, (level, memory) in itertools.product(befores, _SETTINGS):
+    histories = (b"x" * _WINDOW, b"") if history else (b"",)
+    for before, (level, memory) in itertools.product(histories, _SETTINGS):
         for others in range(min(len(_OTHERS), inflated)):
             stream = zlib.compressobj(level, zlib.DEFLATED, -15, memory, zlib.Z_DEFAULT_STRATEGY, before)
             content = _OTHERS[:others] + b"x" * (inflated - others)

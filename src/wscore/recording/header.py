@@ -120,7 +120,7 @@ def _header(end: str, medium: Medium, config: Config, now: float, options: Line)
         "end": end,
         **medium.about,
         "zlib": zlib.ZLIB_RUNTIME_VERSION,
-        "began": now,
+        "began": float(now),
         "payloads": policy.payloads,
         "keep": policy.keep,
         "redacted": medium.redaction.on,

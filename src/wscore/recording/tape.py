@@ -51,7 +51,7 @@ class Tape:
         self.policy = policy
         self.redaction = redaction
         self._journal = journal
-        self._began = Decimal(repr(now))
+        self._began = Decimal(repr(float(now)))
         self._now = now
         self._draw = random
         self._received = WireReader("request" if server else "response")
@@ -118,7 +118,7 @@ class Tape:
         moved = None
         if due != self._due:
             self._due = due
-            moved = "null" if due is None else as_text(Decimal(repr(due)) - self._began)
+            moved = "null" if due is None else as_text(Decimal(repr(float(due))) - self._began)
         self._held.append((line, now, moved))
         in_head = self._received.in_head or self._sent.in_head
         if in_head and not over and len(self._held) < _MOST_HELD:
@@ -138,7 +138,7 @@ class Tape:
         for reader in self._heads:
             self._redact(reader)
         for line, at, due in self._held:
-            times = f'{{"at": {as_text(Decimal(repr(at)) - self._began)}, '
+            times = f'{{"at": {as_text(Decimal(repr(float(at))) - self._began)}, '
             if due is not None:
                 times += f'"due": {due}, '
             self._journal.write(times + _ENCODE(line)[1:], at)

@@ -22,6 +22,7 @@ from .page_style import SCRIPT, STYLE
 __all__ = ["page"]
 
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+_FIRST, _LAST = 5000, 1000  # rows: a browser would take minutes for a hundred thousand
 _DUMPED: Final = 4096  # bytes of a row
 _LANES: Final = {"peer": 8, "wscore": 67, "application": 126}
 
@@ -33,9 +34,12 @@ def page(recording: Recording, rows: Sequence[Row], found: Replay) -> str:
     state = "AWAITING_REQUEST" if recording.server else "AWAITING_RESPONSE"
     way = [state, *(row.state for row in rows if row.state is not None)]
     drawn: list[str] = []
-    for row in rows:
+    for number, row in enumerate(rows):
         state = row.state or state
-        drawn.append(_row(row, state, differs=row.line == differs))
+        if number < _FIRST or number >= len(rows) - _LAST or row.line == differs:
+            drawn.append(_row(row, state, differs=row.line == differs))
+        elif number == _FIRST:
+            drawn.append(f'<p class="quiet">{len(rows) - _FIRST - _LAST:,} rows are left out here.</p>')
     other = "client" if recording.server else "server"
     return "\n".join(
         [

@@ -214,3 +214,48 @@ def test_a_folder_that_cannot_be_made(command: Any, one_line: Any):
     result = command("run", "app:echo", "--port", "0", "--record", "app.py")
     assert "--record app.py: File exists" in one_line(result)
     assert result.returncode == 1
+
+
+def test_the_page_of_a_difference(recording: Path, tmp_path: Path):
+    """The verdict and the row are marked."""
+    recording.write_text(recording.read_text().replace('"code": 1000, "reason"', '"code": 1001, "reason"', 1))
+    out = tmp_path / "out.html"
+    assert main(["replay", "--html", str(out), str(recording)]) == 1
+    assert '<p class="verdict differs">A replay differs at line ' in out.read_text()
+    assert out.read_text().count('class="row differs"') >= 1
+
+
+def test_what_cannot_be_told_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """A recording without payloads whose content mattered: one line, and no failure; the page says so as well."""
+    connection = Recorder(tmp_path / "recordings").server(Config(), now=0)
+    connection.receive_data(peer.head(), now=0)
+    connection.send({"type": "websocket.accept"}, now=0)
+    connection.next_message(now=0)
+    connection.receive_data(peer.frame(1, b"\xff"), now=0)
+    connection.connection_lost(now=1)
+    (file,) = (tmp_path / "recordings").iterdir()
+    out = tmp_path / "out.html"
+    assert main(["replay", "--html", str(out), str(file)]) == 0
+    assert "it cannot be told from a recording without payloads" in capsys.readouterr().out
+    assert "it cannot be told" in out.read_text()
+
+
+def test_a_long_recording(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """One that was cut says so; a page leaves rows out before a browser could not show it, and bytes of a row."""
+    connection = Recorder(tmp_path / "recordings", payloads="whole", max_size=600_000).server(Config(), now=0)
+    connection.receive_data(peer.head(), now=0)
+    connection.send({"type": "websocket.accept"}, now=0)
+    connection.receive_data(peer.binary(b"x" * 10_000), now=0)
+    for _ in range(20):
+        connection.receive_data(peer.ping() * 350, now=0)
+        connection.data_to_send()
+    connection.receive_data(peer.binary(bytes(500_000)), now=0)
+    connection.connection_lost(now=1)
+    (file,) = (tmp_path / "recordings").iterdir()
+    out = tmp_path / "out.html"
+    assert main(["replay", "--show", "--html", str(out), str(file)]) == 0
+    assert "up to where the recording was cut: a recording's largest size is reached" in capsys.readouterr().out
+    text = out.read_text()
+    assert text.count('<details class="row"') == 6000
+    assert "rows are left out here" in text
+    assert "bytes more</pre>" in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -119,6 +120,21 @@ def test_what_the_content_of_a_message_decided_cannot_be_told_from_a_hashed_reco
                 "the connection with 1007"
             )
             assert found.same == 4
+
+
+def test_a_difference_before_that_is_one():
+    """That a connection ended with 1007 excuses no other difference: here an answer that is not sent any more."""
+    recorder = MemoryRecorder("hashed")
+    connection = opened(recorder)
+    connection.receive_data(peer.ping(b"x"), now=1)
+    connection.data_to_send()
+    connection.receive_data(peer.frame(1, b"\xff"), now=1)
+    lines = recorder.journals[0].lines
+    lines[6] = lines[6].replace("8a01", "8a02")
+    (found,) = recorder.replays()
+    assert found.untold is None
+    assert found.difference is not None
+    assert found.difference.line == 7
 
 
 @pytest.mark.parametrize("payloads", KEPT)
@@ -266,3 +282,41 @@ def test_what_is_no_recording_is_told_in_one_line(what: str):
     assert says in str(caught.value)
     assert str(caught.value).startswith("name")
     assert "\n" not in str(caught.value)
+
+
+def compressed(recorder: MemoryRecorder, size: int) -> Any:
+    """Open a connection that compresses, and let it receive a message of so many bytes."""
+    connection = opened(recorder, b"Sec-WebSocket-Extensions: permessage-deflate")
+    stream = zlib.compressobj(wbits=-15)
+    payload = (stream.compress(b"y" * size) + stream.flush(zlib.Z_SYNC_FLUSH)).removesuffix(b"\x00\x00\xff\xff")
+    connection.receive_data(peer.frame(2, payload, rsv=4), now=1)
+    return connection
+
+
+def test_a_compressed_message_that_nothing_can_stand_for():
+    """A replay says so: here because the recording says of a message that it was larger than deflate can make it."""
+    recorder = MemoryRecorder("hashed")
+    compressed(recorder, 300)
+    lines = recorder.journals[0].lines
+    lines[5] = lines[5].replace('"size": 300', '"size": 300000')
+    (found,) = recorder.replays()
+    assert (found.same, found.difference) == (4, None)
+    assert found.untold is not None
+    assert found.untold.endswith("no data of that size can stand for a compressed message")
+
+
+def test_how_well_it_was_compressed_may_matter():
+    """With the output full, of several pings the last one alone is answered; what stands for a message fills less."""
+    for payloads in KEPT:
+        recorder = MemoryRecorder(payloads)
+        connection = recorder.server(Config(max_output_size=100), now=0)
+        connection.receive_data(peer.head(b"Sec-WebSocket-Extensions: permessage-deflate"), now=0)
+        connection.send({"type": "websocket.accept"}, now=0)
+        connection.data_to_send()
+        connection.send({"type": "websocket.send", "bytes": random.Random(1).randbytes(200)}, now=1)
+        connection.receive_data(peer.ping(b"a") + peer.ping(b"b"), now=1)
+        connection.data_to_send()
+        (found,) = recorder.replays()
+        assert found.difference is None
+        assert (found.untold is None) is (payloads == "whole")
+        assert found.untold is None or found.untold.endswith("how well it was compressed")

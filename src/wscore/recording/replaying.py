@@ -24,6 +24,8 @@ from .tape import Line
 __all__ = ["Difference", "Replay", "replay"]
 
 _INVALID_DATA: Final = 1007
+_PARSING: Final = frozenset({"receive_data", "handle_timeout", "next_message", "send", "close"})
+_SHOWN_FIRST: Final = frozenset({"messages", "then", "due"})
 _MALFORMED: Final = (KeyError, TypeError, ValueError, AttributeError, ArithmeticError)
 
 
@@ -144,9 +146,9 @@ class _Replaying:
             came = json.loads(text, parse_float=Decimal)
             found = self._comparison.difference(recorded, came)
             if found is not None:
-                if (why := self._undecidable()) is not None:
-                    return Replay(number - 2, untold=_untold(number, why))
                 name = str(recorded.get("in", recorded.get("out")))
+                if (why := self._undecidable(number, name, found[0])) is not None:
+                    return Replay(number - 2, untold=_untold(number, why))
                 return Replay(number - 2, Difference(number, name, Decimal(recorded["at"]), *found))
         return None
 
@@ -183,16 +185,20 @@ class _Replaying:
         elif line.get("in") == "send_nowait":
             self._backed_up |= not line["result"]
 
-    def _undecidable(self) -> str | None:
+    def _undecidable(self, number: int, call: str, what: str) -> str | None:
         """Return why a difference may come from what the recording does not hold; None if it cannot."""
         recording = self._recording
         if recording.whole:
             return None
-        for line in recording.lines:
-            then: Line = line.get("then", {})
-            close = then.get("close")
-            if close and close["cause"] == "violation" and (close["code"] == _INVALID_DATA or self._filling.compressed):
-                return f"the content of a message ended the connection with {close['code']}"
+        # Content that ended a connection shows first where it was parsed: a message more, another state, a deadline.
+        if call in _PARSING and what in _SHOWN_FIRST:
+            for line in recording.lines[number - 2 :]:
+                then: Line = line.get("then", {})
+                close = then.get("close")
+                if close and close["cause"] == "violation":
+                    if close["code"] == _INVALID_DATA or self._filling.compressed:
+                        return f"the content of a message ended the connection with {close['code']}"
+                    break
         if self._comparison.compressed and self._backed_up:
             return "it mattered how much was not sent yet, and how well it was compressed"
         return None

@@ -217,7 +217,7 @@ def test_the_version_is_that_of_the_installed_package():
 @pytest.mark.parametrize(
     "module",
     [
-        *("wscore", "wscore.app", "wscore.testing", "wscore_asyncio", "wscore_trio"),
+        *("wscore", "wscore.app", "wscore.recording", "wscore.testing", "wscore_asyncio", "wscore_trio"),
         *(f"wscore.testing.{name}" for name in ("frames", "handshakes", "machine", "memory", "pair", "strategies")),
     ],
 )

@@ -8,7 +8,8 @@ import pytest
 import wscore
 import wscore_asyncio
 import wscore_trio
-from wscore import testing
+from wscore import recording, testing
+from wscore.recording import reading
 from wscore.testing import frames, handshakes, machine, memory, pair, strategies
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "api.md").read_text()
@@ -68,3 +69,18 @@ def test_every_name_for_tests_is_on_its_page() -> None:
 def test_every_name_for_tests_of_cores_is_on_its_page(module: object) -> None:
     """docs/reference/testing.md names what the other modules of `wscore.testing` publish."""
     assert set(module.__all__) - TESTING_NAMES == set()  # type: ignore[attr-defined]
+
+
+RECORDINGS = (Path(__file__).parents[2] / "docs" / "reference" / "recordings.md").read_text()
+
+
+def test_every_name_of_recordings_is_on_its_page() -> None:
+    """docs/reference/recordings.md names what `wscore.recording` publishes, each call that a line can be of, and each
+    field that a line can have."""
+    names = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`]+)`", RECORDINGS))))
+    fields = {
+        *reading._HEADER,
+        *reading._ANYWHERE,
+        *(name for end in reading._CALLS.values() for name in set().union(*end.values())),
+    }
+    assert {*recording.__all__, *fields} - names - {"pongs"} == set()

@@ -28,6 +28,7 @@ from wscore import (
     parse_uri,
 )
 from wscore.app import App, Events, Member, Registry, WebSocket
+from wscore.recording import Recorder, Replay, read_recording, replay
 from wscore.testing import AsyncTestClient, TestClient
 
 
@@ -75,7 +76,10 @@ def mistakes() -> None:
 
 
 async def serve_on_asyncio() -> None:
-    async with wscore_asyncio.serve(application, "127.0.0.1", 0, config=Config(), lifespan="on") as server:
+    recorder = Recorder("recordings", payloads="truncated", keep=10, sample=0.5)
+    async with wscore_asyncio.serve(
+        application, "127.0.0.1", 0, config=Config(), lifespan="on", recorder=recorder
+    ) as server:
         assert_type(server, wscore_asyncio.Server)
         await server.serve_forever()
 
@@ -168,3 +172,13 @@ async def use_the_asynchronous_client() -> None:
     async with AsyncTestClient(application) as client, client.websocket_connect("/") as session:
         await session.send_text("hello")
         assert_type(await session.receive_text(), str)
+
+
+# -- recordings
+
+
+def replays(path: str) -> None:
+    found = replay(read_recording(path))
+    assert_type(found, Replay)
+    assert_type(found.untold, str | None)
+    Recorder(path, payloads="all")  # type: ignore[arg-type]

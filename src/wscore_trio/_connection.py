@@ -12,7 +12,7 @@ import socket
 
 import trio
 
-from wscore import Channel, Scope, ServerConnection
+from wscore import Channel, Scope
 from wscore.transport.alarms import Alarm
 from wscore.transport.server_log import error_log
 from wscore.transport.sockets import peer_of

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.core import peer
-from tests.core.pair import ConnectionPair
 from tests.core.test_invariants import EXAMPLES, ConnectionLife, scripts, trace
 from tests.core.test_pair import Conversation
-from wscore import Config, State
+from wscore import Config, ServerConnection, State
 from wscore.recording import Payloads, RecordingError, Replay, replay
 from wscore.recording.reading import parse_recording
+from wscore.testing.pair import ConnectionPair
 
 from .memory import MemoryRecorder
 
@@ -57,9 +57,10 @@ def test_a_server_at_length(payloads: Payloads):
     recorder = MemoryRecorder(payloads)
 
     class RecordedLife(ConnectionLife):
-        make = staticmethod(recorder.server)
+        def make_connection(self) -> ServerConnection:
+            return recorder.server(self.config, now=100.0)
 
-        def i6_held_bytes_are_bounded(self) -> None:
+        def what_is_held_is_bounded(self) -> None:
             """A recorded connection holds its journal as well."""
 
         def teardown(self) -> None:
@@ -81,7 +82,8 @@ def test_two_ends(payloads: Payloads):
         make_client = staticmethod(recorder.client)
 
     class RecordedConversation(Conversation):
-        make_pair = RecordedPair
+        def make_pair(self, server: Config, client: Config) -> ConnectionPair:
+            return RecordedPair(server, client)
 
         def teardown(self) -> None:
             super().teardown()

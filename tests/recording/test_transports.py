@@ -13,10 +13,10 @@ import pytest
 
 import wscore_asyncio
 import wscore_trio
-from tests.support import virtual_asyncio, virtual_trio
 from tests.transports.serving import serving
 from wscore import Config, ConnectionClosed, HandshakeFailed
 from wscore.recording import Payloads, Recorder, Recording, read_recording, replay
+from wscore.testing import virtual_asyncio, virtual_trio
 
 LIBRARIES = {"asyncio": (virtual_asyncio, wscore_asyncio), "trio": (virtual_trio, wscore_trio)}
 Talk = Callable[[Any], Coroutine[Any, Any, None]]

@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.core import peer
-from tests.core.test_invariants import EXAMPLES, closes, cut, hostile_frames, requests, valid_frames
+from tests.core.test_invariants import EXAMPLES, closes, hostile_frames, requests, valid_frames
 from wscore.recording.wire import WireReader
+from wscore.testing.frames import AnnotatedBytes
 
 RESPONSES = [
     b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\n\r\n",
@@ -53,7 +54,7 @@ def test_cuts_change_nothing(head: tuple[Literal["request", "response"], bytes],
     data = head[1] + stream
     whole = taken_apart([data], head[0])
     assert b"".join(piece for _, piece, _ in whole) == data
-    assert taken_apart(cut(data, places), head[0]) == whole
+    assert taken_apart(AnnotatedBytes(data).cut(places), head[0]) == whole
     assert taken_apart([data[at : at + 1] for at in range(len(data))], head[0]) == whole
 
 

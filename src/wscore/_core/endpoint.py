@@ -330,7 +330,7 @@ class Endpoint(Generic[Codec]):
                 room = queue.free_count
                 messages, size = codec.messages(room if room < left else left, queue.free_size)
                 if messages:
-                    queue.put(messages, size)
+                    self._keep(messages, size)
                     if queue.full:
                         continue
                 if not codec.has_pending:
@@ -345,7 +345,7 @@ class Endpoint(Generic[Codec]):
             event = codec.next_event()
             if isinstance(event, (str, bytes)):
                 if keeping:
-                    queue.put([event], payload_size(event))
+                    self._keep([event], payload_size(event))
             elif event is None:
                 return
             elif isinstance(event, More):
@@ -410,6 +410,9 @@ class Endpoint(Generic[Codec]):
             case ProtocolViolation():  # pragma: no branch  # the last of the codec's events
                 self._input_over = True
                 self._defer_or_apply(Trigger.PEER_VIOLATION, violated(event), now, answering=answering)
+
+    def _keep(self, messages: list[str | bytes], size: int) -> None:
+        self._lane.put(messages, size)
 
     def _pause(self) -> None:
         self._changes()

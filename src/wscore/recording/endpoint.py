@@ -24,8 +24,7 @@ class RecordedEndpoint(Endpoint[Codec]):
     """An `Endpoint` that puts each call on a tape.
 
     It is chosen when a connection is made, so a connection that is not recorded has nothing to ask. Every input has to
-    come through the methods that are overridden here and in the two subclasses: a shortcut around them, into the codec
-    or the receive queue, must not be offered by a recorded connection.
+    come through the methods that are overridden here and in the two subclasses, so the lane around them stays shut.
     """
 
     __slots__ = ()
@@ -93,6 +92,9 @@ class RecordedEndpoint(Endpoint[Codec]):
         self._tape.finish()
 
     # -- what happens inside
+
+    def _steer(self) -> None:
+        """Leave the lane shut."""
 
     def _keep(self, messages: list[str | bytes], size: int) -> None:
         self._tape.parsed(messages)

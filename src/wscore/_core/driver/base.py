@@ -253,9 +253,9 @@ class Driver(Generic[Core]):
             if self.broken():
                 self.writable = False  # whoever sends waits until `lost` says how it ended
             elif self._channel is None:
-                self.write(lane.output())
+                self.write(lane.output() if lane.open else self.core.data_to_send())
             elif self._channel.ready:
-                self._say(self._channel, lane.output())
+                self._say(self._channel, self.core.data_to_send())
         if not lane.open:
             closing = self.core.closing
             if closing is not self._told:

@@ -289,7 +289,7 @@ class Life:
         self.port = ServerPort(config, end=Shut if shut else ServerConnection)
         self.port.gathers = gathers
         self.port.on_wake = self.wake
-        self.port.capacity = 100
+        self.port.capacity = 160
         self.echoes = echoes
         self.waits = False
         self.happened: list[Any] = []
@@ -328,6 +328,8 @@ class Life:
                 port.receive_eof()
             case "receive":
                 self.receives()
+            case "give up":  # a timeout around `receive`
+                self.waits = False
             case "send":
                 self.sends(value)
             case "post":
@@ -386,14 +388,18 @@ plain = st.one_of(
     st.sampled_from([b"", b"\xff", b"b" * 30]).map(peer.binary),
 )
 control = st.sampled_from([peer.ping(b"p"), peer.pong(b"\0\0\0\1"), peer.pong(b"\0\0\0\2"), peer.close(1000)])
-in_parts = st.sampled_from([b"".join(peer.fragments(TEXT, b"a", b"b")), frame(TEXT, b"a", fin=False)])
+in_parts = st.sampled_from(
+    [b"".join(peer.fragments(TEXT, b"a", b"b")), peer.ping().join(peer.fragments(BINARY, b"a", b""))]
+)
 other = st.sampled_from(
     [COMPRESSOR.text("a" * 20), peer.text("too long" * 10), frame(TEXT, b"\xff"), frame(BINARY, b"a", mask=None)]
 )
-kinds = [plain] * 12 + [control] * 2 + [in_parts, in_parts, other]
+kinds = [plain] * 30 + [control] * 3 + [in_parts] * 3 + [other]
 said = st.sampled_from(kinds).flatmap(lambda kind: kind)
+said_back = st.sampled_from(["", "ä", "a" * 40, "a" * 126]).map(lambda text: {"type": "websocket.send", "text": text})
 answers: st.SearchStrategy[Any] = st.one_of(
-    st.sampled_from(["", "ä", "a" * 40, "a" * 126]).map(lambda text: {"type": "websocket.send", "text": text}),
+    said_back,
+    said_back,
     st.sampled_from(
         [
             {"type": "websocket.send", "bytes": b"a" * 30},
@@ -417,7 +423,11 @@ values: dict[str, st.SearchStrategy[Any]] = {
     "time": st.sampled_from([0, 1, 3, 5]),
 }
 steps = st.sampled_from(
-    ["read"] * 12 + ["receive"] * 12 + ["send"] * 6 + ["post", "time", "time", "drain", "drain", "flush"] + ["an end"]
+    ["read"] * 12
+    + ["receive"] * 12
+    + ["send"] * 6
+    + ["post", "time", "time", "drain", "drain", "flush", "give up"]
+    + ["an end"]
 ).flatmap(
     lambda step: (
         st.tuples(st.sampled_from(["eof", "shutdown", "return", "lose"]), st.none())
@@ -433,7 +443,7 @@ def a_life(stream: list[bytes], *script: Any, asks_first: bool = True) -> Any:
         ("read", step) if isinstance(step, int) else ("receive", None) if step is None else step for step in script
     ]
     return example(
-        stream=stream, script=steps, compressed=False, asks_first=asks_first, echoes=False, gathers=False
+        stream=stream, script=steps, compressed=False, turn=100, asks_first=asks_first, echoes=False, gathers=False
     ).via("a life that random ones seldom come upon")
 
 
@@ -446,21 +456,27 @@ A: Final = peer.text("a")  # seven bytes
 @given(
     stream=st.lists(said, min_size=5, max_size=40),
     script=st.lists(steps, min_size=15, max_size=50),
-    compressed=st.sampled_from([False, False, False, True]),
+    compressed=st.sampled_from([*[False] * 7, True]),
+    turn=st.sampled_from([3, 100, 100]),
     asks_first=st.sampled_from([True, True, False]),
     echoes=st.booleans(),
     gathers=st.booleans(),
 )
 @a_life([A, peer.close(1000), A], 15, 99, None, None, None)  # an end waits
 @a_life([A] * 2, ("time", 5), 7, ("time", 1), 7)  # a pong is awaited
-@a_life(
-    [peer.binary(b"b" * 30)] * 2 + [A], 72, None, None, 7, asks_first=False
-)  # the queue is full, and nothing left over
+@a_life([*[peer.binary(b"b" * 30)] * 2, A], 72, None, None, 7, asks_first=False)  # the queue is full, and no more
 @a_life([A], 7, ("eof", None))  # the application is answering
-@a_life([A], 7, None, ("eof", None))  # it has asked for more
+@a_life([A], 7, None, ("give up", None), ("eof", None))  # it has asked for more, though it waits no longer
 @pytest.mark.parametrize("engine", ["native", "wsproto"])
 def test_whichever_way_messages_go(
-    engine: Any, stream: list[bytes], script: list[Any], compressed: bool, asks_first: bool, echoes: bool, gathers: bool
+    engine: Any,
+    stream: list[bytes],
+    script: list[Any],
+    compressed: bool,
+    turn: int,
+    asks_first: bool,
+    echoes: bool,
+    gathers: bool,
 ):
     """A connection whose lane is shut all the time does the same, to the byte, at every step of any life."""
     config = Config(
@@ -476,10 +492,10 @@ def test_whichever_way_messages_go(
     )
     request = head(b"Sec-WebSocket-Extensions: permessage-deflate") if compressed else head()
     beginning = [("read", request), *[("receive", None)] * asks_first, ("send", {"type": "websocket.accept"})]
-    beginning += [("receive", None)] * asks_first
+    beginning += [("drain", None), *[("receive", None)] * asks_first]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lane, "MESSAGES_A_TURN", 3)
-        patch.setattr(endpoint, "MESSAGES_A_TURN", 3)
+        patch.setattr(lane, "MESSAGES_A_TURN", turn)
+        patch.setattr(endpoint, "MESSAGES_A_TURN", turn)
         open_, shut = (Life(config, shut=shut, echoes=echoes, gathers=gathers) for shut in (False, True))
         rest = b"".join(stream)
         for step, given_value in [*beginning, *script]:

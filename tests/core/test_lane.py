@@ -448,6 +448,7 @@ def a_life(stream: list[bytes], *script: Any, asks_first: bool = True) -> Any:
 
 
 A: Final = peer.text("a")  # seven bytes
+B: Final = peer.binary(b"b" * 30)  # 36; the queue takes two
 
 
 @settings(
@@ -464,7 +465,9 @@ A: Final = peer.text("a")  # seven bytes
 )
 @a_life([A, peer.close(1000), A], 15, 99, None, None, None)  # an end waits
 @a_life([A] * 2, ("time", 5), 7, ("time", 1), 7)  # a pong is awaited
-@a_life([*[peer.binary(b"b" * 30)] * 2, A], 72, None, None, 7, asks_first=False)  # the queue is full, and no more
+@a_life([B, B], 72)  # the queue is full, and no more
+@a_life([B, B, A], 72, None, None, 7, asks_first=False)
+@a_life([frame(BINARY, A, mask=bytes(4))], 6, 99)  # what is within a message looks like one
 @a_life([A], 7, ("eof", None))  # the application is answering
 @a_life([A], 7, None, ("give up", None), ("eof", None))  # it has asked for more, though it waits no longer
 @pytest.mark.parametrize("engine", ["native", "wsproto"])

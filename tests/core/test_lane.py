@@ -467,6 +467,7 @@ B: Final = peer.binary(b"b" * 30)  # 36; the queue takes two
 @a_life([A] * 2, ("time", 5), 7, ("time", 1), 7)  # a pong is awaited
 @a_life([B, B], 72)  # the queue is full, and no more
 @a_life([B, B, A], 72, None, None, 7, asks_first=False)
+@a_life([frame(TEXT, b"a", fin=False), peer.ping(), A], 13, 99)  # a message begins within another
 @a_life([frame(BINARY, A, mask=bytes(4))], 6, 99)  # what is within a message looks like one
 @a_life([A], 7, ("eof", None))  # the application is answering
 @a_life([A], 7, None, ("give up", None), ("eof", None))  # it has asked for more, though it waits no longer

@@ -452,7 +452,7 @@ B: Final = peer.binary(b"b" * 30)  # 36; the queue takes two
 
 
 @settings(
-    max_examples=int(os.environ.get("WSCORE_EXAMPLES", "300")), deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=int(os.environ.get("WSCORE_EXAMPLES", "150")), deadline=None, suppress_health_check=list(HealthCheck)
 )
 @given(
     stream=st.lists(said, min_size=5, max_size=40),

@@ -20,7 +20,7 @@ __all__ = ["at_length", "briefly", "chance", "client_scripts", "configs", "serve
 _ANYTHING_GOES = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 
 briefly = settings(
-    max_examples=min(500, int(os.environ.get("WSCORE_EXAMPLES", "500"))),
+    max_examples=min(500, int(os.environ.get("WSCORE_EXAMPLES", "300"))),
     derandomize=True,
     database=None,
     **_ANYTHING_GOES,

@@ -1,8 +1,8 @@
 """Builds the optional C part, `wscore._core.frames._speedups`, where that can be done.
 
 With it the wheel is one for this platform and all CPython from 3.11 on; without it, for want of a compiler or because
-WSCORE_PURE=1 asks for that, the wheel is pure Python, and everything works. Nothing but the repository's own C file
-goes in.
+WSCORE_PURE=1 asks for that, the wheel is pure Python, and everything works. Nothing but the repository's own C files
+go in.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 MODULE = "wscore._core.frames._speedups"
-SOURCE = Path("src/wscore/_core/frames/_speedups.c")
+FOLDER = Path("src/wscore/_core/frames")
+SOURCES = ("_speedups.c", "_lane.c")
 
 
 class SpeedupsHook(BuildHookInterface):  # type: ignore[type-arg]
@@ -34,12 +35,12 @@ class SpeedupsHook(BuildHookInterface):  # type: ignore[type-arg]
             return  # no limited API to build against
         self._folder = tempfile.mkdtemp()
         try:
-            built = compiled(Path(self.root) / SOURCE, Path(self._folder))
+            built = compiled([Path(self.root) / FOLDER / source for source in SOURCES], Path(self._folder))
         except Exception as error:  # setuptools has a dozen ways to say that there is no compiler
             self.app.display_warning(f"wscore is built without its C part, which is optional: {error}")
             return
         if version == "editable":  # imports come from the source tree, so it has to be there
-            target = (Path(self.root) / SOURCE).with_name(built.name)
+            target = Path(self.root) / FOLDER / built.name
             # Renamed into its place: whoever has the old one loaded keeps it, where writing into it would kill them.
             fresh = shutil.copy(built, target.with_name(f"{target.name}.{os.getpid()}"))
             os.replace(fresh, target)
@@ -55,11 +56,11 @@ class SpeedupsHook(BuildHookInterface):  # type: ignore[type-arg]
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def compiled(source: Path, folder: Path) -> Path:
-    """Compile and link `source` into `folder`; give the module's file."""
+def compiled(sources: list[Path], folder: Path) -> Path:
+    """Compile and link `sources` into `folder`; give the module's file."""
     from setuptools import Distribution, Extension
 
-    extension = Extension(MODULE, [str(source)], py_limited_api=True)
+    extension = Extension(MODULE, [*map(str, sources)], py_limited_api=True)
     command = Distribution({"name": "wscore", "ext_modules": [extension]}).get_command_obj("build_ext")
     command.build_lib = command.build_temp = str(folder)
     command.ensure_finalized()

@@ -3,7 +3,6 @@
 import pytest
 
 from wscore import Config, State, Stats
-from wscore._core.frames.scan import scan
 from wscore._core.keepalive import Keepalive
 from wscore._core.lane import Lane
 from wscore._core.lifecycle import Timer
@@ -17,7 +16,7 @@ class Watched:
         config = Config(ping_interval=20, ping_timeout=8, max_output_size=100)
         self.timers = Timers(config)
         self.stats = Stats()
-        self.output = Lane(config, self.stats, scan)
+        self.output = Lane(config, self.stats, masked=True)
         self.keepalive = Keepalive(self.timers, self.stats, self.output)
         self.timers.enter(State.OPEN, 0)
 

@@ -16,7 +16,6 @@ from tests.core.port import ServerPort
 from wscore import Config, InvalidMessage, LocalProtocolError, PreparedMessage, ServerConnection, Stats
 from wscore._core import endpoint, lane
 from wscore._core.asgi.messages import ReceivedMessage
-from wscore._core.frames.scan import scan
 from wscore._core.lane import Lane
 from wscore._core.outgoing import payload_size
 
@@ -37,7 +36,7 @@ def payload(number: int, size: int) -> bytes:
 
 def empty(max_count: int = 4, max_size: int = 100, *, limit: int = 100) -> Lane:
     """A lane with a queue and an output of these sizes."""
-    return Lane(Config(max_queue=max_count, max_queue_size=max_size, max_output_size=limit), Stats(), scan)
+    return Lane(Config(max_queue=max_count, max_queue_size=max_size, max_output_size=limit), Stats(), masked=True)
 
 
 def filled(count: int, size: int, *, max_count: int = 4, max_size: int = 100) -> Lane:

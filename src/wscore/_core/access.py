@@ -3,24 +3,62 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
+from .frames.mask import ACCELERATED
 from .termination import Cause
 
 __all__ = ["AccessRecord", "Stats"]
 
 
-@dataclasses.dataclass(slots=True)
-class Stats:
+class PythonStatsBase:
+    """The fields of `Stats`. The twin in C is one that the lane in C can count in."""
+
+    __slots__ = ("bytes_received", "bytes_sent", "latency", "messages_received", "messages_sent", "pings_sent")
+
+
+StatsBase = PythonStatsBase
+
+if ACCELERATED and not TYPE_CHECKING:
+    from .frames import _speedups
+
+    StatsBase = getattr(_speedups, "StatsBase", PythonStatsBase)  # not there in an extension that was built earlier
+
+
+@dataclasses.dataclass
+class Stats(StatsBase):
     """Traffic counters of a connection. Bytes are payload: sent before compression, received after decompression."""
 
-    messages_received: int = 0
-    bytes_received: int = 0
-    messages_sent: int = 0
-    bytes_sent: int = 0
-    pings_sent: int = 0
-    latency: float | None = None
+    __slots__ = ()
+
+    messages_received: int
+    bytes_received: int
+    messages_sent: int
+    bytes_sent: int
+    pings_sent: int
+    latency: float | None
     """Seconds between the last keepalive ping and its pong."""
+
+    # Not dataclass's own: defaults of its kind are attributes of the class, and would hide the base's fields.
+    def __init__(  # noqa: PLR0917 - the fields, in their order
+        self,
+        messages_received: int = 0,
+        bytes_received: int = 0,
+        messages_sent: int = 0,
+        bytes_sent: int = 0,
+        pings_sent: int = 0,
+        latency: float | None = None,
+    ) -> None:
+        self.messages_received = messages_received
+        self.bytes_received = bytes_received
+        self.messages_sent = messages_sent
+        self.bytes_sent = bytes_sent
+        self.pings_sent = pings_sent
+        self.latency = latency
+
+    def __reduce__(self) -> tuple[type[Stats], tuple[int | float | None, ...]]:
+        """Copy and pickle by the fields, wherever they are kept."""
+        return Stats, dataclasses.astuple(self)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

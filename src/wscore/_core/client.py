@@ -22,7 +22,6 @@ from .errors import (
 )
 from .frames.codec import ClientFrameCodec
 from .frames.engines import client_codec
-from .frames.scan import scan_unmasked
 from .http.client_handshake import AcceptedHandshake, BadResponse, ClientHandshake
 from .http.server_handshake import Response
 from .http.uri import URI, parse_uri, redirected
@@ -94,7 +93,7 @@ class ClientConnection(Endpoint[ClientFrameCodec]):
         half_close: bool = True,
     ) -> None:
         self.uri = parse_uri(uri) if isinstance(uri, str) else uri
-        super().__init__(config, State.AWAITING_RESPONSE, now, scan=scan_unmasked, half_close=half_close)
+        super().__init__(config, State.AWAITING_RESPONSE, now, masked=False, half_close=half_close)
         self._random = random
         # the handshake
         self._handshake: ClientHandshake | None = ClientHandshake(

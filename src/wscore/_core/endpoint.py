@@ -15,7 +15,6 @@ from .close import Close
 from .closing import Closing
 from .config import Config
 from .frames.codec import FrameCodec, More, Ping, Pong, ProtocolViolation
-from .frames.scan import Scan
 from .keepalive import Keepalive
 from .lane import MESSAGES_A_TURN, Lane
 from .lifecycle import CLOSE_SENT, CLOSED, LINGERING, OPEN, Effect, State, Step, Timer, Trigger
@@ -64,14 +63,15 @@ class Endpoint(Generic[Codec]):
     """Changes whenever an output other than messages and bytes may have changed: while it is the same, a transport
     need not look at those outputs again."""
 
-    def __init__(self, config: Config, state: State, now: float, *, scan: Scan, half_close: bool) -> None:
+    def __init__(self, config: Config, state: State, now: float, *, masked: bool, half_close: bool) -> None:
+        """Begin in `state`; `masked` says whether the peer masks its frames."""
         self.config = config
         self._half_close = half_close
         self.stats = Stats()
         self.generation = 0
         self._state = state
         self._timers = Timers(config)
-        self._lane = Lane(config, self.stats, scan)
+        self._lane = Lane(config, self.stats, masked=masked)
         self._keepalive = Keepalive(self._timers, self.stats, self._lane)
         self._ping = (b"", b"")  # keepalive's payload on the wire, and its counter
         self._codec: Codec | None = None

@@ -21,11 +21,14 @@ Left to the table by each method:
   paused or a message is there in part;
 - `receive`: to resume reading, once the codec holds no more whole plain messages than there is room for;
 - `send`: every message but a `websocket.send` with a `str` or with `bytes`, wrong ones among them.
+
+What is done for every message is implemented in C (`frames/_lane.c`), if the extension was built, or else in Python,
+with the same results: `PythonLaneBase` is the reference. What is done seldom is `Lane`'s, on either of them.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from .access import Stats
 from .asgi.messages import ReceivedMessage
@@ -33,33 +36,22 @@ from .config import Config
 from .frames.codec import FrameCodec
 from .frames.mask import ACCELERATED
 from .frames.opcodes import FINAL_BINARY, FINAL_TEXT
-from .frames.scan import Scan
+from .frames.scan import scan, scan_unmasked
 from .frames.write import frame
 from .outgoing import payload_size
 
-__all__ = ["MESSAGES_A_TURN", "Lane"]
+__all__ = ["MESSAGES_A_TURN", "Lane", "PythonLaneBase"]
 
 MESSAGES_A_TURN: Final = 256
 """Messages read in batches per turn; the codec counts all other work."""
 
 
-class Lane:
-    """The messages for the application and the bytes for the peer of one connection, both bounded.
-
-    The queue has a high-water mark (`full`) and a low-water mark (`roomy`), at which reading resumes. Nothing is put
-    when it is full. One message may overshoot the limit in bytes, since a message larger than the limit could never
-    arrive otherwise. The low-water mark is half the limits: pausing and resuming a socket for every message costs
-    uvicorn a fifth of its time.
-
-    The limit of the output is advisory for senders and binding for pongs: a peer that sends pings and reads no pongs
-    must not make it grow unbounded.
-    """
+class PythonLaneBase:
+    """Queue and output, and what is done with them for every message; `Lane` documents the attributes."""
 
     __slots__ = (
         "_chunks",
         "_codec",
-        "_connect",
-        "_disconnect",
         "_late_pong",
         "_later",
         "_low_count",
@@ -70,10 +62,10 @@ class Lane:
         "_next",
         "_scan",
         "_stats",
+        "_turn_size",
         "asking",
         "count",
         "full",
-        "open",
         "output_limit",
         "output_size",
         "paused",
@@ -83,42 +75,27 @@ class Lane:
     )
 
     _codec: FrameCodec  # from `attach` on
-    open: bool
-    """Whether the table has nothing to decide about a whole plain message: only then call `take`, `receive`, `send`.
-    The methods themselves may shut it."""
     run: int
-    """How many messages `take` has read in a turn that `Endpoint` goes on with."""
     count: int
-    """Messages queued, not counting connect and disconnect."""
     size: int
-    """Bytes of payload queued."""
     full: bool
-    """No further message should be put."""
     paused: bool
-    """No parsing, no reading: the queue is full, or work is pending."""
     asking: bool
-    """The application has asked for a message and got none."""
     output_size: int
-    """Bytes that wait to be written, not counting a late pong. If it is 0, there is no late pong."""
     output_limit: int
-    """Size in bytes from which the output is full."""
     taken: int
-    """Total number of bytes of output taken."""
 
-    def __init__(self, config: Config, stats: Stats, scan: Scan) -> None:
-        """Start empty and shut. `scan` reads the peer's frames: a client's or a server's."""
+    def __init__(self, config: Config, stats: Stats, masked: bool, turn: int) -> None:
         self._stats = stats
-        self._scan = scan
+        self._scan = scan if masked else scan_unmasked
+        self._turn_size = turn
         self._max_message_size = config.max_message_size
-        self.open = False
         self.run = 0
         # Messages for the application, in two lists, so that each is taken from an end: those to be taken next, the
         # first one last, and those behind them in order. There is nothing in `_later` unless there is in `_next`.
         # Lists that are empty take a tenth of an empty deque's 760 bytes.
         self._next: list[str | bytes] = []
         self._later: list[str | bytes] = []
-        self._connect: ReceivedMessage | None = None
-        self._disconnect: ReceivedMessage | None = None
         self._max_count = config.max_queue
         self._max_size = config.max_queue_size
         self._low_count = config.max_queue // 2
@@ -127,7 +104,7 @@ class Lane:
         self.full = self.paused = self.asking = False
         # bytes for the peer
         self._chunks: list[bytes] = []
-        self._late_pong = b""  # answers the latest ping received while full
+        self._late_pong: bytes | None = None  # answers the latest ping received while full
         self.output_limit = config.max_output_size
         self.output_size = self.taken = 0
 
@@ -148,7 +125,7 @@ class Lane:
             data,
             0,
             self._max_message_size,
-            room if room < MESSAGES_A_TURN else MESSAGES_A_TURN,
+            room if room < self._turn_size else self._turn_size,
             self._max_size - self.size,
         )
         if messages:
@@ -213,8 +190,10 @@ class Lane:
 
     def output(self) -> bytes:
         """Take everything that waits to be written."""
-        if self._late_pong:
-            self.write_late_pong()
+        pong = self._late_pong
+        if pong is not None:
+            self._late_pong = None
+            self.write(pong)
         chunks = self._chunks
         if not chunks:
             return b""
@@ -224,7 +203,7 @@ class Lane:
         self.output_size = 0
         return data
 
-    # -- the queue
+    # -- queue and output, for the table
 
     def attach(self, codec: FrameCodec) -> None:
         """Keep the codec, which knows whether a message is there in part."""
@@ -244,6 +223,99 @@ class Lane:
         self.size += size
         self.full = self.count >= self._max_count or self.size >= self._max_size
 
+    def next_payload(self) -> str | bytes | None:
+        """Take the payload of the peer's next message, or return None."""
+        if not self._next:
+            return None
+        payload = self._next.pop()
+        self.count -= 1
+        self.size -= payload_size(payload)
+        if self.full:
+            self.full = self.count >= self._max_count or self.size >= self._max_size
+        if self._later and not self._next:
+            self._turn()
+        return payload
+
+    def _turn(self) -> None:
+        """Make what is queued later what is next."""
+        self._next, self._later = self._later, self._next
+        self._next.reverse()
+
+    def _read_on(self) -> None:
+        """Queue what the codec holds, now that there is room."""
+        raise NotImplementedError
+
+    def drop_payloads(self) -> None:
+        """Drop all messages from the peer."""
+        self._next, self._later = [], []
+        self.count = self.size = 0
+        self.full = False
+
+    def write(self, data: bytes) -> None:
+        """Append bytes, even when full."""
+        self._chunks.append(data)
+        self.output_size += len(data)
+
+    def drop_output(self) -> None:
+        """Discard all output."""
+        self._chunks.clear()
+        self._late_pong = None
+        self.output_size = 0
+
+
+LaneBase = PythonLaneBase
+
+if ACCELERATED and not TYPE_CHECKING:
+    from .frames import _speedups
+
+    LaneBase = getattr(_speedups, "LaneBase", PythonLaneBase)  # not there in an extension that was built earlier
+
+
+class Lane(LaneBase):
+    """The messages for the application and the bytes for the peer of one connection, both bounded.
+
+    The queue has a high-water mark (`full`) and a low-water mark (`roomy`), at which reading resumes. Nothing is put
+    when it is full. One message may overshoot the limit in bytes, since a message larger than the limit could never
+    arrive otherwise. The low-water mark is half the limits: pausing and resuming a socket for every message costs
+    uvicorn a fifth of its time.
+
+    The limit of the output is advisory for senders and binding for pongs: a peer that sends pings and reads no pongs
+    must not make it grow unbounded.
+    """
+
+    __slots__ = ("_connect", "_disconnect", "open")
+
+    open: bool
+    """Whether the table has nothing to decide about a whole plain message: only then call `take`, `receive`, `send`.
+    The methods themselves may shut it."""
+    run: int
+    """How many messages `take` has read in a turn that `Endpoint` goes on with."""
+    count: int
+    """Messages queued, not counting connect and disconnect."""
+    size: int
+    """Bytes of payload queued."""
+    full: bool
+    """No further message should be put."""
+    paused: bool
+    """No parsing, no reading: the queue is full, or work is pending."""
+    asking: bool
+    """The application has asked for a message and got none."""
+    output_size: int
+    """Bytes that wait to be written, not counting a late pong. If it is 0, there is no late pong."""
+    output_limit: int
+    """Size in bytes from which the output is full."""
+    taken: int
+    """Total number of bytes of output taken."""
+
+    def __init__(self, config: Config, stats: Stats, *, masked: bool) -> None:
+        """Start empty and shut; `masked` says whether the peer masks its frames: a client does, a server does not."""
+        super().__init__(config, stats, masked, MESSAGES_A_TURN)
+        self.open = False
+        self._connect: ReceivedMessage | None = None
+        self._disconnect: ReceivedMessage | None = None
+
+    # -- the queue
+
     def put_connect(self, message: ReceivedMessage) -> None:
         """Queue the first message. It does not count as a message: an application may never ask for it."""
         self._connect = message
@@ -258,19 +330,6 @@ class Lane:
         if self._disconnect is not None:
             self._disconnect = message
 
-    def next_payload(self) -> str | bytes | None:
-        """Take the payload of the peer's next message, or return None."""
-        if not self._next:
-            return None
-        payload = self._next.pop()
-        self.count -= 1
-        self.size -= payload_size(payload)
-        if self.full:
-            self.full = self.count >= self._max_count or self.size >= self._max_size
-        if self._later and not self._next:
-            self._turn()
-        return payload
-
     def _read_on(self) -> None:
         """Queue what the codec holds, now that there is room; if that leaves room, the table has to read on."""
         room = self._max_count - self.count
@@ -282,11 +341,6 @@ class Lane:
         if not self.full:
             self.run = len(messages)
             self.open = False
-
-    def _turn(self) -> None:
-        """Make what is queued later what is next."""
-        self._next, self._later = self._later, self._next
-        self._next.reverse()
 
     def next_message(self) -> ReceivedMessage | None:
         """Take the next ASGI message of any kind, or return None."""
@@ -304,13 +358,11 @@ class Lane:
     def drop_messages(self) -> None:
         """Drop all messages but the disconnect."""
         self._connect = None
-        self._next, self._later = [], []
-        self.count = self.size = 0
-        self.full = False
+        self.drop_payloads()
 
     def __bool__(self) -> bool:
         """Return whether `next_message` would return a message."""
-        return bool(self._next) or self._connect is not None or self._disconnect is not None
+        return self.count > 0 or self._connect is not None or self._disconnect is not None
 
     @property
     def connect_waits(self) -> bool:
@@ -334,11 +386,6 @@ class Lane:
 
     # -- the output
 
-    def write(self, data: bytes) -> None:
-        """Append bytes, even when full."""
-        self._chunks.append(data)
-        self.output_size += len(data)
-
     def write_pong(self, pong: bytes) -> None:
         """Append a pong; when full, keep only the latest, which answers all pings before it (RFC 6455 5.5.3)."""
         if self.output_size >= self.output_limit:
@@ -348,12 +395,6 @@ class Lane:
 
     def write_late_pong(self) -> None:
         """Append the pong that was kept back, if there is one."""
-        if self._late_pong:
-            pong, self._late_pong = self._late_pong, b""
+        if self._late_pong is not None:
+            pong, self._late_pong = self._late_pong, None
             self.write(pong)
-
-    def drop_output(self) -> None:
-        """Discard all output."""
-        self._chunks.clear()
-        self._late_pong = b""
-        self.output_size = 0

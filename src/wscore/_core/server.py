@@ -33,7 +33,6 @@ from .endpoint import Endpoint
 from .errors import ClientDisconnected, LocalProtocolError
 from .frames.codec import FrameCodec
 from .frames.engines import server_codec
-from .frames.scan import scan
 from .http.server_handshake import Denial, HeadReader, OpeningHandshake, Request, Response, validate_request
 from .lifecycle import (
     AWAITING_ACCEPT,
@@ -125,7 +124,7 @@ class ServerConnection(Endpoint[FrameCodec]):
         random: Callable[[int], bytes] | None = None,
         root_path: str = "",
     ) -> None:
-        super().__init__(config, State.AWAITING_REQUEST, now, scan=scan, half_close=half_close)
+        super().__init__(config, State.AWAITING_REQUEST, now, masked=True, half_close=half_close)
         self.access_records: list[AccessRecord] = []
         self._peer = peer
         self._access_log = access_log

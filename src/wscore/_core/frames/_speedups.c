@@ -1,15 +1,11 @@
-/* Masking (RFC 6455 5.3), scanning for whole messages, and writing frames, in C: optional, and the same as `_mask.py`,
- * `_scan.py` and `_write.py` do in Python, which tests hold it to.
+/* Masking (RFC 6455 5.3), scanning for whole messages, and writing frames, in C: optional, and the same as `mask.py`,
+ * `scan.py` and `write.py` do in Python, which tests hold it to. `_lane.c` beside it is the lane.
  *
- * The rule of this file: it reads only what it was given a buffer for, and writes only into bytes that it has just
- * made. Eight bytes a step, through memcpy, which compiles to plain loads and is right at any alignment. It keeps to
+ * The rule of both files: they read only what they were given a buffer for, and write only into what they have just
+ * made. Eight bytes a step, through memcpy, which compiles to plain loads and is right at any alignment. They keep to
  * the limited API, so one build serves all versions of Python from 3.11 on.
  */
-#define PY_SSIZE_T_CLEAN
-#define Py_LIMITED_API 0x030B0000
-#include <Python.h>
-#include <stdint.h>
-#include <string.h>
+#include "_speedups.h"
 
 static void
 mask_into(char *out, const char *data, Py_ssize_t size, const char *key)
@@ -97,7 +93,7 @@ unmask(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
     return result;
 }
 
-enum { TEXT = 0x81, BINARY = 0x82, MASKED = 0x80, SMALL = 4096 };
+enum { SMALL = 4096 };
 
 /* A text's payload, decoded, and before that unmasked where there is a key; NULL with UnicodeDecodeError where it is no
  * UTF-8. */
@@ -121,7 +117,50 @@ text(const char *payload, Py_ssize_t size, int with_key)
     return result;
 }
 
-/* `key_size` is what stands between a header and its payload: four bytes of a client's, none of a server's. */
+PyObject *
+wscore_whole_message(const char *buffer, Py_ssize_t here, Py_ssize_t *at, Py_ssize_t key_size, Py_ssize_t limit,
+                     Py_ssize_t *taken)
+{
+    const Py_ssize_t left = here - *at;
+    Py_ssize_t header = 2 + key_size;
+    if (left < header) {
+        return NULL;
+    }
+    const unsigned char *head = (const unsigned char *)buffer + *at;
+    uint64_t size = head[1] & 0x7F, shortest = 0;
+    if ((head[0] != TEXT && head[0] != BINARY) || (head[1] & MASKED) != (key_size ? MASKED : 0)) {
+        return NULL;
+    }
+    if (size > 125) {
+        Py_ssize_t bytes = size == 126 ? 2 : 8;
+        shortest = size == 126 ? 126 : 1 << 16;
+        header += bytes;
+        if (left < header) {
+            return NULL;
+        }
+        size = 0;
+        for (Py_ssize_t i = 0; i < bytes; i++) {
+            size = size << 8 | head[2 + i];
+        }
+    }
+    if (size < shortest || size > (uint64_t)limit || size > (uint64_t)(left - header)) {
+        return NULL;
+    }
+    const char *payload = buffer + *at + header;
+    PyObject *message = head[0] == TEXT ? text(payload, (Py_ssize_t)size, key_size != 0)
+                        : key_size      ? masked(payload, (Py_ssize_t)size, payload - 4)
+                                        : PyBytes_FromStringAndSize(payload, (Py_ssize_t)size);
+    if (message == NULL) {
+        if (PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) {
+            PyErr_Clear();
+        }
+        return NULL;
+    }
+    *at += header + (Py_ssize_t)size;
+    *taken = (Py_ssize_t)size;
+    return message;
+}
+
 static PyObject *
 scan_for(Py_ssize_t key_size, PyObject *const *args, Py_ssize_t count)
 {
@@ -144,60 +183,21 @@ scan_for(Py_ssize_t key_size, PyObject *const *args, Py_ssize_t count)
     if (PyObject_GetBuffer(args[0], &data, PyBUF_SIMPLE) < 0) {
         return NULL;
     }
-    const char *buffer = data.buf;
-    const unsigned char mask_bit = key_size ? MASKED : 0;
-    Py_ssize_t here = data.len, at = numbers[0], limit = numbers[1], most = numbers[2], room = numbers[3], total = 0;
+    Py_ssize_t at = numbers[0], limit = numbers[1], most = numbers[2], room = numbers[3], total = 0, size = 0;
     PyObject *messages = PyList_New(0);
-    if (messages == NULL) {
-        goto failed;
-    }
-    for (Py_ssize_t taken = 0; taken < most && total < room && at <= here - 2 - key_size; taken++) {
-        const unsigned char *head = (const unsigned char *)buffer + at;
-        uint64_t size = head[1] & 0x7F, shortest = 0;
-        Py_ssize_t header = 2 + key_size;
-        if ((head[0] != TEXT && head[0] != BINARY) || (head[1] & MASKED) != mask_bit) {
+    for (Py_ssize_t taken = 0; messages != NULL && taken < most && total < room; taken++) {
+        PyObject *message = wscore_whole_message(data.buf, data.len, &at, key_size, limit, &size);
+        if (message == NULL && !PyErr_Occurred()) {
             break;
         }
-        if (size > 125) {
-            Py_ssize_t bytes = size == 126 ? 2 : 8;
-            shortest = size == 126 ? 126 : 1 << 16;
-            header += bytes;
-            if (here - at < header) {
-                break;
-            }
-            size = 0;
-            for (Py_ssize_t i = 0; i < bytes; i++) {
-                size = size << 8 | head[2 + i];
-            }
+        if (message == NULL || PyList_Append(messages, message) < 0) {
+            Py_CLEAR(messages);
         }
-        if (size < shortest || size > (uint64_t)limit || size > (uint64_t)(here - at - header)) {
-            break;
-        }
-        const char *payload = buffer + at + header;
-        PyObject *message = head[0] == TEXT ? text(payload, (Py_ssize_t)size, key_size != 0)
-                            : key_size      ? masked(payload, (Py_ssize_t)size, payload - 4)
-                                            : PyBytes_FromStringAndSize(payload, (Py_ssize_t)size);
-        if (message == NULL) {
-            if (!PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) {
-                goto failed;
-            }
-            PyErr_Clear();
-            break;
-        }
-        int unkept = PyList_Append(messages, message);
-        Py_DECREF(message);
-        if (unkept) {
-            goto failed;
-        }
-        at += header + (Py_ssize_t)size;
-        total += (Py_ssize_t)size;
+        Py_XDECREF(message);
+        total += size;
     }
     PyBuffer_Release(&data);
-    return Py_BuildValue("(Nnn)", messages, at, total);
-failed:
-    PyBuffer_Release(&data);
-    Py_XDECREF(messages);
-    return NULL;
+    return messages == NULL ? NULL : Py_BuildValue("(Nnn)", messages, at, total);
 }
 
 static PyObject *
@@ -212,25 +212,20 @@ scan_unmasked(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t cou
     return scan_for(0, args, count);
 }
 
-/* `args` are a frame's first byte and its payload, and for one that is masked the key. */
-static PyObject *
-frame_of(PyObject *const *args, const char *key)
+PyObject *
+wscore_frame(int first, PyObject *from, const char *key)
 {
-    long first = PyLong_AsLong(args[0]);
-    if (first == -1 && PyErr_Occurred()) {
-        return NULL;
-    }
     const char *payload;
     Py_ssize_t size;
-    if (PyUnicode_Check(args[1])) {
-        payload = PyUnicode_AsUTF8AndSize(args[1], &size);
+    if (PyUnicode_Check(from)) {
+        payload = PyUnicode_AsUTF8AndSize(from, &size);
         if (payload == NULL) {
             return NULL; /* a lone surrogate: UnicodeEncodeError */
         }
     }
     else {
         char *bytes;
-        if (PyBytes_AsStringAndSize(args[1], &bytes, &size) < 0) {
+        if (PyBytes_AsStringAndSize(from, &bytes, &size) < 0) {
             return NULL;
         }
         payload = bytes;
@@ -255,6 +250,17 @@ frame_of(PyObject *const *args, const char *key)
         mask_into(out + header, payload, size, key);
     }
     return result;
+}
+
+/* `args` are a frame's first byte and its payload, and for one that is masked the key. */
+static PyObject *
+frame_of(PyObject *const *args, const char *key)
+{
+    long first = PyLong_AsLong(args[0]);
+    if (first == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    return wscore_frame((int)first, args[1], key);
 }
 
 static PyObject *
@@ -300,15 +306,18 @@ static PyMethodDef functions[] = {
     {NULL, NULL, 0, NULL},
 };
 
-static PyModuleDef_Slot slots[] = {{0, NULL}};
+static PyModuleDef_Slot slots[] = {{Py_mod_exec, wscore_lane_exec}, {0, NULL}};
 
 static struct PyModuleDef module = {
     .m_base = PyModuleDef_HEAD_INIT,
     .m_name = "_speedups",
-    .m_doc = "Masking, scanning and writing in C.",
-    .m_size = 0,
+    .m_doc = "Masking, scanning and writing in C, and the lane.",
+    .m_size = sizeof(lane_state),
     .m_methods = functions,
     .m_slots = slots,
+    .m_traverse = wscore_lane_traverse,
+    .m_clear = wscore_lane_clear,
+    .m_free = wscore_lane_free,
 };
 
 PyMODINIT_FUNC

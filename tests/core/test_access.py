@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import pickle
 
 import pytest
 
 from tests.core.peer import Client, close, head, text
-from wscore import Config, Peer, Request, ServerConnection
+from wscore import Config, Peer, Request, ServerConnection, Stats
 
 PEER = Peer(client=("192.0.2.7", 50123))
 
@@ -125,3 +127,17 @@ def test_a_records_fields_do_not_clash_with_logging() -> None:
     connection.connection_lost(now=2.0)
     fields = dataclasses.asdict(connection.access_records[0])
     assert not fields.keys() & {"name", "msg", "args", "message", "asctime", "levelname", "module", "process", "thread"}
+
+
+def test_stats_are_copied_and_compared_by_their_fields():
+    """Wherever the counts are kept, they are a dataclass's: shown, compared, replaced, copied and pickled."""
+    stats = Stats(messages_received=1, bytes_sent=5, latency=0.5)
+    assert dataclasses.astuple(stats) == (1, 0, 0, 5, 0, 0.5)
+    assert dataclasses.astuple(Stats(1, 2, 3, 4, 5)) == (1, 2, 3, 4, 5, None)
+    assert repr(stats).startswith("Stats(messages_received=1, bytes_received=0,")
+    copies = [copy.copy(stats), copy.deepcopy(stats), pickle.loads(pickle.dumps(stats)), dataclasses.replace(stats)]
+    assert copies == [stats] * 4
+    stats.messages_sent += 1
+    assert all(each != stats for each in copies)
+    with pytest.raises(AttributeError):
+        stats.other = 1  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.core import peer
+from tests.core.lane_twins import IN_PYTHON, TWINS
 from tests.core.peer import BINARY, TEXT, Compressor, frame, head
 from tests.core.port import ServerPort
 from wscore import Config, InvalidMessage, LocalProtocolError, PreparedMessage, ServerConnection, Stats
@@ -18,6 +19,16 @@ from wscore._core import endpoint, lane
 from wscore._core.asgi.messages import ReceivedMessage
 from wscore._core.lane import Lane
 from wscore._core.outgoing import payload_size
+
+
+@pytest.fixture(params=TWINS, autouse=True)
+def twin(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> type[Lane]:
+    """Each test here is made on the lane in Python and on that in C; connections have it as well."""
+    kind: type[Lane] = request.param
+    monkeypatch.setattr(endpoint, "Lane", kind)
+    monkeypatch.setitem(globals(), "Lane", kind)
+    return kind
+
 
 # -- the queue
 
@@ -497,8 +508,8 @@ def test_whichever_way_messages_go(
     beginning = [("read", request), *[("receive", None)] * asks_first, ("send", {"type": "websocket.accept"})]
     beginning += [("drain", None), *[("receive", None)] * asks_first]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lane, "MESSAGES_A_TURN", turn)
-        patch.setattr(endpoint, "MESSAGES_A_TURN", turn)
+        for module in (lane, IN_PYTHON, endpoint):
+            patch.setattr(module, "MESSAGES_A_TURN", turn)
         open_, shut = (Life(config, shut=shut, echoes=echoes, gathers=gathers) for shut in (False, True))
         rest = b"".join(stream)
         for step, given_value in [*beginning, *script]:

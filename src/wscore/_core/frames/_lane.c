@@ -424,7 +424,10 @@ lane_drop_output(lane *self, PyObject *Py_UNUSED(ignored))
 static Py_ssize_t
 limit_of(PyObject *config, const char *name)
 {
-    PyObject *number = PyObject_GetAttrString(config, name);
+    /* Interned: Python's cache of types' attributes would keep a fresh name of every connection. */
+    PyObject *interned = PyUnicode_InternFromString(name);
+    PyObject *number = interned == NULL ? NULL : PyObject_GetAttr(config, interned);
+    Py_XDECREF(interned);
     if (number == NULL) {
         return -1;
     }

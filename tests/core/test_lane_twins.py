@@ -49,6 +49,12 @@ class Named(str):
     __slots__ = ()
 
 
+class Octets(bytes):
+    """Bytes that are not exactly that."""
+
+    __slots__ = ()
+
+
 class Twin:
     """A lane of one kind, with its codec and its statistics, and what it answers."""
 
@@ -264,6 +270,7 @@ def test_what_it_refuses() -> None:
         (lane.put, (["\ud800"], 1)),
         (lane.put, ([],)),
         (lane.write, ("text",)),
+        (lane.write, (Octets(b"a subclass"),)),
         (lane.take, ("text",)),
     ):
         with pytest.raises((TypeError, UnicodeEncodeError)):
@@ -275,6 +282,36 @@ def test_what_it_refuses() -> None:
             base(*arguments)
     with pytest.raises(TypeError):
         base(CONFIG, Stats(), True, turn=1)
+
+
+def test_a_message_taken_meanwhile() -> None:
+    """A garbage collection may run anything while a message is given, `receive` too: each is given, and once."""
+    twin = Twin(Lane)
+    taken: list[Any] = []
+
+    class Garbage:
+        """A cycle that takes a message when it is found."""
+
+        def __init__(self) -> None:
+            self.itself = self
+
+        def __del__(self) -> None:
+            taken.append(twin.lane.receive())
+
+    texts = [str(number) for number in range(60)]
+    threshold = gc.get_threshold()
+    gc.set_threshold(1, 1000)
+    try:
+        for at in range(0, 60, 2):
+            twin.lane.put([*texts[at : at + 2]], 0)
+            Garbage()
+            taken += [twin.lane.receive(), twin.lane.receive()]
+    finally:
+        gc.set_threshold(*threshold)
+    gc.collect()
+    while twin.lane.count:
+        taken.append(twin.lane.receive())
+    assert sorted((each["text"] for each in taken if each is not None), key=int) == texts
 
 
 def test_failures_of_the_codec_come_through() -> None:

@@ -1,8 +1,9 @@
 /* The lane of whole plain messages, in C: `LaneBase` is the twin of `PythonLaneBase` in `_core/lane.py`, which says what
  * each method is for, and `StatsBase` is what it counts in. Tests hold the twins together.
  *
- * Whatever calls Python code, and be it the `__eq__` of a dict's key, may come back to the same lane: so everything
- * that is used behind such a call is held, and queue and output are whole before it.
+ * Whatever calls Python code, be it the `__eq__` of a dict's key or a garbage collection that a new dict sets off, may
+ * come back to the same lane: so everything that is used behind such a call is held, and queue and output are whole
+ * before it. Bytes run no code when they go; a subclass of them may, and is refused by the output.
  */
 #include "_speedups.h"
 #include <structmember.h>
@@ -139,6 +140,11 @@ dequeue(lane *self) /* the first of at least one */
 static int
 append(lane *self, PyObject *chunk) /* takes over `chunk`, even if it fails */
 {
+    if (!PyBytes_CheckExact(chunk)) {
+        Py_DECREF(chunk);
+        PyErr_SetString(PyExc_TypeError, "write: bytes are expected");
+        return -1;
+    }
     if (self->chunk_count == self->chunk_room) {
         Py_ssize_t room = self->chunk_room ? self->chunk_room * 2 : KEPT / 2;
         PyObject **chunks = PyMem_Realloc(self->chunks, room * sizeof(PyObject *));
@@ -223,16 +229,17 @@ lane_receive(lane *self, PyObject *Py_UNUSED(ignored))
         self->asking = 1;
         return Py_NewRef(Py_None);
     }
-    /* A copy of a small dict is cheaper than two entries. */
-    PyObject *payload = self->queue[self->first].payload;
+    self->asking = 0;
+    PyObject *payload = dequeue(self); /* before the dict, with which garbage collection may come, and then anything */
     int is_text = PyUnicode_Check(payload);
     PyObject *event = PyDict_Copy(is_text ? self->shared->receives_text : self->shared->receives_bytes);
-    if (event == NULL || PyDict_SetItem(event, is_text ? self->shared->text : self->shared->bytes, payload) < 0) {
+    int failed =
+        event == NULL || PyDict_SetItem(event, is_text ? self->shared->text : self->shared->bytes, payload) < 0;
+    Py_DECREF(payload);
+    if (failed) {
         Py_XDECREF(event);
         return NULL;
     }
-    self->asking = 0;
-    Py_DECREF(dequeue(self));
     if (self->paused && self->count <= self->low_count && self->size <= self->low_size) {
         PyObject *nothing = PyObject_CallMethodObjArgs((PyObject *)self, self->shared->read_on, NULL);
         if (nothing == NULL) {
@@ -356,6 +363,7 @@ lane_attach(lane *self, PyObject *codec)
     return Py_NewRef(Py_None);
 }
 
+/* The second argument, what all of them take, is for the twin: here each has to know its own size. */
 static PyObject *
 lane_put(lane *self, PyObject *const *args, Py_ssize_t count)
 {
@@ -400,10 +408,6 @@ lane_drop_payloads(lane *self, PyObject *Py_UNUSED(ignored))
 static PyObject *
 lane_write(lane *self, PyObject *data)
 {
-    if (!PyBytes_Check(data)) {
-        PyErr_SetString(PyExc_TypeError, "write: bytes are expected");
-        return NULL;
-    }
     return append(self, Py_NewRef(data)) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
@@ -433,7 +437,7 @@ limit_of(PyObject *config, const char *name)
     }
     Py_ssize_t limit = PyLong_AsSsize_t(number);
     Py_DECREF(number);
-    if (limit == -1 && PyErr_ExceptionMatches(PyExc_OverflowError)) {
+    if (limit == -1 && PyErr_Occurred() && PyErr_ExceptionMatches(PyExc_OverflowError)) {
         PyErr_Clear();
         limit = PY_SSIZE_T_MAX;
     }
@@ -481,6 +485,9 @@ lane_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(name
     for (PyTypeObject *base = type; base != NULL && module == NULL; base = PyType_GetSlot(base, Py_tp_base)) {
         module = PyType_GetModule(base); /* a subclass in Python has none */
         PyErr_Clear();
+        if (module != NULL && PyModule_GetDef(module) != &wscore_speedups) {
+            module = NULL;
+        }
     }
     if (module == NULL) {
         PyErr_SetString(PyExc_TypeError, "LaneBase: its module is gone");

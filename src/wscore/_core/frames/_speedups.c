@@ -308,7 +308,7 @@ static PyMethodDef functions[] = {
 
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, wscore_lane_exec}, {0, NULL}};
 
-static struct PyModuleDef module = {
+struct PyModuleDef wscore_speedups = {
     .m_base = PyModuleDef_HEAD_INIT,
     .m_name = "_speedups",
     .m_doc = "Masking, scanning and writing in C, and the lane.",
@@ -323,5 +323,5 @@ static struct PyModuleDef module = {
 PyMODINIT_FUNC
 PyInit__speedups(void)
 {
-    return PyModuleDef_Init(&module);
+    return PyModuleDef_Init(&wscore_speedups);
 }

@@ -27,6 +27,7 @@ typedef struct {
     PyObject *receives_text, *receives_bytes;       /* ASGI's messages, but for their payload */
 } lane_state;
 
+extern struct PyModuleDef wscore_speedups;
 int wscore_lane_exec(PyObject *module);
 int wscore_lane_traverse(PyObject *module, visitproc visit, void *arg);
 int wscore_lane_clear(PyObject *module);

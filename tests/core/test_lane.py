@@ -282,6 +282,14 @@ def test_dropped_output_is_gone():
     assert output.output() == b""
 
 
+@pytest.mark.parametrize("message", [{"type": "websocket.send", "text": "\ud800"}, {"type": "websocket.send"}, "text"])
+def test_what_it_cannot_frame_is_left_to_the_table(message: Any):
+    """A text that UTF-8 cannot encode, and what is no message, are neither written nor counted."""
+    output = empty()
+    assert not output.send(message)
+    assert output.output() == b""
+
+
 # -- a shortcut and nothing else
 
 

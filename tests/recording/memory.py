@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from wscore import ClientConnection, Config, Peer, ServerConnection, parse_uri
 from wscore.recording import Payloads, Recording, Replay, replay
+from wscore.recording.arguments import ClientArguments, ServerArguments
 from wscore.recording.header import Medium, begin_client, begin_server
 from wscore.recording.payloads import PayloadPolicy
 from wscore.recording.reading import parse_recording
@@ -42,27 +43,34 @@ class MemoryRecorder:
         self.journals: list[MemoryJournal] = []
         self.connections: list[Any] = []
 
-    def server(
-        self,
-        config: Config,
-        *,
-        peer: Peer = Peer(),  # noqa: B008 - a tuple
-        now: float,
-        state: Mapping[str, Any] | None = None,
-        access_log: bool = True,
-        half_close: bool = True,
-        random: Callable[[int], bytes] | None = None,
-        root_path: str = "",
-    ) -> ServerConnection:
-        options: dict[str, Any] = {"peer": peer, "state": state, "access_log": access_log, "root_path": root_path}
-        options |= {"half_close": half_close, "random": random}
-        self.connections.append(begin_server(self._medium(), config, now=now, **options))
+    def server(self, config: Config, *, now: float, **given: Any) -> ServerConnection:
+        arguments: ServerArguments = {
+            "peer": Peer(),
+            "now": now,
+            "state": None,
+            "access_log": True,
+            "half_close": True,
+            "random": None,
+            "root_path": "",
+        }
+        arguments.update(given)
+        self.connections.append(begin_server(self._medium(), config, arguments))
         return self.connections[-1]
 
-    def client(self, uri: Any, config: Config, **options: Any) -> ClientConnection:
-        options = {"subprotocols": (), "headers": (), "origin": None, "half_close": True, **options}
+    def client(
+        self, uri: Any, config: Config, *, now: float, random: Callable[[int], bytes], **given: Any
+    ) -> ClientConnection:
+        arguments: ClientArguments = {
+            "now": now,
+            "random": random,
+            "subprotocols": (),
+            "headers": (),
+            "origin": None,
+            "half_close": True,
+        }
+        arguments.update(given)
         uri = parse_uri(uri) if isinstance(uri, str) else uri
-        self.connections.append(begin_client(self._medium(), uri, config, **options))
+        self.connections.append(begin_client(self._medium(), uri, config, arguments))
         return self.connections[-1]
 
     def recording(self, number: int = 0) -> Recording:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .._core.client import ClientConnection
@@ -11,6 +10,7 @@ from .._core.config import Config
 from .._core.frames.codec import ClientFrameCodec
 from .._core.http.uri import URI
 from .._core.outgoing import payload_size
+from .arguments import ClientArguments
 from .endpoint import RecordedEndpoint, done, refuse
 from .tape import Line, Tape
 
@@ -24,30 +24,10 @@ class RecordedClientConnection(RecordedEndpoint[ClientFrameCodec], ClientConnect
 
     __slots__ = ("_tape",)
 
-    def __init__(
-        self,
-        tape: Tape,
-        uri: URI,
-        config: Config,
-        *,
-        now: float,
-        subprotocols: Sequence[str] = (),
-        headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
-        origin: str | None = None,
-        half_close: bool = True,
-    ) -> None:
+    def __init__(self, tape: Tape, uri: URI, config: Config, arguments: ClientArguments) -> None:
         self._tape = tape
-        ClientConnection.__init__(
-            self,
-            uri,
-            config,
-            now=now,
-            random=tape.random,
-            subprotocols=subprotocols,
-            headers=headers,
-            origin=origin,
-            half_close=half_close,
-        )
+        arguments = {**arguments, "random": tape.random}
+        ClientConnection.__init__(self, uri, config, **arguments)
 
     def _outputs(self) -> dict[str, Any]:
         name = self.subprotocol

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any, Final
 
 from .._core.asgi.messages import Peer
-from .._core.client import ClientConnection
 from .._core.config import Config
 from .._core.http.uri import URI
-from .._core.server import ServerConnection
+from .arguments import ClientArguments, ServerArguments
 from .client import RecordedClientConnection
 from .journal import Journal
 from .payloads import PayloadPolicy
@@ -40,68 +39,35 @@ class Medium:
     about: Line
 
 
-def begin_server(
-    medium: Medium,
-    config: Config,
-    *,
-    peer: Peer,
-    now: float,
-    state: Mapping[str, Any] | None,
-    access_log: bool,
-    half_close: bool,
-    random: Callable[[int], bytes] | None,
-    root_path: str,
-) -> ServerConnection:
-    """Make a recorded connection; the other arguments are those of `ServerConnection`."""
+def begin_server(medium: Medium, config: Config, arguments: ServerArguments) -> RecordedServerConnection:
+    """Make a recorded connection."""
+    now, random, peer = arguments["now"], arguments["random"], arguments["peer"]
     tape = Tape(medium.journal, medium.policy, medium.redaction, server=True, now=now, random=random)
-    connection = RecordedServerConnection(
-        tape,
-        config,
-        peer=peer,
-        now=now,
-        state=state,
-        access_log=access_log,
-        half_close=half_close,
-        random=random,
-        root_path=root_path,
-    )
+    connection = RecordedServerConnection(tape, config, arguments)
     options = {
         "peer": {"client": peer.client, "server": peer.server, "tls": peer.tls},
-        "access_log": access_log,
-        "half_close": half_close,
+        "access_log": arguments["access_log"],
+        "half_close": arguments["half_close"],
         "random": random is not None,
-        "root_path": root_path,
+        "root_path": arguments["root_path"],
     }
     tape.begin(_header("server", medium, config, now, options))
     return connection
 
 
-def begin_client(
-    medium: Medium,
-    uri: URI,
-    config: Config,
-    *,
-    now: float,
-    random: Callable[[int], bytes],
-    subprotocols: Sequence[str],
-    headers: Mapping[str, str] | Iterable[tuple[str, str]],
-    origin: str | None,
-    half_close: bool,
-) -> ClientConnection:
-    """Make a recorded connection; the other arguments are those of `ClientConnection`, which says what it raises."""
-    tape = Tape(medium.journal, medium.policy, medium.redaction, server=False, now=now, random=random)
-    redaction = medium.redaction
-    pairs = list(_pairs(headers))
-    connection = RecordedClientConnection(
-        tape, uri, config, now=now, subprotocols=subprotocols, headers=pairs, origin=origin, half_close=half_close
-    )
+def begin_client(medium: Medium, uri: URI, config: Config, arguments: ClientArguments) -> RecordedClientConnection:
+    """Make a recorded connection. Raises as `ClientConnection`."""
+    now, redaction = arguments["now"], medium.redaction
+    tape = Tape(medium.journal, medium.policy, redaction, server=False, now=now, random=arguments["random"])
+    headers = list(_pairs(arguments["headers"]))  # an iterator is read only once
+    connection = RecordedClientConnection(tape, uri, config, {**arguments, "headers": headers})
     hidden = redaction.uri(uri)
     options: Line = {
         "uri": {**hidden._asdict(), "authorization": hidden.authorization and hidden.authorization.decode("latin-1")},
-        "subprotocols": [redaction.subprotocol(name) for name in subprotocols],
-        "headers": tape.headers((name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs),
-        "origin": origin,
-        "half_close": half_close,
+        "subprotocols": [redaction.subprotocol(name) for name in arguments["subprotocols"]],
+        "headers": tape.headers((name.encode("latin-1"), value.encode("latin-1")) for name, value in headers),
+        "origin": arguments["origin"],
+        "half_close": arguments["half_close"],
     }
     tape.begin(_header("client", medium, config, now, options))
     return connection
@@ -142,38 +108,31 @@ def recorded_again(
     medium = Medium(journal, policy, Redaction(on=bool(header["redacted"])), {})
     config = Config(**{name: _number(value) for name, value in header["config"].items()})
     now = _number(header["began"])
-    connection: ServerConnection | ClientConnection
     if header["end"] == "server":
         peer = options["peer"]
         client, server = (None if peer[name] is None else tuple(peer[name]) for name in ("client", "server"))
-        connection = begin_server(
-            medium,
-            config,
-            peer=Peer(client, server, peer["tls"]),
-            now=now,
-            state=None,
-            access_log=options["access_log"],
-            half_close=options["half_close"],
-            random=random if options["random"] else None,
-            root_path=options["root_path"],
-        )
-    else:
-        uri = dict(options["uri"])
-        if uri["authorization"] is not None:
-            uri["authorization"] = uri["authorization"].encode("latin-1")
-        connection = begin_client(
-            medium,
-            URI(**uri),
-            config,
-            now=now,
-            random=random,
-            subprotocols=options["subprotocols"],
-            headers=[(name, value) for name, value in options["headers"]],
-            origin=options["origin"],
-            half_close=options["half_close"],
-        )
-    assert isinstance(connection, RecordedServerConnection | RecordedClientConnection)
-    return connection
+        for_server: ServerArguments = {
+            "peer": Peer(client, server, peer["tls"]),
+            "now": now,
+            "state": None,
+            "access_log": options["access_log"],
+            "half_close": options["half_close"],
+            "random": random if options["random"] else None,
+            "root_path": options["root_path"],
+        }
+        return begin_server(medium, config, for_server)
+    uri = dict(options["uri"])
+    if uri["authorization"] is not None:
+        uri["authorization"] = uri["authorization"].encode("latin-1")
+    for_client: ClientArguments = {
+        "now": now,
+        "random": random,
+        "subprotocols": options["subprotocols"],
+        "headers": [(name, value) for name, value in options["headers"]],
+        "origin": options["origin"],
+        "half_close": options["half_close"],
+    }
+    return begin_client(medium, URI(**uri), config, for_client)
 
 
 def _number(value: Any) -> Any:

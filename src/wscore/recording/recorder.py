@@ -16,6 +16,7 @@ from .._core.config import Config
 from .._core.http.uri import URI, parse_uri
 from .._core.server import ServerConnection
 from .._logs import logger
+from .arguments import ClientArguments, ServerArguments
 from .header import Medium, begin_client, begin_server
 from .journal import FileJournal
 from .payloads import KEPT, PayloadPolicy, Payloads
@@ -91,28 +92,18 @@ class Recorder:
         root_path: str = "",
     ) -> ServerConnection:
         """Make a server's connection, recorded if it is its turn."""
+        arguments: ServerArguments = {
+            "peer": peer,
+            "now": now,
+            "state": state,
+            "access_log": access_log,
+            "half_close": half_close,
+            "random": random,
+            "root_path": root_path,
+        }
         if not self._chosen():
-            return ServerConnection(
-                config,
-                peer=peer,
-                now=now,
-                state=state,
-                access_log=access_log,
-                half_close=half_close,
-                random=random,
-                root_path=root_path,
-            )
-        return begin_server(
-            self._medium("server"),
-            config,
-            peer=peer,
-            now=now,
-            state=state,
-            access_log=access_log,
-            half_close=half_close,
-            random=random,
-            root_path=root_path,
-        )
+            return ServerConnection(config, **arguments)
+        return begin_server(self._medium("server"), config, arguments)
 
     def client(
         self,
@@ -128,28 +119,17 @@ class Recorder:
     ) -> ClientConnection:
         """Make a client's connection, recorded if it is its turn. Raises as `ClientConnection`."""
         uri = parse_uri(uri) if isinstance(uri, str) else uri
+        arguments: ClientArguments = {
+            "now": now,
+            "random": random,
+            "subprotocols": subprotocols,
+            "headers": headers,
+            "origin": origin,
+            "half_close": half_close,
+        }
         if not self._chosen():
-            return ClientConnection(
-                uri,
-                config,
-                now=now,
-                random=random,
-                subprotocols=subprotocols,
-                headers=headers,
-                origin=origin,
-                half_close=half_close,
-            )
-        return begin_client(
-            self._medium("client"),
-            uri,
-            config,
-            now=now,
-            random=random,
-            subprotocols=subprotocols,
-            headers=headers,
-            origin=origin,
-            half_close=half_close,
-        )
+            return ClientConnection(uri, config, **arguments)
+        return begin_client(self._medium("client"), uri, config, arguments)
 
     def _chosen(self) -> bool:
         return self._sample >= 1 or chance.random() < self._sample

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, Literal
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
 
-from .._core.asgi.messages import Peer, ReceivedMessage, Scope
+from .._core.asgi.messages import ReceivedMessage, Scope
 from .._core.config import Config
 from .._core.frames.codec import FrameCodec
 from .._core.outgoing import payload_size
 from .._core.prepared_message import PreparedMessage
 from .._core.server import ServerConnection
+from .arguments import ServerArguments
 from .endpoint import RecordedEndpoint, refuse
 from .payloads import PayloadPolicy, restored
 from .tape import Line, Tape
 
 __all__ = ["RecordedServerConnection", "as_message", "described_message"]
-
-_UNKNOWN_PEER: Final = Peer()
 
 
 class RecordedServerConnection(RecordedEndpoint[FrameCodec], ServerConnection):
@@ -25,31 +24,11 @@ class RecordedServerConnection(RecordedEndpoint[FrameCodec], ServerConnection):
 
     __slots__ = ("_tape",)
 
-    def __init__(
-        self,
-        tape: Tape,
-        config: Config,
-        *,
-        peer: Peer = _UNKNOWN_PEER,
-        now: float,
-        state: Mapping[str, Any] | None = None,
-        access_log: bool = True,
-        half_close: bool = True,
-        random: Callable[[int], bytes] | None = None,
-        root_path: str = "",
-    ) -> None:
+    def __init__(self, tape: Tape, config: Config, arguments: ServerArguments) -> None:
         self._tape = tape
-        ServerConnection.__init__(
-            self,
-            config,
-            peer=peer,
-            now=now,
-            state=state,
-            access_log=access_log,
-            half_close=half_close,
-            random=None if random is None else tape.random,
-            root_path=root_path,
-        )
+        if arguments["random"] is not None:
+            arguments = {**arguments, "random": tape.random}
+        ServerConnection.__init__(self, config, **arguments)
 
     def _outputs(self) -> dict[str, Any]:
         tape = self._tape

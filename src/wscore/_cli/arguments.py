@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from .failure import WRONG_USAGE
 
 __all__ = [
     "ArgumentParser",
-    "HelpFormatter",
     "VersionAction",
+    "add_command",
     "count",
     "or_none",
     "port",
@@ -29,7 +29,7 @@ class ArgumentParser(argparse.ArgumentParser):
         self.exit(WRONG_USAGE, f"{self.prog}: {message} ({self.prog} --help explains)\n")
 
 
-class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
     """Shows defaults that say something: numbers and names, but no None, no empty list, no flag that is off."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
@@ -51,6 +51,25 @@ class VersionAction(argparse.Action):
             found = "(a source folder that is not installed)"
         print(f"wscore {found}")
         parser.exit()
+
+
+def add_command(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], None] | None = None, *, help: str
+) -> argparse.ArgumentParser:
+    """Declare a command, and return its parser, which has no description and no arguments yet.
+
+    Args:
+        commands: The subparsers of the command it belongs to.
+        name: What the user types.
+        run: What the command does with its options; None if it has commands of its own.
+        help: Its line in the list of commands.
+    """
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=help, formatter_class=_HelpFormatter, allow_abbrev=False
+    )
+    if run is not None:
+        parser.set_defaults(command=run)
+    return parser
 
 
 # -- kinds of values; argparse prints their ArgumentTypeError after the option's name

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..arguments import HelpFormatter, count, port, seconds
+from ..arguments import add_command, count, port, seconds
 from ..failure import WRONG_USAGE, Failure
 from ..output import escape_unencodable_output
 
@@ -15,13 +15,10 @@ __all__ = ["add_arguments"]
 
 def add_arguments(commands: Any) -> None:
     """Declare `conformance`, what it tests, and its options."""
-    parser = commands.add_parser(
-        "conformance",
-        help="test a WebSocket server or client in any language",
-        description="Test a WebSocket server or client, in any language, against RFC 6455 and RFC 7692. Exit status 0 "
-        "where every MUST is kept, with --strict every SHOULD as well.",
-        formatter_class=HelpFormatter,
-        allow_abbrev=False,
+    parser = add_command(commands, "conformance", help="test a WebSocket server or client in any language")
+    parser.description = (
+        "Test a WebSocket server or client, in any language, against RFC 6455 and RFC 7692. Exit status 0 "
+        "where every MUST is kept, with --strict every SHOULD as well."
     )
     kinds = parser.add_subparsers(metavar="WHAT", required=True)
     _add_server(kinds)
@@ -30,14 +27,8 @@ def add_arguments(commands: Any) -> None:
 
 
 def _add_server(kinds: Any) -> None:
-    parser = kinds.add_parser(
-        "server",
-        help="test a server that echoes",
-        description="Test a server: at the URI it accepts any connection and sends back each message as it came.",
-        formatter_class=HelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.set_defaults(command=_server)
+    parser = add_command(kinds, "server", _server, help="test a server that echoes")
+    parser.description = "Test a server: at the URI it accepts any connection and sends back each message as it came."
     parser.add_argument("uri", metavar="URI", nargs="?", help="ws:// or wss://")
     parser.add_argument("--header", action="append", default=[], metavar="'NAME: VALUE'", help="add a header")
     parser.add_argument("--cafile", metavar="FILE", help="trust the authorities in this PEM file")
@@ -47,15 +38,11 @@ def _add_server(kinds: Any) -> None:
 
 
 def _add_client(kinds: Any) -> None:
-    parser = kinds.add_parser(
-        "client",
-        help="be the server for a client that echoes",
-        description="Serve the cases to a client: it asks /getCaseCount, connects to /runCase?case=N&agent=NAME for "
-        "each N from 1, sends back each message as it came until the connection ends, and asks for /updateReports.",
-        formatter_class=HelpFormatter,
-        allow_abbrev=False,
+    parser = add_command(kinds, "client", _client, help="be the server for a client that echoes")
+    parser.description = (
+        "Serve the cases to a client: it asks /getCaseCount, connects to /runCase?case=N&agent=NAME for "
+        "each N from 1, sends back each message as it came until the connection ends, and asks for /updateReports."
     )
-    parser.set_defaults(command=_client)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=port, default=9001, help="port to listen on; 0 takes a free one")
     _add_common(parser)
@@ -73,14 +60,8 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_report(kinds: Any) -> None:
-    parser = kinds.add_parser(
-        "report",
-        help="show reports side by side",
-        description="Show the JSON reports of several runs side by side, on one page.",
-        formatter_class=HelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.set_defaults(command=_report)
+    parser = add_command(kinds, "report", _report, help="show reports side by side")
+    parser.description = "Show the JSON reports of several runs side by side, on one page."
     parser.add_argument("reports", type=Path, nargs="+", metavar="FILE", help="JSON written with --json")
     parser.add_argument("--html", type=Path, required=True, metavar="FILE", help="the page to write")
 

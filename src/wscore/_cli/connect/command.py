@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from ... import Config, InvalidConfig
-from ..arguments import HelpFormatter, seconds
+from ..arguments import add_command, seconds
 from ..failure import WRONG_USAGE, Failure
 from ..output import configure_logging, escape_unencodable_output
 
@@ -15,16 +15,12 @@ __all__ = ["add_arguments"]
 
 def add_arguments(commands: Any) -> None:
     """Declare `connect` and its options."""
-    parser = commands.add_parser(
-        "connect",
-        help="talk to a WebSocket server",
-        description="Talk to a WebSocket server: lines typed, or read from a pipe, are sent as text; what comes is "
+    parser = add_command(commands, "connect", run, help="talk to a WebSocket server")
+    parser.description = (
+        "Talk to a WebSocket server: lines typed, or read from a pipe, are sent as text; what comes is "
         "printed with its kind and size. /help tells the commands. Exit status 1 where the handshake is refused or the "
-        "connection is lost.",
-        formatter_class=HelpFormatter,
-        allow_abbrev=False,
+        "connection is lost."
     )
-    parser.set_defaults(command=run)
     parser.add_argument("uri", metavar="URI", help="ws:// or wss://")
     handshake = parser.add_argument_group("the handshake")
     handshake.add_argument("--header", action="append", default=[], metavar="'NAME: VALUE'", help="add a header")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ... import ServerConfig
-from ..arguments import HelpFormatter, port
+from ..arguments import add_command, port
 from ..failure import Failure
 from ..output import configure_logging, escape_unencodable_output
 from ..run.binding import BindAddress, ListeningSocket
@@ -18,14 +18,8 @@ __all__ = ["add_arguments"]
 
 def add_arguments(commands: Any) -> None:
     """Declare `demo` and its options."""
-    parser = commands.add_parser(
-        "demo",
-        help="serve an example chat and hold a conversation with it",
-        description="Serve an example chat on a free port of this machine and hold a conversation with it.",
-        formatter_class=HelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.set_defaults(command=run)
+    parser = add_command(commands, "demo", run, help="serve an example chat and hold a conversation with it")
+    parser.description = "Serve an example chat on a free port of this machine and hold a conversation with it."
     parser.add_argument("--backend", choices=("asyncio", "trio"), default="asyncio", help="what the server runs on")
     parser.add_argument("--port", type=port, default=0, help="port to serve on; 0 takes a free one")
     parser.add_argument("--keep", action="store_true", help="go on serving after the conversation")

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from ..arguments import HelpFormatter
+from ..arguments import add_command
 from ..failure import WRONG_USAGE, Failure
 from ..output import escape_unencodable_output
 
@@ -22,15 +22,11 @@ _SHOWN: Final = 300  # characters of each value that differs
 
 def add_arguments(commands: Any) -> None:
     """Declare `replay` and its options."""
-    parser = commands.add_parser(
-        "replay",
-        help="replay a recording of a connection",
-        description="Feed a recording's inputs to this version's core, and compare what comes with what was recorded. "
-        "Exit status 1 at the first difference, 2 for a file that is no recording.",
-        formatter_class=HelpFormatter,
-        allow_abbrev=False,
+    parser = add_command(commands, "replay", run, help="replay a recording of a connection")
+    parser.description = (
+        "Feed a recording's inputs to this version's core, and compare what comes with what was recorded. "
+        "Exit status 1 at the first difference, 2 for a file that is no recording."
     )
-    parser.set_defaults(command=run)
     parser.add_argument("file", metavar="FILE", help="what `wscore run --record DIR` wrote")
     parser.add_argument("--show", action="store_true", help="draw the conversation as a sequence diagram")
     parser.add_argument("--html", metavar="OUT", help="write the conversation as one self-contained page")

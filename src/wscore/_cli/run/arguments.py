@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ... import ServerConfig
-from ..arguments import HelpFormatter, count, or_none, port, process_count, seconds, share
+from ..arguments import add_command, count, or_none, port, process_count, seconds, share
 from ..output import LOG_LEVELS
 from ..supervisor.worker import InheritedSockets
 from .command import run
@@ -18,14 +18,9 @@ __all__ = ["add_arguments"]
 
 def add_arguments(commands: Any) -> None:
     """Declare `run` and its options."""
-    parser = commands.add_parser(
-        "run",
-        help="serve an ASGI application",
-        description="Serve an ASGI application. The options have uvicorn's names where it has them.",
-        formatter_class=HelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.set_defaults(command=run, workers=None)
+    parser = add_command(commands, "run", run, help="serve an ASGI application")
+    parser.description = "Serve an ASGI application. The options have uvicorn's names where it has them."
+    parser.set_defaults(workers=None)
     parser.add_argument("app", metavar="MODULE:APP", help="the module to import, and the application in it")
     parser.add_argument("--backend", choices=("asyncio", "trio"), default="asyncio", help="what the server runs on")
     parser.add_argument("--loop", choices=("asyncio", "uvloop"), default="asyncio", help="the event loop of asyncio")
